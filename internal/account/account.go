@@ -1,0 +1,61 @@
+// Package account is who uses Tidings: tenants, and what their keys may do.
+package account
+
+import "tidings.dev/internal/id"
+
+// ID is the key of an account. The operator's own account is the first one made.
+type ID = id.Of[Account]
+
+// Account is a tenant. It owns keys, channels, numbers, messages, webhooks and a wallet.
+type Account struct {
+	ID       ID
+	Parent   ID // zero for an account of its own, else the account it is a subaccount of
+	Name     string
+	Region   string // ISO 3166 country whose national numbers the account may write, such as "KE"
+	Currency string // ISO 4217 code of its wallet, such as "KES"
+	Operator bool   // the account of whoever runs the server
+	Active   bool
+}
+
+// KeyID is the key of an API key.
+type KeyID = id.Of[Key]
+
+// Key is what an API key lets its bearer do. The secret itself is stored nowhere.
+type Key struct {
+	ID      KeyID
+	Account ID
+	Test    bool // a test key never reaches a network
+	Scopes  Scopes
+}
+
+// Scope is one thing a key may do.
+type Scope string
+
+// The scopes.
+const (
+	MessagesSend  Scope = "messages:send"
+	MessagesRead  Scope = "messages:read"
+	WebhooksRead  Scope = "webhooks:read"
+	WebhooksWrite Scope = "webhooks:write"
+	AccountRead   Scope = "account:read"
+	KeysWrite     Scope = "keys:write"
+	Admin         Scope = "admin"    // all of the account's own
+	Operate       Scope = "operator" // all of the server's; only keys of the operator's account
+	Internal      Scope = "internal" // provision users and accounts for a trusted program
+)
+
+// AllScopes lists the scopes a key may be given, in the order they are documented.
+var AllScopes = []Scope{MessagesSend, MessagesRead, WebhooksRead, WebhooksWrite, AccountRead, KeysWrite, Admin, Operate, Internal}
+
+// Scopes is what a key may do.
+type Scopes []Scope
+
+// Allow reports whether the scopes cover one. Admin covers all of an account's own scopes; Operate covers all.
+func (s Scopes) Allow(want Scope) bool {
+	for _, have := range s {
+		if have == want || have == Operate || (have == Admin && want != Operate && want != Internal) {
+			return true
+		}
+	}
+	return false
+}

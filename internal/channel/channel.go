@@ -1,0 +1,129 @@
+// Package channel is the contract between Tidings and the networks: a driver opens sessions, a session sends parts and
+// hands what comes back to a sink.
+//
+// A driver is a value; what it can do is data. Pace, retries, metrics and logs wrap a session from outside, so that
+// drivers stay plain. Abilities that few drivers have are the small optional interfaces at the end of this file.
+package channel
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"time"
+
+	"tidings.dev/internal/message"
+)
+
+// Driver speaks the protocol of one kind of network.
+type Driver struct {
+	// Name is the driver's word in settings and tables, such as "smpp".
+	Name string
+	// Kind is what its messages travel as.
+	Kind message.Kind
+	// Features tell what its network can do.
+	Features Features
+	// Check reads settings and reports every mistake at once, in words for whoever typed them.
+	Check func(Settings) error
+	// Split cuts a content into the parts the network carries. It is pure: the same settings and content give the same
+	// parts. Its faults are the caller's: fault.EmptyText, fault.TextTooLong. For one part Texts may be left empty.
+	Split func(Settings, message.Content) (message.Split, error)
+	// Open connects, logs in, and returns when the session can send. A *Failure tells whether trying again can help.
+	Open func(context.Context, Env) (Session, error)
+}
+
+// Settings are a channel's own, as the driver defines them: a JSON object. They may hold secrets.
+type Settings json.RawMessage
+
+// Decode reads the settings into a driver's struct.
+func (s Settings) Decode(into any) error { return json.Unmarshal(s, into) }
+
+// Features is what a network can do, for surfaces, dashboard and gateway to read.
+type Features struct {
+	Receipts bool    // it reports what became of a part
+	Media    bool    // it carries more than text
+	Unknown  Unknown // what can be found out after an outcome nobody knows
+	Strict   bool    // order to a recipient holds even while an earlier message backs off
+}
+
+// Unknown is what a network lets us find out about a part whose outcome was lost.
+type Unknown int
+
+// The classes of unknown outcome.
+const (
+	Blind  Unknown = iota // nothing: the message's own choice decides
+	Echo                  // receipts name our reference: wait for one first
+	Dedupe                // the network takes one id only once: ask again with the same
+)
+
+// Env is what a driver is opened with.
+type Env struct {
+	Channel  message.ChannelID
+	Settings Settings
+	Sink     Sink
+	Log      *slog.Logger
+}
+
+// Session is a live connection of one channel. Send may be called by as many goroutines as Window says.
+type Session interface {
+	// Send hands one part to the network and returns the network's id for it. An error is a *Failure; any other error
+	// counts as Unsure. Send returns soon after ctx ends, with Unsure if the part may have left.
+	Send(ctx context.Context, m message.Outbound) (remoteID string, err error)
+	// Run serves the connection and returns when it is lost, with the reason, or when ctx ends, after what is under way
+	// has been answered or its time is over.
+	Run(ctx context.Context) error
+}
+
+// Sink takes what a network tells. Each call returns once the news is on disk; only then may the driver acknowledge it
+// to the network. After an error the driver must not: the network will tell again. Calls may be concurrent, and many
+// at once cost little more than one.
+type Sink interface {
+	Receipt(ctx context.Context, r message.Receipt) error
+	Inbound(ctx context.Context, m message.Inbound) error
+}
+
+// Verdict says what comes next after a failed Send or Open.
+type Verdict int
+
+// The verdicts.
+const (
+	// Unsure: the network may have taken the part. It is the zero value, since it is the safe assumption.
+	Unsure Verdict = iota
+	// Retry: the network did not take it and may take it later.
+	Retry
+	// Reject: the network did not take it and never will.
+	Reject
+)
+
+// Failure is why a session could not do what was asked. Code and Text are fit to show a customer.
+type Failure struct {
+	Verdict Verdict
+	Code    string        // stable word, such as "throttled", "unknown_number", "no_answer", "bad_credentials"
+	Native  string        // the network's own error code, such as "0x00000058"
+	Pause   time.Duration // for Retry: the whole lane waits this long, and the try is not counted
+	Err     error         // the cause, for the log
+}
+
+// Error is the code with its cause.
+func (f *Failure) Error() string {
+	if f.Err == nil {
+		return f.Code
+	}
+	return f.Code + ": " + f.Err.Error()
+}
+
+// Unwrap is the cause.
+func (f *Failure) Unwrap() error { return f.Err }
+
+// Windowed is a session that takes more than one part at a time. Without it the window is 1.
+type Windowed interface {
+	// Window is how many parts may be under way at once.
+	Window() int
+}
+
+// WindowOf is how many parts the session takes at once.
+func WindowOf(s Session) int {
+	if w, ok := s.(Windowed); ok {
+		return max(1, w.Window())
+	}
+	return 1
+}
