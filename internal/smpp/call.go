@@ -212,7 +212,7 @@ func (s *Session) answered(r Response) {
 // answeredLate counts, and tells the hook. It is entered with the lock held and leaves it free.
 func (s *Session) answeredLate(r Response) {
 	body, known := s.late.take(r.Sequence)
-	if !known {
+	if !known && r.Command != EnquireLinkResp { // tend does not wait for its own: reading anything proves life
 		s.stats.Unknown++
 	}
 	s.mu.Unlock()
@@ -245,11 +245,12 @@ func (s *Session) expire(now time.Duration) time.Duration {
 		s.mu.Lock()
 		c := s.calls.oldest()
 		if c == nil || c.deadline > now {
-			s.mu.Unlock()
-			if c == nil {
-				return now + s.config.ResponseTimeout
+			next := now + s.config.ResponseTimeout // for what is sent from now on
+			if c != nil {
+				next = c.deadline
 			}
-			return c.deadline
+			s.mu.Unlock()
+			return next
 		}
 		s.finish(c)
 		s.stats.TimedOut++

@@ -85,9 +85,6 @@ func (s *Session) startLeaving(sequence uint32) {
 }
 
 func (s *Session) receiveResponse(h Header, body []byte) {
-	if h.Command == EnquireLinkResp {
-		return // reading anything at all is the proof of life
-	}
 	r := Response{Header: h}
 	if h.Command == SubmitSMResp || h.Command == DataSMResp || h.Command == DeliverSMResp {
 		var m MessageResp

@@ -1,6 +1,7 @@
 package smpp
 
 import (
+	"cmp"
 	"container/list"
 	"context"
 	"fmt"
@@ -95,6 +96,7 @@ func (s *Session) Unbind(ctx context.Context) error {
 	s.mu.Lock()
 	s.send(c, Unbind, nil)
 	c.windowed = false
+	s.cause = cmp.Or(s.cause, ErrClosed) // the peer may close as soon as it has answered
 	s.mu.Unlock()
 	select {
 	case r := <-c.reply:
