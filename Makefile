@@ -1,0 +1,142 @@
+# Everything one does with this repository. `make` alone lists it. Needs Go, Node.js and make; the rest installs itself.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+GO ?= go
+PKGS ?= ./...
+KILLS ?= 100
+ARGS ?=
+ONLY ?=
+
+# Tools are pinned in tools/go.mod and tools/lint/go.mod, and built once per version.
+pinned = $(shell awk '$$1 == "$(2)" && NF > 1 {print $$2}' $(1)/go.mod)
+SQLC := .tools/bin/sqlc-$(call pinned,tools,github.com/sqlc-dev/sqlc)
+GOFUMPT := .tools/bin/gofumpt-$(call pinned,tools,mvdan.cc/gofumpt)
+DEADCODE := .tools/bin/deadcode-$(call pinned,tools,golang.org/x/tools)
+GOVULNCHECK := .tools/bin/govulncheck-$(call pinned,tools,golang.org/x/vuln)
+LINT := .tools/bin/golangci-lint-$(call pinned,tools/lint,github.com/golangci/golangci-lint/v2)
+QUERIES = $(GO) run -C tools ./queries -root .. -sqlc ../$(SQLC)
+
+.PHONY: help
+help: ## list these targets
+	@echo 'make TARGET, where TARGET is one of:'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' Makefile
+
+##### Running #####
+
+.PHONY: sandbox
+sandbox: ## start the product with simulated networks on loopback (ARGS="--listen 127.0.0.1:0")
+	CGO_ENABLED=0 $(GO) build -o bin/sandbox ./cmd/sandbox
+	exec bin/sandbox $(ARGS)
+
+.PHONY: build
+build: ## build the product into bin/tidings
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/tidings ./cmd/tidings
+
+##### Testing #####
+
+.PHONY: test
+test: compiler foreign ## run all tests, with the race detector and shuffled (PKGS=./internal/store/...)
+	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout=10m $(PKGS)
+	$(GO) test -C tools ./queries
+
+.PHONY: quick
+quick: ## run the short tests without the race detector, for while you work
+	$(GO) test -short $(PKGS)
+
+.PHONY: check
+check: format vet lint arrows generated vuln-note ## format, vet, lint, import arrows, generated code
+
+.PHONY: vuln
+vuln: $(GOVULNCHECK) ## look for known vulnerabilities; needs https://vuln.go.dev (VULNDB=file:///... for a copy)
+	$(GOVULNCHECK) $(if $(VULNDB),-db $(VULNDB)) ./...
+
+.PHONY: bench
+bench: ## measure this checkout on this machine
+	$(GO) run ./test/bench $(ARGS)
+
+.PHONY: bench-kannel
+bench-kannel: ## measure it beside Kannel from Debian's packages, in one run
+	@scripts/need 'PATH=$$PATH:/usr/sbin; command -v bearerbox && command -v smsbox' kannel kannel-extras
+	$(GO) run ./test/bench -kannel $(ARGS)
+
+.PHONY: chaos
+chaos: ## kill the product KILLS times (100) under load and check that nothing was lost
+	$(GO) run ./test/chaos -kills $(KILLS) $(ARGS)
+
+.PHONY: chaos-proof
+chaos-proof: ## plant known bugs and see that chaos finds each of them
+	$(GO) run ./test/chaos proof $(ARGS)
+
+##### Writing code #####
+
+.PHONY: generate
+generate: $(SQLC) ## rewrite generated code from internal/*/queries.sql (ONLY=wallet for one package)
+	$(QUERIES) $(ONLY)
+
+.PHONY: fmt
+fmt: $(GOFUMPT) ## format the Go code
+	$(GOFUMPT) -w .
+
+.PHONY: clean
+clean: ## remove what was built; the tools too
+	rm -rf bin .tools test/foreign/node_modules
+
+##### What the targets above are made of #####
+
+.PHONY: format
+format: $(GOFUMPT)
+	@echo 'format: every Go file is as make fmt leaves it'
+	@found=$$($(GOFUMPT) -l .); [ -z "$$found" ] || { echo "Run make fmt for:"; echo "$$found"; exit 1; }
+
+.PHONY: vet
+vet:
+	$(GO) vet ./...
+	$(GO) vet -C tools ./queries
+
+.PHONY: lint
+lint: $(LINT) $(DEADCODE)
+	$(LINT) run
+	@echo 'deadcode: every function is reachable from a program or a test'
+	@found=$$($(DEADCODE) -test ./...); [ -z "$$found" ] || { echo "$$found"; exit 1; }
+
+.PHONY: arrows
+arrows:
+	$(GO) test -run Arrows ./internal/app
+
+.PHONY: generated
+generated: $(SQLC)
+	@echo 'generated: every queries.sql.go is what its queries.sql says, for both engines'
+	@$(QUERIES) -check
+
+.PHONY: vuln-note
+vuln-note:
+	@echo 'vulnerabilities: NOT checked here, because the list is on the network; run make vuln where https://vuln.go.dev answers'
+
+.PHONY: compiler
+compiler:
+	@scripts/need 'command -v gcc && test -e /usr/include/stdlib.h' gcc libc6-dev # the race detector is linked with C
+
+# SMPP software that nobody here wrote, for the tests that talk to it.
+.PHONY: foreign
+foreign: $(patsubst %package-lock.json,%node_modules/.installed,$(wildcard test/foreign/package-lock.json))
+
+test/foreign/node_modules/.installed: test/foreign/package-lock.json
+	@scripts/need 'command -v node && command -v npm' nodejs npm
+	npm ci --prefix test/foreign --no-audit --no-fund
+	@touch $@
+
+build_tool = @echo 'Building $(notdir $@), once' && CGO_ENABLED=0 $(GO) build -C $(1) -o $(CURDIR)/$@ $(2)
+
+$(SQLC):
+	$(call build_tool,tools,github.com/sqlc-dev/sqlc/cmd/sqlc)
+$(GOFUMPT):
+	$(call build_tool,tools,mvdan.cc/gofumpt)
+$(DEADCODE):
+	$(call build_tool,tools,golang.org/x/tools/cmd/deadcode)
+$(GOVULNCHECK):
+	$(call build_tool,tools,golang.org/x/vuln/cmd/govulncheck)
+$(LINT):
+	$(call build_tool,tools/lint,github.com/golangci/golangci-lint/v2/cmd/golangci-lint)
