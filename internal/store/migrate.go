@@ -1,0 +1,73 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"strings"
+
+	"github.com/pressly/goose/v3"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// migrate brings the schema to this program's version. A database that a newer program migrated is refused.
+func migrate(ctx context.Context, db *sql.DB, log *slog.Logger) error {
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return fmt.Errorf("find migrations: %w", err)
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, sqliteFS{dir}, goose.WithSlog(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		return fmt.Errorf("read migrations: %w", err)
+	}
+	sources := p.ListSources()
+	newest := sources[len(sources)-1].Version
+	if have, err := p.GetDBVersion(ctx); err != nil {
+		return fmt.Errorf("read the schema's version: %w", err)
+	} else if have > newest {
+		return fmt.Errorf("the database has schema %d, this program knows %d: use the newer program", have, newest)
+	}
+	done, err := p.Up(ctx)
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	for _, m := range done {
+		log.Info("migrated", "schema", m.Source.Version, "took", m.Duration)
+	}
+	return nil
+}
+
+// forSQLite says in SQLite's words what the portable schema means: an integer key is the row's own place, and a
+// clustered table is kept in the order of its key.
+var forSQLite = strings.NewReplacer("bigint   NOT NULL PRIMARY KEY", "integer NOT NULL PRIMARY KEY",
+	"bigint NOT NULL PRIMARY KEY", "integer NOT NULL PRIMARY KEY", "/* clustered */", "WITHOUT ROWID")
+
+// sqliteFS gives out the migrations in SQLite's words.
+type sqliteFS struct{ fs.FS }
+
+// Open opens a folder as it is and a file with its text replaced.
+func (f sqliteFS) Open(name string) (fs.File, error) {
+	file, err := f.FS.Open(name)
+	if err != nil || !strings.HasSuffix(name, ".sql") {
+		return file, err
+	}
+	text, err := fs.ReadFile(f.FS, name)
+	if err != nil {
+		return nil, err
+	}
+	return replaced{file, strings.NewReader(forSQLite.Replace(string(text)))}, nil
+}
+
+// replaced is a file with another text.
+type replaced struct {
+	fs.File
+	text *strings.Reader
+}
+
+// Read reads the other text.
+func (r replaced) Read(into []byte) (int, error) { return r.text.Read(into) }

@@ -1,0 +1,162 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/tink-crypto/tink-go/v2/aead"
+	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
+	"github.com/tink-crypto/tink-go/v2/keyset"
+	"github.com/tink-crypto/tink-go/v2/tink"
+)
+
+// masterKeyFile holds the master key in the data folder. Backups leave it out.
+const masterKeyFile = "master.key"
+
+// sealer encrypts secrets at rest with AES-256-GCM under the master key, a Tink keyset.
+type sealer struct{ aead tink.AEAD }
+
+// NewMasterKey returns a fresh master key in the form that settings and master.key take.
+func NewMasterKey() (string, error) {
+	h, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
+	if err != nil {
+		return "", fmt.Errorf("make a master key: %w", err)
+	}
+	return encodeKey(h)
+}
+
+// RotateMasterKey returns the master key with a new first key. Secrets sealed under the old ones still open.
+func RotateMasterKey(key string) (string, error) {
+	h, err := decodeKey(key)
+	if err != nil {
+		return "", err
+	}
+	m := keyset.NewManagerFromHandle(h)
+	keyID, err := m.Add(aead.AES256GCMKeyTemplate())
+	if err == nil {
+		err = m.SetPrimary(keyID)
+	}
+	if err != nil {
+		return "", fmt.Errorf("rotate the master key: %w", err)
+	}
+	if h, err = m.Handle(); err != nil {
+		return "", fmt.Errorf("rotate the master key: %w", err)
+	}
+	return encodeKey(h)
+}
+
+func encodeKey(h *keyset.Handle) (string, error) {
+	var buf bytes.Buffer
+	if err := insecurecleartextkeyset.Write(h, keyset.NewBinaryWriter(&buf)); err != nil {
+		return "", fmt.Errorf("write the master key: %w", err)
+	}
+	return base64.StdEncoding.EncodeToString(buf.Bytes()), nil
+}
+
+func decodeKey(key string) (*keyset.Handle, error) {
+	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(key))
+	if err != nil {
+		return nil, errors.New("the master key is not base64")
+	}
+	h, err := insecurecleartextkeyset.Read(keyset.NewBinaryReader(bytes.NewReader(raw)))
+	if err != nil {
+		return nil, errors.New("the master key is not one that `tidings masterkey new` made")
+	}
+	return h, nil
+}
+
+// openSealer takes the given key, else the file's, else makes the file.
+func openSealer(dir, key string) (*sealer, error) {
+	if key == "" {
+		var err error
+		if key, err = readMasterKey(filepath.Join(dir, masterKeyFile)); err != nil {
+			return nil, err
+		}
+	}
+	h, err := decodeKey(key)
+	if err != nil {
+		return nil, err
+	}
+	a, err := aead.New(h)
+	if err != nil {
+		return nil, fmt.Errorf("use the master key: %w", err)
+	}
+	return &sealer{a}, nil
+}
+
+func readMasterKey(path string) (string, error) {
+	raw, err := os.ReadFile(path)
+	if err == nil {
+		return string(raw), nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("read the master key: %w", err)
+	}
+	key, err := NewMasterKey()
+	if err != nil {
+		return "", err
+	}
+	if err := writeDurably(path, []byte(key+"\n")); err != nil {
+		return "", fmt.Errorf("keep the master key: %w", err)
+	}
+	return key, nil
+}
+
+// writeDurably makes a file that only its owner reads, on disk when it returns.
+func writeDurably(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+func (s *sealer) seal(place, secret string) (string, error) {
+	sealed, err := s.aead.Encrypt([]byte(secret), []byte(place))
+	if err != nil {
+		return "", fmt.Errorf("seal %s: %w", place, err)
+	}
+	return base64.StdEncoding.EncodeToString(sealed), nil
+}
+
+func (s *sealer) unseal(place, sealed string) (string, error) {
+	raw, err := base64.StdEncoding.DecodeString(sealed)
+	if err == nil {
+		raw, err = s.aead.Decrypt(raw, []byte(place))
+	}
+	if err != nil {
+		return "", fmt.Errorf("open the secret of %s: %w", place, err)
+	}
+	return string(raw), nil
+}
+
+// sealCheck is a secret that everyone may know: it opens only under the key the database was made with.
+const sealCheck = "tidings"
+
+// verify refuses a master key that is not this database's.
+func (s *sealer) verify(ctx context.Context, db *sql.DB) error {
+	var sealed string
+	err := db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'seal'").Scan(&sealed)
+	if errors.Is(err, sql.ErrNoRows) {
+		if sealed, err = s.seal("meta/seal", sealCheck); err != nil {
+			return err
+		}
+		return setMeta(ctx, db, "seal", sealed)
+	}
+	if err != nil {
+		return fmt.Errorf("read the seal: %w", err)
+	}
+	if text, err := s.unseal("meta/seal", sealed); err != nil || text != sealCheck {
+		return errors.New("this is not the master key of this database: its secrets would be lost; give the right one by master_key_file or TIDINGS_MASTER_KEY")
+	}
+	return nil
+}

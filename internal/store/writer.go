@@ -1,0 +1,259 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tidings.dev/internal/fault"
+)
+
+const (
+	groupRows = 256 // a group closes at so many rows
+	heavyRows = 64  // a member with more takes a group of its own
+)
+
+// writer runs every write of the process, one transaction after another. While one is being synced, callers gather,
+// and the next takes them together: no timer, no waiting when there is no load.
+type writer struct {
+	store   *Store
+	conn    *conn
+	mu      sync.Mutex
+	wake    sync.Cond
+	waiting []*member
+	heavy   bool // whose turn it was
+	closing bool
+	done    chan struct{}
+	broken  atomic.Pointer[error]
+}
+
+// member is one caller's part of a group.
+type member struct {
+	batch *batch
+	value any
+	rows  int
+	err   chan error
+}
+
+// batch is a kind of change: it writes all its members' rows in a transaction.
+type batch struct {
+	name  string
+	order int
+	apply func(tx *Tx, values []any) error
+}
+
+func startWriter(ctx context.Context, s *Store) (*writer, error) {
+	c, err := s.db.Conn(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open the writing connection: %w", err)
+	}
+	w := &writer{store: s, conn: &conn{db: c, prepared: map[string]*prepared{}}, done: make(chan struct{})}
+	w.wake.L = &w.mu
+	go w.run()
+	return w, nil
+}
+
+// do has a member's rows written and returns when they are on disk, or nothing of them is.
+//
+// It does not end with its caller's context: once a member waits, only the disk decides.
+func (w *writer) do(m *member) error {
+	m.err = make(chan error, 1)
+	w.mu.Lock()
+	if w.closing {
+		w.mu.Unlock()
+		return fault.New(fault.NotReady, "the server is stopping").After(time.Second)
+	}
+	w.waiting = append(w.waiting, m)
+	w.wake.Signal()
+	w.mu.Unlock()
+	return <-m.err
+}
+
+func (w *writer) run() {
+	defer close(w.done)
+	for {
+		group := w.next()
+		if group == nil {
+			return
+		}
+		w.commit(group)
+	}
+}
+
+// next waits for members and takes the next group: the light ones that wait, up to groupRows, or one heavy member. The two
+// take turns, so that neither starves the other.
+func (w *writer) next() []*member {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(w.waiting) == 0 {
+		if w.closing {
+			return nil
+		}
+		w.wake.Wait()
+	}
+	w.heavy = !w.heavy
+	if i := slices.IndexFunc(w.waiting, isHeavy); i >= 0 && (w.heavy || !slices.ContainsFunc(w.waiting, isLight)) {
+		m := w.waiting[i]
+		w.waiting = slices.Delete(w.waiting, i, i+1)
+		return []*member{m}
+	}
+	return w.takeLight()
+}
+
+func isHeavy(m *member) bool { return m.rows > heavyRows }
+func isLight(m *member) bool { return m.rows <= heavyRows }
+
+func (w *writer) takeLight() []*member {
+	rows, taken := 0, make([]*member, 0, min(len(w.waiting), groupRows))
+	w.waiting = slices.DeleteFunc(w.waiting, func(m *member) bool {
+		if isHeavy(m) || rows+m.rows > groupRows {
+			return false
+		}
+		taken, rows = append(taken, m), rows+m.rows
+		return true
+	})
+	return taken
+}
+
+// commit writes a group. When the group fails for a reason other than the disk, each member is tried alone, so that
+// one bad member cannot fail its neighbours.
+func (w *writer) commit(group []*member) {
+	err := w.failed()
+	if err == nil {
+		err = w.transaction(group)
+	}
+	if err != nil && len(group) > 1 && w.broken.Load() == nil && fault.Of(err) == nil {
+		w.store.log.Error("a group failed, trying its members alone", "members", len(group), "err", err)
+		for _, m := range group {
+			m.err <- w.transaction([]*member{m})
+		}
+		return
+	}
+	for _, m := range group {
+		m.err <- err
+	}
+}
+
+// failed is why nothing can be written any more.
+func (w *writer) failed() error {
+	if err := w.broken.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+func (w *writer) transaction(group []*member) error {
+	tx := &Tx{ctx: context.Background(), store: w.store, conn: w.conn, now: w.store.Now()}
+	err := w.attempt(tx, group)
+	if resultCode(err) == codeFull && w.store.disk.useReserve() {
+		*tx = Tx{ctx: tx.ctx, store: tx.store, conn: tx.conn, now: tx.now}
+		err = w.attempt(tx, group)
+	}
+	if err != nil {
+		return w.judge(err)
+	}
+	w.store.versions.bump(tx.topics)
+	for _, f := range tx.after {
+		f()
+	}
+	return nil
+}
+
+// judge tells a full disk from one that cannot be trusted.
+func (w *writer) judge(err error) error {
+	switch resultCode(err) {
+	case codeFull:
+		w.store.log.Error("the disk is full", "err", err)
+		return fault.New(fault.DiskFull, "the disk is full").After(diskRetry)
+	case codeIOErr:
+		w.broken.Store(&err)
+		w.store.fatal(fmt.Errorf("the disk cannot be trusted any more: %w", err))
+	}
+	return err
+}
+
+func (s *Store) fatal(err error) {
+	s.log.Error("stopping at once", "err", err)
+	if s.opt.Fatal == nil {
+		panic(err)
+	}
+	go s.opt.Fatal(err)
+}
+
+func (w *writer) attempt(tx *Tx, group []*member) (err error) {
+	if err := w.exec(tx.ctx, "BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.rollback())
+		}
+	}()
+	for _, b := range split(group) {
+		if err := b.run(tx); err != nil {
+			return fmt.Errorf("%s: %w", b.batch.name, err)
+		}
+	}
+	return w.exec(tx.ctx, "COMMIT")
+}
+
+func (w *writer) exec(ctx context.Context, stmt string) error {
+	return w.conn.db.Raw(func(dc any) error {
+		p, err := w.conn.prepare(dc, stmt)
+		if err != nil {
+			return err
+		}
+		_, err = p.stmt.ExecContext(ctx, nil)
+		return err
+	})
+}
+
+// rollback ends the transaction. SQLite has ended it already after some errors; that is no new trouble.
+func (w *writer) rollback() error {
+	_ = w.exec(context.Background(), "ROLLBACK")
+	return nil
+}
+
+// share is what one batch has in a group.
+type share struct {
+	batch  *batch
+	values []any
+}
+
+// split sorts a group by batch, in the order the batches were made.
+func split(group []*member) []*share {
+	var shares []*share
+	for _, m := range group {
+		i := slices.IndexFunc(shares, func(s *share) bool { return s.batch == m.batch })
+		if i < 0 {
+			i, shares = len(shares), append(shares, &share{batch: m.batch})
+		}
+		shares[i].values = append(shares[i].values, m.value)
+	}
+	slices.SortFunc(shares, func(a, b *share) int { return a.batch.order - b.batch.order })
+	return shares
+}
+
+// run applies a batch; a panic fails the group, not the process.
+func (s *share) run(tx *Tx) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return s.batch.apply(tx, s.values)
+}
+
+func (w *writer) close() {
+	w.mu.Lock()
+	w.closing = true
+	w.wake.Signal()
+	w.mu.Unlock()
+	<-w.done
+	_ = w.conn.close()
+}
