@@ -1,0 +1,192 @@
+package smsc
+
+import (
+	"errors"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"tidings.dev/internal/smpp"
+)
+
+// account is one system_id: its binds, and what it is owed.
+type account struct {
+	systemID string
+	smsc     *SMSC
+
+	mu      sync.Mutex
+	binds   []*bind
+	queue   []*delivery // due, in order
+	owed    int         // created and not acknowledged
+	second  int64       // of the rate
+	inSec   int
+}
+
+// bind is one connection of an account.
+type bind struct {
+	account *account
+	mode    smpp.Command
+	session *smpp.Session
+}
+
+func newBind(a *account, mode smpp.Command, conn net.Conn) *bind {
+	b := &bind{account: a, mode: mode}
+	b.session = smpp.NewSession(conn, smpp.Config{
+		Window: a.smsc.config.Window, ResponseTimeout: a.smsc.config.AckTimeout, Handler: b.handle,
+	})
+	return b
+}
+
+func (a *account) join(b *bind) {
+	a.mu.Lock()
+	a.binds = append(a.binds, b)
+	a.mu.Unlock()
+	a.pump()
+}
+
+func (a *account) leave(b *bind) {
+	a.mu.Lock()
+	a.binds = slices.DeleteFunc(a.binds, func(other *bind) bool { return other == b })
+	a.mu.Unlock()
+	a.pump() // what b had not delivered goes to another bind
+}
+
+func (a *account) bindCount() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.binds)
+}
+
+func (a *account) pending() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.owed
+}
+
+func (a *account) disconnect() {
+	a.mu.Lock()
+	binds := slices.Clone(a.binds)
+	a.mu.Unlock()
+	for _, b := range binds {
+		b.session.Close()
+	}
+}
+
+// overRate counts a submit and tells whether it is one too many in this second.
+func (a *account) overRate(limit int) bool {
+	if limit <= 0 {
+		return false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if now := time.Now().Unix(); now != a.second {
+		a.second, a.inSec = now, 0
+	}
+	a.inSec++
+	return a.inSec > limit
+}
+
+// delivery is a receipt or an inbound text on its way to the ESME.
+type delivery struct {
+	message *smpp.Message
+	record  Record // of its acknowledgement
+	repeat  int    // how many more times it is sent after it was acknowledged
+}
+
+// owe counts a delivery from the moment it is promised, and puts it in line when it is due.
+func (a *account) owe(d *delivery, delay time.Duration) {
+	a.mu.Lock()
+	a.owed++
+	a.mu.Unlock()
+	a.due(d, delay)
+}
+
+func (a *account) due(d *delivery, delay time.Duration) {
+	if delay > 0 {
+		time.AfterFunc(delay, func() { a.due(d, 0) })
+		return
+	}
+	a.mu.Lock()
+	a.queue = append(a.queue, d)
+	a.mu.Unlock()
+	a.pump()
+}
+
+// pump gives what is due to binds with a free slot.
+func (a *account) pump() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.sendAll()
+}
+
+// sendAll sends until the queue or the windows are used up. The lock is held.
+func (a *account) sendAll() {
+	sent := 0
+	for sent < len(a.queue) && a.send(a.queue[sent]) {
+		a.queue[sent] = nil
+		sent++
+	}
+	if a.queue = a.queue[sent:]; len(a.queue) == 0 {
+		a.queue = nil
+	}
+}
+
+// send tries the binds in turn.
+func (a *account) send(d *delivery) bool {
+	for i, b := range a.binds {
+		if !b.mode.Receives() {
+			continue
+		}
+		err := b.session.TryGo(smpp.DeliverSM, d.message, func(r smpp.Response, err error) { a.answered(d, r, err) })
+		if err == nil {
+			if i+1 < len(a.binds) { // the next one goes to another bind
+				a.binds = append(append(slices.Clone(a.binds[:i]), a.binds[i+1:]...), b)
+			}
+			return true
+		}
+		if errors.Is(err, smpp.ErrInvalid) {
+			a.smsc.config.Log.Error("cannot be delivered", "error", err)
+			a.owed--
+			return true
+		}
+	}
+	return false
+}
+
+// answered ends a delivery only with the ESME's yes. A receipt is tried for ever, since a gateway that was killed must
+// still learn of it; an inbound text is dropped when the ESME refuses it for good.
+func (a *account) answered(d *delivery, r smpp.Response, err error) {
+	switch {
+	case err != nil && errors.Is(err, smpp.ErrTimeout):
+		a.due(d, a.smsc.config.RetryDelay)
+	case err != nil:
+		a.first(d)
+	case r.Status == smpp.StatusOK || d.record.Op == OpInboundAck && !r.Status.Temporary():
+		a.acknowledged(d, r.Status)
+	default:
+		a.due(d, a.smsc.config.RetryDelay)
+	}
+}
+
+// first puts a delivery whose connection died in front, for the next bind.
+func (a *account) first(d *delivery) {
+	a.mu.Lock()
+	a.queue = append([]*delivery{d}, a.queue...)
+	a.mu.Unlock()
+	a.pump()
+}
+
+func (a *account) acknowledged(d *delivery, status smpp.Status) {
+	d.record.Status = status.String()
+	a.smsc.history.add(d.record, nil)
+	if d.repeat > 0 {
+		d.repeat--
+		a.due(d, 0)
+		return
+	}
+	a.mu.Lock()
+	a.owed--
+	a.mu.Unlock()
+	a.pump()
+}
