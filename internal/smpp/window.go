@@ -94,6 +94,10 @@ func (s *Session) Unbind(ctx context.Context) error {
 	}
 	c := &call{reply: make(chan reply, 1)}
 	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return fmt.Errorf("unbind: %w", ErrClosed)
+	}
 	s.send(c, Unbind, nil)
 	c.windowed = false
 	s.cause = cmp.Or(s.cause, ErrClosed) // the peer may close as soon as it has answered

@@ -15,12 +15,12 @@ type account struct {
 	systemID string
 	smsc     *SMSC
 
-	mu      sync.Mutex
-	binds   []*bind
-	queue   []*delivery // due, in order
-	owed    int         // created and not acknowledged
-	second  int64       // of the rate
-	inSec   int
+	mu     sync.Mutex
+	binds  []*bind
+	queue  []*delivery // due, in order
+	owed   int         // created and not acknowledged
+	second int64       // of the rate
+	inSec  int
 }
 
 // bind is one connection of an account.

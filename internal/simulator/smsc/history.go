@@ -75,7 +75,7 @@ func openHistory(path string, keep int) (*history, error) {
 
 // add records, and calls then once the record is with the operating system: what it tells has not happened before.
 func (h *history) add(r Record, then func()) {
-	if h.file == nil && h.keep == 0 {
+	if h.off() {
 		call(then)
 		return
 	}
@@ -97,6 +97,9 @@ func (h *history) add(r Record, then func()) {
 	default:
 	}
 }
+
+// off tells whether nothing is recorded at all.
+func (h *history) off() bool { return h.file == nil && h.keep == 0 }
 
 func call(then func()) {
 	if then != nil {
