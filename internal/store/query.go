@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"strings"
 	"sync"
 )
@@ -84,3 +85,6 @@ func parsePlaces(query string) *positional {
 	p.text = text.String()
 	return p
 }
+
+// NoRows reports whether err says that a query found nothing.
+func NoRows(err error) bool { return errors.Is(err, sql.ErrNoRows) }

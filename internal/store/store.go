@@ -177,3 +177,6 @@ func (s *Store) watch(ctx context.Context) {
 		}
 	}
 }
+
+// Broken reports whether the disk can no longer be trusted: nothing will be written any more.
+func (s *Store) Broken() bool { return s.writer.broken.Load() != nil }

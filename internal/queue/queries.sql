@@ -1,0 +1,57 @@
+-- name: AddJob :exec
+INSERT INTO job (id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, step, data)
+VALUES (@id, @lane, @kind, @subject, @account_id, @order_key, @priority, @due_at, @expires_at, @step, @data);
+
+-- A claim takes the row only as it was read, so that no job is ever with two workers.
+-- name: ClaimJob :execrows
+UPDATE job SET owner = @owner, fence = fence + 1, claims = claims + 1
+WHERE id = @id AND owner = 0 AND fence = @fence;
+
+-- name: FinishJob :execrows
+DELETE FROM job WHERE id = @id AND owner = @owner AND fence = @fence;
+
+-- name: AgainJob :execrows
+UPDATE job SET owner = 0, due_at = @due_at, step = @step, data = @data, claims = @claims
+WHERE id = @id AND owner = @owner AND fence = @fence;
+
+-- name: AdvanceJob :execrows
+UPDATE job SET step = @step, data = @data, fence = fence + 1, claims = 1
+WHERE id = @id AND owner = @owner AND fence = @fence;
+
+-- name: RemoveJob :execrows
+DELETE FROM job WHERE id = @id AND owner = 0;
+
+-- name: HurryJob :execrows
+UPDATE job SET due_at = @due_at WHERE id = @id AND owner = 0;
+
+-- The buckets of a lane, one at a time, each with its earliest job.
+-- name: NextBucket :one
+SELECT priority, account_id, due_at FROM job
+WHERE lane = @lane AND owner = 0 AND (priority, account_id) > (CAST(@after_priority AS smallint), CAST(@after_account AS bigint))
+ORDER BY priority, account_id, due_at LIMIT 1;
+
+-- name: ReadyJobs :many
+SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job
+WHERE lane = @lane AND priority = @priority AND account_id = @account_id
+  AND (due_at, id) > (@after_due, @after_id) AND due_at <= @now AND owner = 0
+ORDER BY due_at, id LIMIT 128;
+
+-- name: LostJobs :many
+SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job
+WHERE owner <> 0 AND owner <> @owner LIMIT 256;
+
+-- name: ExpiredJobs :many
+SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job
+WHERE expires_at > 0 AND expires_at <= @now AND owner = 0 ORDER BY expires_at LIMIT 256;
+
+-- name: NextLane :one
+SELECT lane FROM job WHERE lane > @after_lane AND lane < @before_lane ORDER BY lane LIMIT 1;
+
+-- name: CountJobs :many
+SELECT account_id, count(*) AS n FROM job WHERE kind = @kind GROUP BY account_id;
+
+-- name: CountLanes :many
+SELECT lane, count(*) AS n, CAST(min(due_at) AS bigint) AS oldest FROM job GROUP BY lane ORDER BY lane;
+
+-- name: FindJob :one
+SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job WHERE id = @id;

@@ -1,0 +1,229 @@
+// Package queue keeps work that must be done: durable jobs in lanes, added in the transaction of what they are about,
+// claimed, paced, tried again, parked. It knows nothing of messages.
+package queue
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"strings"
+	"sync"
+	"time"
+
+	"tidings.dev/internal/account"
+	"tidings.dev/internal/store"
+)
+
+// never is the due time of a parked job.
+const never = math.MaxInt64
+
+// poison is how often a job may be claimed without a result before it is parked: it most likely kills its worker.
+const poison = 5
+
+// Job is one piece of work. Its row is small; what it is about stands elsewhere.
+type Job struct {
+	ID       int64
+	Lane     string     // jobs of one lane share pace, order and turns
+	Kind     string     // who knows how to do it
+	Subject  int64      // what it is about
+	Account  account.ID // whose turn it is
+	OrderKey string     // jobs with the same one go one after another, unless they back off; empty: any order
+	Priority int        // 1 is the most urgent
+	Due      time.Time
+	Expires  time.Time // zero: never
+	Step     int64     // the handler's own progress
+	Data     string
+	Fence    int64 // counts claims; a worker with an older one has lost the job
+	Claims   int64 // claims in a row without a result
+	order    int64 // due time as stored
+}
+
+// Next is what becomes of a job after it was worked at.
+type Next struct {
+	verb  verb
+	due   time.Time
+	step  int64
+	data  string
+	pause time.Duration
+	keep  bool
+}
+
+type verb int
+
+const (
+	finish verb = iota
+	again
+	advance
+	park
+)
+
+// Done ends the job.
+func Done() Next { return Next{verb: finish} }
+
+// Again puts the job back for another try at the given time.
+func Again(due time.Time, step int64, data string) Next {
+	return Next{verb: again, due: due, step: step, data: data}
+}
+
+// Throttled puts the job back where it was and stops its lane for a while: that is no try of the job.
+func Throttled(pause time.Duration, step int64, data string) Next {
+	return Next{verb: again, step: step, data: data, pause: pause, keep: true}
+}
+
+// Advance keeps the job with its worker for its next step.
+func Advance(step int64, data string) Next { return Next{verb: advance, step: step, data: data} }
+
+// Park keeps the job and tries it no more until a person decides.
+func Park() Next { return Next{verb: park} }
+
+// Task is a job with a worker.
+type Task struct {
+	Job
+	Next     Next
+	Payload  any   // the handler's own, from Begin to Do to End
+	Panicked bool  // seen by End: Do did not return
+	Settled  bool  // set by Begin: there is nothing to do, Next says what becomes of it
+	Fenced   bool  // seen by End: someone else has the job now, and only facts may be written
+	held     int64 // the fence of this claim
+	mine     bool  // the claim succeeded
+	owner    int64 // for a lost job, the start that had it
+}
+
+// Kind is how the jobs of one kind are done. Begin and End run in the transactions of claim and result and get all tasks
+// that share one; between them Do, given by whoever works the lane, does the work outside any transaction and sets Next.
+type Kind struct {
+	Begin func(tx *store.Tx, tasks []*Task) error
+	End   func(tx *store.Tx, tasks []*Task) error
+	// Lost gets jobs whose worker died between claim and result, and sets Next.
+	Lost func(tx *store.Tx, tasks []*Task) error
+	// Expired gets jobs whose time is over; they are then removed.
+	Expired func(tx *store.Tx, tasks []*Task) error
+	// Counted jobs count against their account's cap.
+	Counted bool
+}
+
+// Queue is all jobs of a store.
+type Queue struct {
+	store  *store.Store
+	log    *slog.Logger
+	kinds  map[string]Kind
+	cycles *store.Batch[cycle]
+	mu     sync.Mutex
+	lanes  map[string]*lane
+	served []*service
+	depth  depth
+}
+
+// cycleOrder puts results and claims before new work in a transaction.
+const cycleOrder = 10
+
+// New returns the queue of the store. Handle must be called for every kind before work starts.
+func New(s *store.Store, log *slog.Logger) *Queue {
+	q := &Queue{store: s, log: log, kinds: map[string]Kind{}, lanes: map[string]*lane{}, depth: newDepth()}
+	q.cycles = store.NewBatch(s, "jobs", cycleOrder, q.turn)
+	return q
+}
+
+// Handle says how jobs of a kind are done.
+func (q *Queue) Handle(kind string, k Kind) { q.kinds[kind] = k }
+
+// Add stores jobs with the transaction. They are worked at once it is on disk and they are due.
+func (q *Queue) Add(tx *store.Tx, jobs []Job) error {
+	rows := make([]addJobParams, len(jobs))
+	for i, j := range jobs {
+		rows[i] = addJobParams{
+			ID: j.ID, Lane: j.Lane, Kind: j.Kind, Subject: j.Subject, AccountID: j.Account, OrderKey: j.OrderKey,
+			Priority: int16(j.Priority), DueAt: j.Due.UnixMilli(), ExpiresAt: milli(j.Expires), Step: j.Step, Data: j.Data,
+		}
+	}
+	if _, err := store.Each(tx, addJob, rows); err != nil {
+		return fmt.Errorf("add jobs: %w", err)
+	}
+	tx.After(func() { q.added(jobs) })
+	return nil
+}
+
+// Remove takes back jobs that nobody works at, and tells for each whether it was taken back.
+func (q *Queue) Remove(tx *store.Tx, jobs []Job) ([]bool, error) {
+	ids := make([]int64, len(jobs))
+	for i, j := range jobs {
+		ids[i] = j.ID
+	}
+	n, err := store.Each(tx, removeJob, ids)
+	if err != nil {
+		return nil, fmt.Errorf("remove jobs: %w", err)
+	}
+	removed := make([]bool, len(jobs))
+	for i := range n {
+		removed[i] = n[i] > 0
+	}
+	tx.After(func() { q.removed(jobs, removed) })
+	return removed, nil
+}
+
+// Find returns the job with the id and whether someone works at it; nil when it is done.
+func (q *Queue) Find(ctx context.Context, id int64) (job *Job, working bool, err error) {
+	r, err := on(q.store.Reader()).FindJob(ctx, findJobParams{ID: id})
+	if store.NoRows(err) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("find job: %w", err)
+	}
+	j := jobOf(r)
+	return &j, r.Owner != 0, nil
+}
+
+// added counts new jobs and wakes whoever works their lanes.
+func (q *Queue) added(jobs []Job) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i := range jobs {
+		j := &jobs[i]
+		if q.kinds[j.Kind].Counted {
+			q.depth.add(j.Account, 1)
+		}
+		if l := q.lanes[j.Lane]; l != nil {
+			l.wake(j.Priority, j.Account, j.Due)
+			continue
+		}
+		for _, s := range q.served {
+			if strings.HasPrefix(j.Lane, s.prefix) {
+				s.ring()
+			}
+		}
+	}
+}
+
+func (q *Queue) removed(jobs []Job, removed []bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i, j := range jobs {
+		if removed[i] && q.kinds[j.Kind].Counted {
+			q.depth.add(j.Account, -1)
+		}
+	}
+}
+
+func milli(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func moment(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+func jobOf(r jobRecord) Job {
+	return Job{
+		ID: r.ID, Lane: r.Lane, Kind: r.Kind, Subject: r.Subject, Account: r.AccountID, OrderKey: r.OrderKey,
+		Priority: int(r.Priority), Due: moment(r.DueAt), Expires: moment(r.ExpiresAt), Step: r.Step, Data: r.Data,
+		Fence: r.Fence, Claims: r.Claims, order: r.DueAt,
+	}
+}

@@ -1,0 +1,147 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"tidings.dev/internal/account"
+	"tidings.dev/internal/store"
+)
+
+// Recover gives back what earlier starts of the server had claimed: their workers are dead. It must return before new
+// work starts.
+func (q *Queue) Recover(ctx context.Context) error {
+	for {
+		rows, err := on(q.store.Reader()).LostJobs(ctx, lostJobsParams{Owner: q.store.Boot()})
+		if err != nil {
+			return fmt.Errorf("find lost jobs: %w", err)
+		}
+		if len(rows) == 0 {
+			return q.recount(ctx)
+		}
+		if err := q.store.Write(func(tx *store.Tx) error { return q.lost(tx, rows) }); err != nil {
+			return fmt.Errorf("give back lost jobs: %w", err)
+		}
+	}
+}
+
+// lost asks each job's handler what becomes of it. One that killed its worker too often is parked.
+func (q *Queue) lost(tx *store.Tx, rows []jobRecord) error {
+	tasks := make([]*Task, len(rows))
+	for i, r := range rows {
+		job := jobOf(r)
+		tasks[i] = &Task{Job: job, held: r.Fence, owner: r.Owner, Next: Again(tx.Now(), r.Step, r.Data)}
+	}
+	err := q.byKind(tasks, func(k Kind, tasks []*Task) error {
+		if k.Lost == nil {
+			return nil
+		}
+		return k.Lost(tx, tasks)
+	})
+	if err != nil {
+		return err
+	}
+	for _, t := range tasks {
+		if t.Claims >= poison && t.Next.verb == again {
+			q.log.Error("parked a job that ended its worker too often", "kind", t.Kind, "job", t.ID, "lane", t.Lane)
+			t.Next = Park()
+		}
+	}
+	return q.dispose(tx, tasks, true)
+}
+
+// Sweep ends jobs whose time is over, until ctx ends.
+func (q *Queue) Sweep(ctx context.Context) {
+	recount := time.Now()
+	for ctx.Err() == nil {
+		n, err := q.expire(ctx)
+		if err == nil && time.Since(recount) > time.Minute {
+			recount, err = time.Now(), q.recount(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			q.log.Error("cannot sweep the queue", "err", err)
+		}
+		if n > 0 {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(tick):
+		}
+	}
+}
+
+func (q *Queue) expire(ctx context.Context) (int, error) {
+	rows, err := on(q.store.Reader()).ExpiredJobs(ctx, expiredJobsParams{Now: q.store.Now().UnixMilli()})
+	if err != nil || len(rows) == 0 {
+		return 0, err
+	}
+	tasks := make([]*Task, len(rows))
+	for i, r := range rows {
+		tasks[i] = &Task{Job: jobOf(r), Next: Done()}
+	}
+	return len(tasks), q.store.Write(func(tx *store.Tx) error { return q.overdue(tx, tasks) })
+}
+
+// overdue claims the expired jobs and, of those that were still free, tells their handlers and removes them.
+func (q *Queue) overdue(tx *store.Tx, tasks []*Task) error {
+	claimed, err := q.claim(tx, tasks)
+	if err != nil {
+		return err
+	}
+	err = q.byKind(claimed, func(k Kind, tasks []*Task) error {
+		if k.Expired == nil {
+			return nil
+		}
+		return k.Expired(tx, tasks)
+	})
+	if err != nil {
+		return err
+	}
+	return q.dispose(tx, claimed, false)
+}
+
+// depth is how many counted jobs each account has. It limits; it never decides what is worked.
+type depth struct {
+	mu sync.Mutex
+	of map[account.ID]int
+}
+
+func newDepth() depth { return depth{of: map[account.ID]int{}} }
+
+func (d *depth) add(a account.ID, n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.of[a] += n
+}
+
+// Depth is about how many counted jobs the account has waiting.
+func (q *Queue) Depth(a account.ID) int {
+	q.depth.mu.Lock()
+	defer q.depth.mu.Unlock()
+	return q.depth.of[a]
+}
+
+// recount takes the depth from the rows.
+func (q *Queue) recount(ctx context.Context) error {
+	fresh := map[account.ID]int{}
+	for kind, k := range q.kinds {
+		if !k.Counted {
+			continue
+		}
+		rows, err := on(q.store.Reader()).CountJobs(ctx, countJobsParams{Kind: kind})
+		if err != nil {
+			return fmt.Errorf("count jobs: %w", err)
+		}
+		for _, r := range rows {
+			fresh[r.AccountID] += int(min(r.N, math.MaxInt32))
+		}
+	}
+	q.depth.mu.Lock()
+	defer q.depth.mu.Unlock()
+	q.depth.of = fresh
+	return nil
+}
