@@ -28,9 +28,9 @@ var unused = regexp.MustCompile(`(?m)^\tPrepareContext\(.*\n`)
 
 // fold makes one file of the three that sqlc wrote into dir, with private names:
 //
-//	Queries, DBTX, New(db)          queries, dbtx, on(tx)
-//	GetKeyParams, GetKeyRow         getKeyParams with Args(), getKeyRow with Dest()
-//	Key (a whole row of table key)  keyRecord with Dest()
+//	Queries, DBTX, New(db)                queries, dbtx, on(db)
+//	GetKeyParams, GetKeyRow               getKeyParams, getKeyRow
+//	Wallet (a whole row of table wallet)  walletRecord
 func fold(dir, name string) ([]byte, error) {
 	set := token.NewFileSet()
 	var files []*ast.File
@@ -178,7 +178,7 @@ func writeImports(out *bytes.Buffer, files []*ast.File) {
 	out.WriteString(")\n")
 }
 
-// writeDecls writes a file's declarations, and beside each struct of parameters or results the method that lists them.
+// writeDecls writes a file's declarations.
 func writeDecls(out *bytes.Buffer, set *token.FileSet, file *ast.File) error {
 	for _, decl := range file.Decls {
 		if gen, ok := decl.(*ast.GenDecl); ok && gen.Tok == token.IMPORT {
@@ -193,30 +193,6 @@ func writeDecls(out *bytes.Buffer, set *token.FileSet, file *ast.File) error {
 			return err
 		}
 		out.WriteString("\n")
-		if gen, ok := decl.(*ast.GenDecl); ok && gen.Tok == token.TYPE {
-			writeLister(out, gen.Specs[0].(*ast.TypeSpec))
-		}
 	}
 	return nil
-}
-
-// writeLister writes Args for parameters and Dest for results; the store's tx.Each uses both.
-func writeLister(out *bytes.Buffer, t *ast.TypeSpec) {
-	name := t.Name.Name
-	if !isStruct(t) || name == "queries" {
-		return
-	}
-	method, receiver, prefix := "Dest() []any", "(r *"+name+")", "&r."
-	comment := "// Dest lists where Scan puts the columns, in their order."
-	if strings.HasSuffix(name, "Params") {
-		method, receiver, prefix = "Args() []any", "(p "+name+")", "p."
-		comment = "// Args lists the parameters in the order of their numbers."
-	}
-	var fields []string
-	for _, field := range t.Type.(*ast.StructType).Fields.List {
-		for _, ident := range field.Names {
-			fields = append(fields, prefix+ident.Name)
-		}
-	}
-	fmt.Fprintf(out, "\n%s\nfunc %s %s {\n\treturn []any{%s}\n}\n", comment, receiver, method, strings.Join(fields, ", "))
 }
