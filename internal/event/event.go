@@ -1,0 +1,133 @@
+// Package event is the one door for facts: whoever changes something appends its event here, in the same transaction,
+// and whoever must act on events follows.
+package event
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"tidings.dev/internal/account"
+	"tidings.dev/internal/store"
+)
+
+// Kind names what happened, such as "message.delivered".
+type Kind string
+
+// The kinds of event.
+const (
+	Retrying  Kind = "message.retrying"
+	Sent      Kind = "message.sent"
+	Delivered Kind = "message.delivered"
+	Read      Kind = "message.read"
+	Failed    Kind = "message.failed"
+	Unknown   Kind = "message.unknown"
+	Cancelled Kind = "message.cancelled"
+	Expired   Kind = "message.expired"
+	Blocked   Kind = "message.blocked"
+	Received  Kind = "message.received"
+	OptedOut  Kind = "recipient.opted_out"
+	OptedIn   Kind = "recipient.opted_in"
+)
+
+// Kinds lists every kind, in the order they are documented.
+var Kinds = []Kind{Retrying, Sent, Delivered, Read, Failed, Unknown, Cancelled, Expired, Blocked, Received, OptedOut, OptedIn}
+
+// Event is one fact about one subject. Seq counts the subject's events from 1 without a gap.
+type Event struct {
+	Subject int64
+	Seq     int
+	Account account.ID
+	Kind    Kind
+	Change  Change
+	At      time.Time
+}
+
+// Change is what an event changed. What the subject is otherwise, its own rows tell.
+type Change struct {
+	Status     string `json:"status,omitempty"`
+	Reason     string `json:"reason,omitempty"`
+	Code       string `json:"code,omitempty"`
+	Attempt    int    `json:"attempt,omitempty"`
+	Duplicate  bool   `json:"duplicate,omitempty"`
+	Correction bool   `json:"correction,omitempty"`
+	Address    string `json:"address,omitempty"` // of a recipient.* event
+	Word       string `json:"word,omitempty"`    // of a recipient.* event: what they wrote, or how else it came
+}
+
+// Follower acts on events in the transaction that appends them.
+type Follower interface {
+	Follow(tx *store.Tx, events []Event) error
+}
+
+// Log appends events and tells its followers.
+type Log struct {
+	store     *store.Store
+	followers []Follower
+}
+
+// New returns a log without followers.
+func New(s *store.Store) *Log { return &Log{store: s} }
+
+// FollowedBy adds a follower. It must be called before anything is appended.
+func (l *Log) FollowedBy(f Follower) { l.followers = append(l.followers, f) }
+
+// Append stores events with the transaction and tells the followers in it. Their numbers come from their subjects'
+// counters, kept by whoever owns the subject.
+func (l *Log) Append(tx *store.Tx, events []Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	rows := make([]addEventParams, len(events))
+	for i, e := range events {
+		data, err := json.Marshal(e.Change)
+		if err != nil {
+			return fmt.Errorf("encode event: %w", err)
+		}
+		rows[i] = addEventParams{Subject: e.Subject, Seq: int64(e.Seq), AccountID: e.Account, Kind: string(e.Kind), Data: string(data), At: e.At.UnixMilli()}
+	}
+	if _, err := store.Each(tx, addEvent, rows); err != nil {
+		return fmt.Errorf("append events: %w", err)
+	}
+	for _, f := range l.followers {
+		if err := f.Follow(tx, events); err != nil {
+			return fmt.Errorf("follow events: %w", err)
+		}
+	}
+	return nil
+}
+
+// Of lists the events of a subject in their order.
+func (l *Log) Of(ctx context.Context, a account.ID, subject int64) ([]Event, error) {
+	rows, err := on(l.store.Reader()).EventsOf(ctx, eventsOfParams{Subject: subject, AccountID: a})
+	if err != nil {
+		return nil, fmt.Errorf("list events: %w", err)
+	}
+	events := make([]Event, len(rows))
+	for i, r := range rows {
+		events[i] = eventOf(r)
+	}
+	return events, nil
+}
+
+// One returns one event, or store.NoRows.
+func (l *Log) One(ctx context.Context, a account.ID, subject int64, seq int) (Event, error) {
+	r, err := on(l.store.Reader()).OneEvent(ctx, oneEventParams{Subject: subject, Seq: int64(seq), AccountID: a})
+	if err != nil {
+		return Event{}, fmt.Errorf("read event: %w", err)
+	}
+	return eventOf(r), nil
+}
+
+// Drop deletes the events of subjects from one key up to, not including, another.
+func (l *Log) Drop(tx *store.Tx, from, before int64) error {
+	_, err := store.Each(tx, dropEvents, []dropEventsParams{{FromSubject: from, Before: before}})
+	return err
+}
+
+func eventOf(r eventRecord) Event {
+	e := Event{Subject: r.Subject, Seq: int(r.Seq), Account: r.AccountID, Kind: Kind(r.Kind), At: time.UnixMilli(r.At).UTC()}
+	_ = json.Unmarshal([]byte(r.Data), &e.Change) // Append wrote it
+	return e
+}

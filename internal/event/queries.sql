@@ -1,0 +1,11 @@
+-- name: AddEvent :exec
+INSERT INTO event (subject, seq, account_id, kind, data, at) VALUES (@subject, @seq, @account_id, @kind, @data, @at);
+
+-- name: EventsOf :many
+SELECT subject, seq, account_id, kind, data, at FROM event WHERE subject = @subject AND account_id = @account_id ORDER BY seq;
+
+-- name: OneEvent :one
+SELECT subject, seq, account_id, kind, data, at FROM event WHERE subject = @subject AND seq = @seq AND account_id = @account_id;
+
+-- name: DropEvents :execrows
+DELETE FROM event WHERE subject >= @from_subject AND subject < @before;
