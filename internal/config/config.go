@@ -1,0 +1,93 @@
+// Package config is what the operator can set: defaults in code, one TOML file, the environment, and flags, each over the one before.
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"tidings.dev/internal/telemetry"
+)
+
+// Config is every setting. The tags are the source of the sample file, so a setting is documented where it is declared.
+type Config struct {
+	Listen         string           `key:"listen" doc:"Address of the API and the dashboard. Port 0 picks a free one."`
+	AdminListen    string           `key:"admin_listen" doc:"Address of metrics and debug pages, which show everything: keep it where only the operator reaches it. Empty turns it off."`
+	PublicURL      string           `key:"public_url" doc:"How the world reaches this server, such as https://sms.example.com. It stands in links and in what networks call back. Empty means the listen address."`
+	TrustedProxies []netip.Prefix   `key:"trusted_proxies" doc:"Networks of the proxies in front of us, such as 10.0.0.0/8. Only from these is X-Forwarded-For believed."`
+	DataDir        string           `key:"data_dir" doc:"Folder of everything that is kept: database, media, master key."`
+	Database       telemetry.Secret `key:"database" doc:"Empty means SQLite in data_dir."`
+	MasterKey      telemetry.Secret `key:"master_key" doc:"The key under which all secrets are stored, as made by: tidings masterkey. Empty means the file master.key in data_dir, which the first start makes."`
+
+	DefaultValidity time.Duration `key:"default_validity" doc:"How long a message that says nothing about it may wait to be sent."`
+	DrainTimeout    time.Duration `key:"drain_timeout" doc:"How long a stopping server may finish what it has begun."`
+
+	Log       Log       `key:"log" doc:"What is written to standard error."`
+	Limits    Limits    `key:"limits" doc:"How much is taken."`
+	Rate      Rate      `key:"rate" doc:"How fast one API key may ask."`
+	Retention Retention `key:"retention" doc:"How long things are kept. What is older is deleted in the background."`
+	Webhook   Webhook   `key:"webhook" doc:"How customers' addresses are called."`
+}
+
+// Log says what is logged, and how.
+type Log struct {
+	Level  slog.Level `key:"level" doc:"debug, info, warn or error."`
+	Format string     `key:"format" doc:"text or json."`
+}
+
+// Limits bound what one request and one account may take.
+type Limits struct {
+	Body             Size `key:"body" doc:"Largest body of a request."`
+	BatchBody        Size `key:"batch_body" doc:"Largest body of a request that sends a batch."`
+	Batch            int  `key:"batch" doc:"Most messages in a batch, up to 1000."`
+	Queue            int  `key:"queue" doc:"Most messages of one account that may wait at a time."`
+	DiskFloor        Size `key:"disk_floor" doc:"Below this much free disk no new messages are taken; those taken are still sent."`
+	DiskFloorPercent int  `key:"disk_floor_percent" doc:"The same as a share of the disk. The smaller of the two counts, so that neither a small nor a large disk is refused too early."`
+}
+
+// Rate bounds how often one API key may ask.
+type Rate struct {
+	RequestsPerMinute int `key:"requests_per_minute" doc:"Requests a minute in the long run. 0 turns the limit off."`
+	Burst             int `key:"burst" doc:"Requests at once after a pause."`
+}
+
+// Retention says how long things are kept.
+type Retention struct {
+	Bodies     time.Duration `key:"bodies" doc:"What messages say."`
+	Messages   time.Duration `key:"messages" doc:"Messages without what they say: from, to, status, price."`
+	Events     time.Duration `key:"events" doc:"What happened to each message, step by step."`
+	Deliveries time.Duration `key:"deliveries" doc:"The log of calls to customers' webhooks."`
+	Ledger     time.Duration `key:"ledger" doc:"Single bookings; older ones are folded into an opening balance."`
+	Audit      time.Duration `key:"audit" doc:"Who changed what."`
+}
+
+// Webhook says which addresses of customers may be called, and how.
+type Webhook struct {
+	AllowPrivateNetworks []netip.Prefix `key:"allow_private_networks" doc:"Private networks that webhooks may lead into, such as 192.168.7.0/24. Anything else private or reserved is refused, so that customers cannot reach into yours."`
+	Ports                []int          `key:"ports" doc:"Ports that webhooks may use."`
+	Timeout              time.Duration  `key:"timeout" doc:"How long one call may take."`
+	MaxConcurrent        int            `key:"max_concurrent" doc:"Most calls under way at a time."`
+}
+
+const day = 24 * time.Hour
+
+// Default is what holds where nothing is set.
+func Default() Config {
+	return Config{
+		Listen:          "127.0.0.1:8080",
+		AdminListen:     "127.0.0.1:8081",
+		DataDir:         "tidings-data",
+		DefaultValidity: 48 * time.Hour,
+		DrainTimeout:    20 * time.Second,
+		Log:             Log{Level: slog.LevelInfo, Format: "text"},
+		Limits: Limits{
+			Body: MiB, BatchBody: 16 * MiB, Batch: 1000, Queue: 1_000_000,
+			DiskFloor: 256 * MiB, DiskFloorPercent: 5,
+		},
+		Rate: Rate{RequestsPerMinute: 60_000, Burst: 60_000},
+		Retention: Retention{
+			Bodies: 30 * day, Messages: 400 * day, Events: 30 * day, Deliveries: 30 * day, Ledger: 400 * day, Audit: 730 * day,
+		},
+		Webhook: Webhook{Ports: []int{80, 443, 8080, 8443}, Timeout: 15 * time.Second, MaxConcurrent: 100},
+	}
+}
