@@ -18,6 +18,7 @@ type account struct {
 	mu     sync.Mutex
 	binds  []*bind
 	queue  []*delivery // due, in order
+	turns  uint64      // of deliveries sent
 	owed   int         // created and not acknowledged
 	second int64       // of the rate
 	inSec  int
@@ -91,6 +92,7 @@ func (a *account) overRate(limit int) bool {
 type delivery struct {
 	message *smpp.Message
 	record  Record // of its acknowledgement
+	turn    uint64 // when it was first sent, to keep its place; 0: not yet
 	repeat  int    // how many more times it is sent after it was acknowledged
 }
 
@@ -140,6 +142,10 @@ func (a *account) send(d *delivery) bool {
 		}
 		err := b.session.TryGo(smpp.DeliverSM, d.message, func(r smpp.Response, err error) { a.answered(d, r, err) })
 		if err == nil {
+			if d.turn == 0 {
+				a.turns++
+				d.turn = a.turns
+			}
 			if i+1 < len(a.binds) { // the next one goes to another bind
 				a.binds = append(append(slices.Clone(a.binds[:i]), a.binds[i+1:]...), b)
 			}
@@ -169,10 +175,14 @@ func (a *account) answered(d *delivery, r smpp.Response, err error) {
 	}
 }
 
-// first puts a delivery whose connection died in front, for the next bind.
+// first puts a delivery whose connection died in front, in its old place, for the next bind.
 func (a *account) first(d *delivery) {
 	a.mu.Lock()
-	a.queue = append([]*delivery{d}, a.queue...)
+	place := slices.IndexFunc(a.queue, func(other *delivery) bool { return other.turn == 0 || other.turn > d.turn })
+	if place < 0 {
+		place = len(a.queue)
+	}
+	a.queue = slices.Insert(a.queue, place, d)
 	a.mu.Unlock()
 	a.pump()
 }

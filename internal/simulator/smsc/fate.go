@@ -1,7 +1,7 @@
 package smsc
 
 import (
-	"strings"
+	"fmt"
 	"time"
 
 	"tidings.dev/internal/smpp"
@@ -49,8 +49,7 @@ func quote(text string) string {
 }
 
 // fateOf looks at the ending, and else rolls the dice.
-func (s *SMSC) fateOf(m *smpp.Message) fate {
-	to := m.Dest.Addr
+func (s *SMSC) fateOf(to string, part smpp.Part) fate {
 	if len(to) < 4 {
 		return s.dice.roll()
 	}
@@ -59,15 +58,15 @@ func (s *SMSC) fateOf(m *smpp.Message) fate {
 	if !ok {
 		return s.dice.roll()
 	}
-	if fails := triesUntilTaken[ending]; fails > 0 && s.try(to, m) > fails {
+	if fails := triesUntilTaken[ending]; fails > 0 && s.try(to, part) > fails {
 		return delivered
 	}
 	return f
 }
 
-// try counts how often this part of this text has come for this recipient.
-func (s *SMSC) try(to string, m *smpp.Message) int {
-	key := strings.Join([]string{m.Source.Addr, to, string(m.Payload())}, "\x00")
+// try counts how often this part of this text has come for this recipient, whatever its reference.
+func (s *SMSC) try(to string, part smpp.Part) int {
+	key := fmt.Sprintf("%s %d/%d %s", to, part.Concat.Number, part.Concat.Total, part.Text)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tries[key]++

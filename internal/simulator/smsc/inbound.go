@@ -14,17 +14,19 @@ func (s *SMSC) Inbound(from, to, text string) error {
 	if err != nil {
 		return err
 	}
-	a := s.accountOf(dest.Addr)
-	if a != nil {
-		return a.inbound(s, source, dest, text, 0)
-	}
 	deliveries, err := s.inboundParts(source, dest, text)
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
-	s.homeless = append(s.homeless, deliveries...)
+	a := s.accountOf(dest.Addr)
+	if a == nil {
+		s.homeless = append(s.homeless, deliveries...)
+	}
 	s.mu.Unlock()
+	if a != nil {
+		a.adopt(deliveries, 0)
+	}
 	return nil
 }
 
@@ -47,10 +49,9 @@ func ends(from, to string) (source, dest smpp.Address, err error) {
 	return source, dest, nil
 }
 
-// accountOf is who uses an address, else who is bound to receive, else nobody.
+// accountOf is who uses an address, else who is bound to receive, else nobody. The caller holds the lock, and keeps it
+// until the text has its place: a bind that comes meanwhile would not find it.
 func (s *SMSC) accountOf(address string) *account {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if a := s.senders[address]; a != nil {
 		return a
 	}
@@ -82,9 +83,7 @@ func (s *SMSC) giveHomeless(b *bind) {
 	homeless := s.homeless
 	s.homeless = nil
 	s.mu.Unlock()
-	for _, d := range homeless {
-		b.account.adopt(d, 0)
-	}
+	b.account.adopt(homeless, 0)
 }
 
 func (a *account) inbound(s *SMSC, from, to smpp.Address, text string, delay time.Duration) error {
@@ -92,18 +91,18 @@ func (a *account) inbound(s *SMSC, from, to smpp.Address, text string, delay tim
 	if err != nil {
 		return err
 	}
-	for _, d := range deliveries {
-		a.adopt(d, delay)
-	}
+	a.adopt(deliveries, delay)
 	return nil
 }
 
-// adopt records an inbound text as this account's and then owes it.
-func (a *account) adopt(d *delivery, delay time.Duration) {
-	record := d.record
-	record.Op, record.SystemID = OpInbound, a.systemID
-	d.record.SystemID = a.systemID
-	a.smsc.history.add(record, func() { a.owe(d, delay) })
+// adopt records inbound texts as this account's and then owes them.
+func (a *account) adopt(deliveries []*delivery, delay time.Duration) {
+	for _, d := range deliveries {
+		record := d.record
+		record.Op, record.SystemID = OpInbound, a.systemID
+		d.record.SystemID = a.systemID
+		a.smsc.history.add(record, func() { a.owe(d, delay) })
+	}
 }
 
 func (s *SMSC) inboundParts(from, to smpp.Address, text string) ([]*delivery, error) {

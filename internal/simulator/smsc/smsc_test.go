@@ -506,3 +506,25 @@ func TestRegisteredDelivery(t *testing.T) {
 		}
 	}
 }
+
+func TestACutKeepsTheOrderOfInbound(t *testing.T) {
+	s := start(t, Config{})
+	e := mustConnect(t, s)
+	const texts = 20
+	for i := range texts {
+		if err := s.Inbound("+491701234567", "12345", string(rune('a'+i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range texts {
+		<-e.got
+	}
+	e.Close()
+	e = mustConnect(t, s)
+	for i := range texts {
+		if got := string(e.next(t, smpp.StatusOK).ShortMessage); got != string(rune('a'+i)) {
+			t.Fatalf("%q came as number %d", got, i)
+		}
+	}
+	settled(t, s)
+}

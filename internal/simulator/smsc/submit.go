@@ -31,7 +31,7 @@ func (b *bind) handleSubmit(r *smpp.Request) {
 	smsc, m := b.account.smsc, r.Message()
 	s := submit{bind: b, request: r, message: m, at: time.Now()}
 	s.part = smpp.ParseText(m, smpp.Options{Alphabet: smsc.config.Alphabet})
-	f := smsc.fateOf(m)
+	f := smsc.fateOf(m.Dest.Addr, s.part)
 	if b.account.overRate(smsc.config.Rate) {
 		f = fate{status: smpp.StatusThrottled}
 	}
