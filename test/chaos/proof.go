@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"tidings.dev/test/product"
+)
+
+// planted are the bugs that the product carries behind build tags of the same name, each a classic of this kind of
+// software. Finding them is the proof that the checker's silence means something.
+var planted = []string{
+	"bug_reply_before_commit", // the 202 leaves before the message is on disk
+	"bug_no_fence",            // a result is taken without asking whether the work is still its own
+	"bug_webhook_outside_tx",  // the webhook's job is written after the change is committed
+	"bug_slot_early",          // a window slot is free before its result is committed
+	"bug_ack_before_commit",   // a receipt is acknowledged before it is on disk
+}
+
+// chances is how many kills a bug may survive.
+const chances = 20
+
+func proofMain(args []string) error {
+	flags := flag.NewFlagSet("proof", flag.ContinueOnError)
+	only := flags.String("bug", "", "only this one")
+	seed := flags.Uint64("seed", 1, "of the load and of what goes wrong")
+	dir := flags.String("dir", "", "where to keep the histories; default: a new temporary folder")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	ctx, cancel := interruptible()
+	defer cancel()
+	if *dir == "" {
+		made, err := os.MkdirTemp("", "chaos-proof-")
+		if err != nil {
+			return err
+		}
+		*dir = made
+		defer os.RemoveAll(made)
+	}
+	missed := 0
+	for _, bug := range planted {
+		if *only != "" && *only != bug {
+			continue
+		}
+		started := time.Now()
+		found, err := hunt(ctx, bug, *seed, filepath.Join(*dir, bug))
+		if err != nil {
+			return fmt.Errorf("%s: %w", bug, err)
+		}
+		if found == "" {
+			missed++
+			found = "MISSED"
+		}
+		fmt.Printf("%-26s %-40s %s\n", bug, found, time.Since(started).Round(time.Second))
+	}
+	if missed > 0 {
+		return fmt.Errorf("%d planted bugs were not found within %d kills", missed, chances)
+	}
+	return nil
+}
+
+// hunt runs the product with one bug and tells which rules caught it, or "".
+func hunt(ctx context.Context, bug string, seed uint64, dir string) (string, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	binary := filepath.Join(dir, "tidings")
+	if err := product.Build(ctx, "./cmd/tidings", binary, bug); err != nil {
+		return "", err
+	}
+	plan := Plan{Kills: chances, Seed: seed, Dir: dir, Binary: binary, Drain: 45 * time.Second, Out: io.Discard}
+	if err := plan.execute(ctx); err != nil {
+		return "", err
+	}
+	w, err := readWorld(dir)
+	if err != nil {
+		return "", err
+	}
+	counts := map[string]int{}
+	for _, v := range Check(w) {
+		counts[v.Rule]++
+	}
+	var names []string
+	for rule, n := range counts {
+		names = append(names, fmt.Sprintf("%s x%d", rule, n))
+	}
+	slices.Sort(names)
+	if len(names) == 0 {
+		return "", nil
+	}
+	return "caught by " + strings.Join(names, ", "), nil
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+)
+
+const (
+	shownViolations = 12 // of each rule
+	shownTimelines  = 4
+)
+
+// report says what a run was, what it found, and how the first offenders came to it.
+func report(out io.Writer, w World, violations []Violation) {
+	c := gather(w)
+	summary(out, w, c)
+	perRule := map[string]int{}
+	for _, v := range violations {
+		if perRule[v.Rule]++; perRule[v.Rule] <= shownViolations {
+			fmt.Fprintln(out, " ", v)
+		}
+	}
+	for rule, n := range perRule {
+		if n > shownViolations {
+			fmt.Fprintf(out, "  %s: %d in all\n", rule, n)
+		}
+	}
+	shown := map[string]bool{}
+	for _, v := range violations {
+		if it := c.All[v.Tag]; it != nil && !shown[v.Tag] && len(shown) < shownTimelines {
+			shown[v.Tag] = true
+			timeline(out, w, it)
+		}
+	}
+}
+
+func summary(out io.Writer, w World, c *Cases) {
+	statuses, accepted, maybe, repeated, kills := map[string]int{}, 0, 0, 0, 0
+	for _, it := range c.All {
+		if it.accepted() {
+			accepted++
+		} else if it.Maybe {
+			maybe++
+		}
+		if it.effects() > 1 {
+			repeated++
+		}
+		if len(it.Final) > 0 {
+			statuses[it.Final[0].Status]++
+		}
+	}
+	other := map[string]int{}
+	for _, f := range c.Faults {
+		if f.What == "kill" {
+			kills++
+		}
+		other[f.What]++
+	}
+	fmt.Fprintf(out, "%d kills, %d other faults (%d connections cut, %d answers missing or late)\n", kills, len(c.Faults)-kills, other["drop"], other["slow"])
+	fmt.Fprintf(out, "%d messages accepted, %d requests left open, %d sent twice, %d webhooks, %d numbers opted out\n", accepted, maybe, repeated,
+		len(w.Posts), len(stopped(w.SMSC)))
+	names := make([]string, 0, len(statuses))
+	for name := range statuses {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		fmt.Fprintf(out, "  %-10s %d\n", name, statuses[name])
+	}
+}
+
+// timeline prints everything that is known about one message in the order of time, with the faults between.
+func timeline(out io.Writer, w World, it *Case) {
+	type line struct {
+		at   int64
+		text string
+	}
+	var lines []line
+	add := func(at int64, format string, args ...any) { lines = append(lines, line{at, fmt.Sprintf(format, args...)}) }
+	requests := map[int64]bool{}
+	for _, e := range w.Load {
+		mine := e.Tag == it.Tag || requests[e.N] && e.N != 0
+		for _, i := range e.Items {
+			mine = mine || i.Tag == it.Tag
+		}
+		if mine {
+			requests[e.N] = true
+			add(e.At, "customer  %s %s %s%s %s %s", e.Op, e.Phase, e.Status, e.Code, e.Key, e.Error)
+		}
+	}
+	for _, r := range w.SMSC {
+		if tagOf(r.Text) == it.Tag || !isStopper(it.To) && digits(r.To) == digits(it.To) || isStopper(it.To) && digits(r.From) == digits(it.To) {
+			add(r.Time*1000, "network   %s %s %s part %d id %s %.12s", r.Op, r.Status, r.State, r.Number, r.RemoteID, r.Text)
+		}
+	}
+	for _, m := range it.Final {
+		for _, p := range w.Posts {
+			if p.Subject == m.ID {
+				add(p.At, "webhook   %s seq %d try %s answered %d", p.Type, p.Seq, p.Attempt, p.Answer)
+			}
+		}
+	}
+	slices.SortStableFunc(lines, func(a, b line) int { return int(a.at - b.at) })
+	if len(lines) == 0 {
+		return
+	}
+	first, last := lines[0].at, lines[len(lines)-1].at
+	for _, e := range w.Load {
+		if slices.Contains([]string{"kill", "term", "start", "ready", "quiet"}, e.Op) && e.At >= first && e.At <= last+2_000_000 {
+			add(e.At, "  *****   %s", e.Op)
+		}
+	}
+	slices.SortStableFunc(lines, func(a, b line) int { return int(a.at - b.at) })
+	fmt.Fprintf(out, "\n%s to %s, on_unknown %s\n", it.Tag, it.To, it.OnUnknown)
+	for _, l := range lines {
+		fmt.Fprintf(out, "  %s %s\n", clock(l.at), strings.TrimRight(l.text, " "))
+	}
+	for _, m := range it.Final {
+		fmt.Fprintf(out, "  in the end %s %s possible_duplicate %v id %s\n", m.Status, m.Reason, m.Duplicate, m.ID)
+	}
+}
+
