@@ -81,6 +81,12 @@ type Sink interface {
 	Inbound(ctx context.Context, m message.Inbound) error
 }
 
+// LateSink is a Sink that also takes the answer to a part for which Send had already returned Unsure. It returns once the
+// news is on disk. The answer is as Send would have returned it: the network's id, or a *Failure.
+type LateSink interface {
+	Late(ctx context.Context, m message.Outbound, remoteID string, err error) error
+}
+
 // Verdict says what comes next after a failed Send or Open.
 type Verdict int
 
