@@ -98,7 +98,7 @@ vet:
 
 .PHONY: lint
 lint: $(LINT) $(DEADCODE)
-	$(LINT) run
+	$(LINT) run $(PKGS)
 	@echo 'deadcode: every function is reachable from a program or a test'
 	@found=$$($(DEADCODE) -test ./...); [ -z "$$found" ] || { echo "$$found"; exit 1; }
 

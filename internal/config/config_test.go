@@ -96,7 +96,7 @@ bodies = "10"
 [nonsense]
 a = 1
 `)
-	env := []string{"TIDINGS_LISTEN=8080", "TIDINGS_LOG_LEVLE=info", "TIDINGS_TRUSTED_PROXIES=10.0.0.0/8,ten", "TIDINGS_MASTER_KEY=a", "TIDINGS_MASTER_KEY_FILE=/does/not/exist"}
+	env := []string{"TIDINGS_LISTEN=8080", "TIDINGS_LOG_LEVELS=info", "TIDINGS_TRUSTED_PROXIES=10.0.0.0/8,ten", "TIDINGS_MASTER_KEY=a", "TIDINGS_MASTER_KEY_FILE=/does/not/exist"}
 	flags := map[string]string{
 		"listne": "x", "public_url": "ftp://x", "database": "postgres://user:hunter2@host/db", "webhook.ports": "0",
 		"rate.burst": "many", "default_validity": "30s", "webhook.timeout": "-5s", "data_dir": "", "admin_listen": "nowhere",
@@ -116,7 +116,7 @@ a = 1
 		`limits.body in FILE: "much" is not a size such as 1MiB or 64KiB`,
 		`retention.bodies in FILE: "10" is not a duration such as 30d, 48h or 15s`,
 		`TIDINGS_LISTEN: "8080" is not an address with a port, such as 127.0.0.1:8080`,
-		`TIDINGS_LOG_LEVLE is no setting; did you mean TIDINGS_LOG_LEVEL?`,
+		`TIDINGS_LOG_LEVELS is no setting; did you mean TIDINGS_LOG_LEVEL?`,
 		`TIDINGS_TRUSTED_PROXIES: "10.0.0.0/8,ten" has "ten", which is not a network such as 10.0.0.0/8`,
 		`TIDINGS_MASTER_KEY and TIDINGS_MASTER_KEY_FILE are both set; keep one`,
 		`TIDINGS_MASTER_KEY_FILE: the secret cannot be read: open /does/not/exist: no such file or directory`,

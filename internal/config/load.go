@@ -68,9 +68,7 @@ func settingsOf(c *Config) []setting {
 
 func (s setting) secret() bool { return s.value.Type() == reflect.TypeFor[telemetry.Secret]() }
 
-// variable is the setting's name in the environment.
-func (s setting) variable() string { return variable(s.key) }
-
+// variable is a key's name in the environment.
 func variable(key string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
