@@ -51,7 +51,7 @@ check: format vet lint arrows generated vuln-note ## format, vet, lint, import a
 
 .PHONY: vuln
 vuln: $(GOVULNCHECK) ## look for known vulnerabilities; needs https://vuln.go.dev (VULNDB=file:///... for a copy)
-	$(GOVULNCHECK) $(if $(VULNDB),-db $(VULNDB)) ./...
+	$(GOVULNCHECK) $(if $(VULNDB),-db $(VULNDB)) $(PKGS)
 
 .PHONY: bench
 bench: ## measure this checkout on this machine
