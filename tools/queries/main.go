@@ -8,7 +8,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	_ "embed"
 	"errors"
 	"flag"
@@ -89,7 +88,7 @@ func orphans(root string) error {
 	files, err := filepath.Glob(filepath.Join(root, "internal", "*", resultFile))
 	for _, file := range files {
 		if _, statErr := os.Stat(strings.TrimSuffix(file, ".go")); statErr != nil {
-			err = errors.Join(err, fmt.Errorf("%s has no %s beside it: remove it", file, queryFile))
+			err = errors.Join(err, fmt.Errorf("%s has no %s beside it: remove it", relative(root, file), queryFile))
 		}
 	}
 	return err
@@ -115,7 +114,7 @@ func generate(root, sqlc, name string, check bool) error {
 	case err == nil && bytes.Equal(old, text):
 		return nil
 	case check:
-		return fmt.Errorf("%s is not what its queries say: run make generate", cmp.Or(relative(root, target), target))
+		return fmt.Errorf("%s is not what its queries say: run make generate", relative(root, target))
 	}
 	return os.WriteFile(target, text, 0o644)
 }
