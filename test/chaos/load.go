@@ -133,7 +133,9 @@ func (l *Load) fresh(random *rand.Rand) Item {
 	return item
 }
 
-func (l *Load) tag(n int64) string { return strconv.FormatInt(n, 36) + "x" + strconv.FormatUint(l.seed, 36) }
+func (l *Load) tag(n int64) string {
+	return strconv.FormatInt(n, 36) + "x" + strconv.FormatUint(l.seed, 36)
+}
 
 const stoppers = 30
 

@@ -5,7 +5,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-
 )
 
 const (
@@ -79,7 +78,9 @@ func timeline(out io.Writer, w World, it *Case) {
 		text string
 	}
 	var lines []line
-	add := func(at int64, format string, args ...any) { lines = append(lines, line{at, fmt.Sprintf(format, args...)}) }
+	add := func(at int64, format string, args ...any) {
+		lines = append(lines, line{at, fmt.Sprintf(format, args...)})
+	}
 	requests := map[int64]bool{}
 	for _, e := range w.Load {
 		mine := e.Tag == it.Tag || requests[e.N] && e.N != 0
@@ -122,4 +123,3 @@ func timeline(out io.Writer, w World, it *Case) {
 		fmt.Fprintf(out, "  in the end %s %s possible_duplicate %v id %s\n", m.Status, m.Reason, m.Duplicate, m.ID)
 	}
 }
-
