@@ -55,34 +55,21 @@ func (s Status) Final() bool { return s >= Failed && s != Received }
 // give the same end.
 func (s Status) Rise(news Status) Status { return max(s, news) }
 
-// Fold is the status of a message whose parts are given, where total is how many parts each attempt needs.
+// Fold is the status of a message of so many parts, given what is known of each part in each attempt.
 //
-// An attempt that is delivered or read wins; otherwise the newest attempt decides: failed once a part has finally
-// failed, unknown while a part's outcome is unknown, sent when all parts are with the network, else Sending.
+// For each part its newest attempt decides, unless an older one is delivered or read: then that wins. The message is
+// failed once a part has finally failed, unknown while a part's outcome is unknown, Sending while parts are missing, and
+// else as far as its slowest part.
 func Fold(parts []Part, total int) Status {
-	best, newest := Status(0), 0
+	newest := make(map[int]Part, total)
 	for _, p := range parts {
-		newest = max(newest, p.Attempt)
-	}
-	for attempt := newest; attempt > 0; attempt-- {
-		s := foldAttempt(parts, attempt, total)
-		if attempt == newest {
-			best = s
-		}
-		if s >= Delivered {
-			best = max(best, s)
+		have, ok := newest[p.Number]
+		if !ok || supersedes(p, have) {
+			newest[p.Number] = p
 		}
 	}
-	return best
-}
-
-func foldAttempt(parts []Part, attempt, total int) Status {
-	lowest, count, failed, unknown := Read, 0, false, false
-	for _, p := range parts {
-		if p.Attempt != attempt {
-			continue
-		}
-		count++
+	lowest, failed, unknown := Read, false, false
+	for _, p := range newest {
 		lowest = min(lowest, p.Status)
 		failed = failed || p.Status == Failed
 		unknown = unknown || p.Status == Unknown
@@ -92,9 +79,17 @@ func foldAttempt(parts []Part, attempt, total int) Status {
 		return Failed
 	case unknown:
 		return Unknown
-	case count < total:
+	case len(newest) < total:
 		return Sending
 	default:
 		return lowest
 	}
+}
+
+// supersedes reports whether a decides over b, both of one part.
+func supersedes(a, b Part) bool {
+	if a.Status >= Delivered || b.Status >= Delivered {
+		return a.Status > b.Status
+	}
+	return a.Attempt > b.Attempt
 }

@@ -180,3 +180,11 @@ func (s *Store) watch(ctx context.Context) {
 
 // Broken reports whether the disk can no longer be trusted: nothing will be written any more.
 func (s *Store) Broken() bool { return s.writer.broken.Load() != nil }
+
+// Shrink gives some of the space of deleted rows back to the file system.
+func (s *Store) Shrink() error {
+	return s.Write(func(tx *Tx) error {
+		_, err := tx.conn.db.ExecContext(tx.ctx, "PRAGMA incremental_vacuum(256)")
+		return err
+	})
+}

@@ -103,10 +103,12 @@ CREATE TABLE message (
     scheduled_at bigint   NOT NULL,
     valid_until  bigint   NOT NULL,
     updated_at   bigint   NOT NULL,
-    answers      bigint   NOT NULL DEFAULT 0
+    answers      bigint   NOT NULL DEFAULT 0,
+    joint        bigint   NOT NULL DEFAULT 0
 );
 CREATE INDEX message_account ON message (account_id, id);
-CREATE INDEX message_recipient ON message (account_id, recipient, id);
+-- Without the account in front it also finds whose message a recipient answers.
+CREATE INDEX message_recipient ON message (recipient, account_id, id);
 CREATE INDEX message_channel ON message (account_id, channel_id, id);
 CREATE INDEX message_reference ON message (account_id, reference, id) WHERE reference <> '';
 -- Messages that still wait have a job, and are found by it.
@@ -223,6 +225,7 @@ CREATE TABLE opt_out (
     id         bigint NOT NULL,
     PRIMARY KEY (account_id, address)
 ) /* clustered */;
+CREATE INDEX opt_out_account ON opt_out (account_id, id) WHERE out = 1;
 
 CREATE TABLE consent_log (
     id         bigint NOT NULL PRIMARY KEY,
@@ -245,7 +248,8 @@ CREATE TABLE wallet (
 );
 
 -- One immutable row moves one amount from one book of a wallet to another: funds, available, held, charged.
--- The key makes a repeat a no-op: a message is held once, and posted or voided once.
+-- The key makes a repeat a no-op: a message is held once, and posted or voided once. Rows past retention are folded into
+-- opening rows, whose subject is below zero.
 CREATE TABLE transfer (
     account_id bigint NOT NULL,
     subject    bigint NOT NULL,
@@ -284,7 +288,8 @@ CREATE TABLE webhook (
 );
 CREATE INDEX webhook_account ON webhook (account_id, id);
 
--- One event to one endpoint, once it has been tried. An open one is a job.
+-- One event to one endpoint, once it has been tried or held back. Its key is its job's; one that nobody has touched yet is
+-- the job alone. done: 0 open, 1 delivered, 2 failed for good. replay: the job that posts it once more.
 CREATE TABLE delivery (
     id         bigint   NOT NULL PRIMARY KEY,
     webhook_id bigint   NOT NULL,
@@ -298,9 +303,12 @@ CREATE TABLE delivery (
     error      text     NOT NULL DEFAULT '',
     response   text     NOT NULL DEFAULT '',
     took       bigint   NOT NULL DEFAULT 0,
-    at         bigint   NOT NULL
+    at         bigint   NOT NULL,
+    due_at     bigint   NOT NULL DEFAULT 0,
+    replay     bigint   NOT NULL DEFAULT 0
 );
 CREATE INDEX delivery_webhook ON delivery (webhook_id, id);
+CREATE INDEX delivery_open ON delivery (webhook_id, subject, seq) WHERE done = 0;
 
 CREATE TABLE audit (
     id         bigint NOT NULL PRIMARY KEY,

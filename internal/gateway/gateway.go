@@ -1,0 +1,166 @@
+// Package gateway is the core: it accepts drafts, hands parts to networks, takes receipts and inbound messages, and cancels.
+// It is the only code that changes a message, and every change goes through one function of it.
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"tidings.dev/internal/account"
+	"tidings.dev/internal/audit"
+	"tidings.dev/internal/channel"
+	"tidings.dev/internal/connection"
+	"tidings.dev/internal/consent"
+	"tidings.dev/internal/event"
+	"tidings.dev/internal/fault"
+	"tidings.dev/internal/message"
+	"tidings.dev/internal/number"
+	"tidings.dev/internal/queue"
+	"tidings.dev/internal/route"
+	"tidings.dev/internal/store"
+	"tidings.dev/internal/wallet"
+)
+
+// Settings are what an operator may choose.
+type Settings struct {
+	DefaultValidity time.Duration // of a message that names none; 0: 48 hours
+	QueueCap        int           // messages one account may have waiting; 0: 1,000,000
+	KeepBodies      time.Duration // texts; 0: for ever
+	KeepMessages    time.Duration // messages, parts and events; 0: for ever
+	KeepAudit       time.Duration // 0: for ever
+}
+
+// Parts are what the gateway joins.
+type Parts struct {
+	Store       *store.Store
+	Queue       *queue.Queue
+	Events      *event.Log
+	Wallet      *wallet.Keeper
+	Consent     *consent.Keeper
+	Numbers     *number.Keeper
+	Connections *connection.Keeper
+	Routes      *route.Keeper
+	Drivers     []channel.Driver
+	Log         *slog.Logger
+	Settings    Settings
+}
+
+// Gateway is the core.
+type Gateway struct {
+	Parts
+	drivers  map[string]channel.Driver
+	accepts  *store.Batch[acceptance]
+	receipts *store.Batch[news]
+	inbounds *store.Batch[arrival]
+	recent   *recent
+	early    early
+	joint    atomic.Uint32 // numbers the long texts
+}
+
+// The order of the batches within a transaction: results and claims are the queue's 10.
+const (
+	receiptOrder = 20
+	inboundOrder = 30
+	acceptOrder  = 40
+)
+
+// Kinds of job that the gateway does.
+const (
+	sendKind    = "send"
+	doubtKind   = "doubt"  // the validity of a message with an unknown outcome ends
+	retainKind  = "retain" // what is past its retention goes
+	houseLane   = "house"  // the lane of jobs that are nobody's
+	lanePattern = "send:%d:%d"
+)
+
+// New returns the gateway and makes it the queue's handler for messages.
+func New(p Parts) *Gateway {
+	if p.Settings.DefaultValidity == 0 {
+		p.Settings.DefaultValidity = 48 * time.Hour
+	}
+	if p.Settings.QueueCap == 0 {
+		p.Settings.QueueCap = 1_000_000
+	}
+	g := &Gateway{Parts: p, drivers: map[string]channel.Driver{}, recent: newRecent(), early: newEarly()}
+	for _, d := range p.Drivers {
+		g.drivers[d.Name] = d
+	}
+	g.joint.Store(rand.Uint32())
+	g.accepts = store.NewBatch(p.Store, "accept", acceptOrder, g.accept)
+	g.receipts = store.NewBatch(p.Store, "receipt", receiptOrder, g.receive)
+	g.inbounds = store.NewBatch(p.Store, "inbound", inboundOrder, g.arrive)
+	p.Queue.Handle(sendKind, queue.Kind{Begin: g.beginSend, End: g.endSend, Lost: g.lostSend, Expired: g.expireSend, Counted: true})
+	p.Queue.Handle(doubtKind, queue.Kind{Begin: nothing, End: g.endDoubt})
+	p.Queue.Handle(retainKind, queue.Kind{Begin: nothing, End: nothing})
+	return g
+}
+
+func nothing(*store.Tx, []*queue.Task) error { return nil }
+
+// Caller is who asks.
+type Caller struct {
+	Account account.Account
+	Key     account.Key
+	By      audit.Actor
+}
+
+// Lane is the name of one of a channel's lanes.
+func Lane(ch message.ChannelID, shard int) string { return fmt.Sprintf(lanePattern, int64(ch), shard) }
+
+// laneOf is the lane a recipient's messages take: always the same, so that their order holds.
+func laneOf(c connection.Channel, to string) string {
+	shard := 0
+	if c.Shards > 1 {
+		var h uint32 = 2166136261 // FNV-1a
+		for i := range len(to) {
+			h = (h ^ uint32(to[i])) * 16777619
+		}
+		shard = int(h % uint32(c.Shards))
+	}
+	return Lane(c.ID, shard)
+}
+
+// channelFor is the channel a draft goes out by: the test channel for a test key, the named one, or the default.
+func (g *Gateway) channelFor(ctx context.Context, c Caller, d message.Draft) (connection.Channel, error) {
+	if c.Key.Test {
+		return g.testChannel(ctx)
+	}
+	want := d.Channel
+	if want == 0 {
+		var err error
+		if want, _, err = g.Routes.Default(ctx, c.Account.ID, d.Kind); err != nil {
+			return connection.Channel{}, err
+		}
+	}
+	ch, ok, err := g.Connections.Get(ctx, want)
+	if err != nil {
+		return ch, err
+	}
+	if !ok || !ch.Enabled || ch.Kind != d.Kind || ch.Account != 0 && ch.Account != c.Account.ID {
+		if d.Channel != 0 {
+			return ch, fault.New(fault.NoChannel, "there is no %s channel %s", d.Kind, d.Channel).In("channel")
+		}
+		return ch, fault.New(fault.NoChannel, "the account has no default channel for %s", d.Kind)
+	}
+	return ch, nil
+}
+
+// TestDriver is the name of the driver behind test keys: it reaches no network.
+const TestDriver = "trial"
+
+func (g *Gateway) testChannel(ctx context.Context) (connection.Channel, error) {
+	all, err := g.Connections.All(ctx)
+	if err != nil {
+		return connection.Channel{}, err
+	}
+	for _, c := range all {
+		if c.Driver == TestDriver && c.Account == 0 {
+			return c, nil
+		}
+	}
+	return connection.Channel{}, fault.New(fault.NoChannel, "the server has no test channel")
+}

@@ -1,0 +1,139 @@
+-- name: AddMessage :exec
+INSERT INTO message (id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total,
+    encoding, price, currency, priority, on_unknown, reference, metadata, test, scheduled_at, valid_until, updated_at, answers, joint)
+VALUES (@id, @account_id, @direction, @kind, @channel_id, @recipient, @sender, @content, @status, @seq, @attempt, @total,
+    @encoding, @price, @currency, @priority, @on_unknown, @reference, @metadata, @test, @scheduled_at, @valid_until, @updated_at, @answers, @joint);
+
+-- A change is made to the message as it was read, or not at all.
+-- name: ChangeMessage :execrows
+UPDATE message SET status = @status, seq = @seq, attempt = @attempt, duplicate = @duplicate, reason = @reason, updated_at = @updated_at
+WHERE id = @id AND seq = @old_seq;
+
+-- name: MessageByID :one
+SELECT * FROM message WHERE id = @id;
+
+-- name: PartsOf :many
+SELECT * FROM part WHERE message_id = @message_id ORDER BY attempt, number;
+
+-- name: SetPart :exec
+INSERT INTO part (message_id, attempt, number, account_id, channel_id, remote_id, status, code, sent_at, done_at)
+VALUES (@message_id, @attempt, @number, @account_id, @channel_id, @remote_id, @status, @code, @sent_at, @done_at)
+ON CONFLICT (message_id, attempt, number) DO UPDATE
+SET remote_id = excluded.remote_id, status = excluded.status, code = excluded.code, sent_at = excluded.sent_at, done_at = excluded.done_at;
+
+-- What a receipt needs to know, in one look. Newest first: a network may use an id again.
+-- name: PartsByRemote :many
+SELECT m.id, m.account_id, m.recipient, m.status, m.seq, m.attempt, m.total, m.price, m.duplicate, m.reason,
+    p.attempt AS part_attempt, p.number, p.channel_id, p.remote_id, p.status AS part_status, p.code, p.sent_at, p.done_at
+FROM part AS p JOIN message AS m ON m.id = p.message_id
+WHERE p.channel_id = @channel_id AND p.remote_id = @remote_id AND p.remote_id <> '' ORDER BY p.message_id DESC, p.attempt DESC LIMIT 20;
+
+-- name: AddEarly :exec
+INSERT INTO early_receipt (id, channel_id, remote_id, receipt, expires_at) VALUES (@id, @channel_id, @remote_id, @receipt, @expires_at);
+
+-- name: EarlyOf :many
+SELECT id, receipt FROM early_receipt WHERE channel_id = @channel_id AND remote_id = @remote_id ORDER BY id;
+
+-- name: DropEarly :exec
+DELETE FROM early_receipt WHERE id = @id;
+
+-- name: EarlyKeys :many
+SELECT DISTINCT channel_id, remote_id FROM early_receipt;
+
+-- name: Reference :one
+SELECT message_id FROM reference WHERE account_id = @account_id AND reference = @reference AND expires_at > @now;
+
+-- name: SetReference :exec
+INSERT INTO reference (account_id, reference, message_id, expires_at) VALUES (@account_id, @reference, @message_id, @expires_at)
+ON CONFLICT (account_id, reference) DO UPDATE SET message_id = excluded.message_id, expires_at = excluded.expires_at;
+
+-- name: Idempotency :one
+SELECT fingerprint, outcome FROM idempotency WHERE account_id = @account_id AND scope = @scope AND key = @key AND expires_at > @now;
+
+-- name: SetIdempotency :exec
+INSERT INTO idempotency (account_id, scope, key, fingerprint, outcome, expires_at)
+VALUES (@account_id, @scope, @key, @fingerprint, @outcome, @expires_at)
+ON CONFLICT (account_id, scope, key) DO UPDATE
+SET fingerprint = excluded.fingerprint, outcome = excluded.outcome, expires_at = excluded.expires_at;
+
+-- name: LastOutbound :one
+SELECT id, account_id FROM message
+WHERE recipient = @recipient AND id > @since AND channel_id = @channel_id AND direction = 1 ORDER BY id DESC LIMIT 1;
+
+-- name: SeeInbound :execrows
+INSERT INTO inbound_seen (channel_id, remote_id, expires_at) VALUES (@channel_id, @remote_id, @expires_at)
+ON CONFLICT (channel_id, remote_id) DO NOTHING;
+
+-- name: SetInboundPart :exec
+INSERT INTO inbound_part (channel_id, sender, recipient, reference, total, number, content, expires_at)
+VALUES (@channel_id, @sender, @recipient, @reference, @total, @number, @content, @expires_at)
+ON CONFLICT (channel_id, sender, recipient, reference, total, number) DO UPDATE
+SET content = excluded.content, expires_at = excluded.expires_at;
+
+-- name: InboundParts :many
+SELECT number, content FROM inbound_part
+WHERE channel_id = @channel_id AND sender = @sender AND recipient = @recipient AND reference = @reference AND total = @total AND expires_at > @now
+ORDER BY number;
+
+-- name: DropInboundParts :exec
+DELETE FROM inbound_part
+WHERE channel_id = @channel_id AND sender = @sender AND recipient = @recipient AND reference = @reference AND total = @total;
+
+-- name: OperatorAccount :one
+SELECT id FROM account WHERE operator = 1 ORDER BY id LIMIT 1;
+
+-- The lists. Each has the index that makes a page cheap however many rows there are.
+-- name: ListAll :many
+SELECT * FROM message WHERE account_id = @account_id AND id < @before AND id >= @since ORDER BY id DESC LIMIT CAST(@page AS bigint);
+
+-- name: ListTo :many
+SELECT * FROM message WHERE recipient = @recipient AND account_id = @account_id AND id < @before AND id >= @since
+ORDER BY id DESC LIMIT CAST(@page AS bigint);
+
+-- name: ListChannel :many
+SELECT * FROM message WHERE account_id = @account_id AND channel_id = @channel_id AND id < @before AND id >= @since
+ORDER BY id DESC LIMIT CAST(@page AS bigint);
+
+-- name: ListReference :many
+SELECT * FROM message WHERE account_id = @account_id AND reference = @reference AND reference <> '' AND id < @before AND id >= @since
+ORDER BY id DESC LIMIT CAST(@page AS bigint);
+
+-- name: ListStatus :many
+SELECT * FROM message WHERE account_id = @account_id AND status = @status AND status >= 10 AND id < @before AND id >= @since
+ORDER BY id DESC LIMIT CAST(@page AS bigint);
+
+-- A message that waits has a job.
+-- name: ListWaiting :many
+SELECT m.* FROM job AS j JOIN message AS m ON m.id = j.id
+WHERE j.kind = 'send' AND j.account_id = @account_id AND m.account_id = @account_id AND j.id < @before AND j.id >= @since
+ORDER BY j.id DESC LIMIT CAST(@page AS bigint);
+
+-- name: WorkedAt :one
+SELECT owner FROM job WHERE id = @id AND kind = 'send';
+
+-- name: OldMessages :many
+SELECT id FROM message WHERE id >= @from_id AND id < @before ORDER BY id LIMIT CAST(@page AS bigint);
+
+-- name: EmptyMessage :exec
+UPDATE message SET content = '' WHERE id = @id AND content <> '';
+
+-- name: DropMessage :exec
+DELETE FROM message WHERE id = @id;
+
+-- name: DropParts :exec
+DELETE FROM part WHERE message_id = @message_id;
+
+-- name: DropReferences :execrows
+DELETE FROM reference WHERE expires_at <= @now;
+
+-- name: DropIdempotency :execrows
+DELETE FROM idempotency WHERE expires_at <= @now;
+
+-- name: DropOldEarly :execrows
+DELETE FROM early_receipt WHERE expires_at <= @now;
+
+-- name: DropOldInboundParts :execrows
+DELETE FROM inbound_part WHERE expires_at <= @now;
+
+-- name: DropSeen :execrows
+DELETE FROM inbound_seen WHERE expires_at <= @now;

@@ -1,0 +1,270 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"tidings.dev/internal/account"
+	"tidings.dev/internal/event"
+	"tidings.dev/internal/fault"
+	"tidings.dev/internal/id"
+	"tidings.dev/internal/message"
+	"tidings.dev/internal/store"
+)
+
+// since is the smallest key of a moment.
+func since(t time.Time) int64 { return int64(id.At[message.Message](t)) }
+
+// Message returns a message of the account with its parts, as it is now. fault.NotHere for any other.
+func (g *Gateway) Message(ctx context.Context, a account.ID, id message.ID) (message.Message, error) {
+	rows := on(g.Store.Reader())
+	r, err := rows.MessageByID(ctx, messageByIDParams{ID: id})
+	if store.NoRows(err) || err == nil && r.AccountID != a {
+		return message.Message{}, fault.New(fault.NotHere, "there is no message %s", id)
+	}
+	if err != nil {
+		return message.Message{}, fmt.Errorf("read message: %w", err)
+	}
+	m := messageOf(r)
+	parts, err := rows.PartsOf(ctx, partsOfParams{MessageID: id})
+	if err != nil {
+		return m, fmt.Errorf("read parts: %w", err)
+	}
+	for _, p := range parts {
+		m.Parts = append(m.Parts, partOf(p))
+	}
+	return m, g.live(ctx, []*message.Message{&m})
+}
+
+// live brings the waiting statuses up to this moment: what is scheduled and due is queued, what a worker has is sending.
+func (g *Gateway) live(ctx context.Context, messages []*message.Message) error {
+	now := g.Store.Now()
+	for _, m := range messages {
+		if !m.Status.Waiting() {
+			continue
+		}
+		if m.Status == message.Scheduled && !m.Scheduled.After(now) {
+			m.Status = message.Queued
+		}
+		owner, err := on(g.Store.Reader()).WorkedAt(ctx, workedAtParams{ID: int64(m.ID)})
+		if err != nil && !store.NoRows(err) {
+			return fmt.Errorf("look at the queue: %w", err)
+		}
+		if owner != 0 {
+			m.Status = message.Sending
+		}
+	}
+	return nil
+}
+
+// Filter chooses messages of a list: by time and at most one of To, Channel, Reference and Status.
+type Filter struct {
+	To           message.Address
+	Channel      message.ChannelID
+	Reference    string
+	Status       message.Status
+	Direction    message.Direction
+	Since, Until time.Time
+	Before       message.ID // the last one of the page before
+	Limit        int
+}
+
+// List returns the newest messages of the account that the filter lets through, newest first.
+func (g *Gateway) List(ctx context.Context, a account.ID, f Filter) ([]message.Message, error) {
+	var list []message.Message
+	before := upper(f)
+	for {
+		rows, err := g.page(ctx, a, f, before)
+		if err != nil {
+			return nil, fmt.Errorf("list messages: %w", err)
+		}
+		for _, r := range rows {
+			before = r.ID
+			if f.Direction != 0 && r.Direction != int16(f.Direction) {
+				continue
+			}
+			list = append(list, messageOf(r))
+		}
+		if len(rows) < f.Limit || len(list) >= f.Limit {
+			break
+		}
+	}
+	list = list[:min(len(list), f.Limit)]
+	pointers := make([]*message.Message, len(list))
+	for i := range list {
+		pointers[i] = &list[i]
+	}
+	if err := g.live(ctx, pointers); err != nil {
+		return nil, err
+	}
+	if f.Status.Waiting() {
+		list = slices.DeleteFunc(list, func(m message.Message) bool { return m.Status != f.Status })
+	}
+	return list, nil
+}
+
+func upper(f Filter) message.ID {
+	before := message.ID(math.MaxInt64)
+	if f.Before != 0 {
+		before = f.Before
+	}
+	if !f.Until.IsZero() {
+		before = min(before, message.ID(since(f.Until)))
+	}
+	return before
+}
+
+// page reads one page by the index of the filter's one column.
+func (g *Gateway) page(ctx context.Context, a account.ID, f Filter, before message.ID) ([]messageRecord, error) {
+	rows, from, page := on(g.Store.Reader()), message.ID(0), int64(f.Limit)
+	if !f.Since.IsZero() {
+		from = message.ID(since(f.Since))
+	}
+	switch {
+	case f.To.Value != "":
+		return rows.ListTo(ctx, listToParams{Recipient: f.To.String(), AccountID: a, Before: before, Since: from, Page: page})
+	case f.Channel != 0:
+		return rows.ListChannel(ctx, listChannelParams{AccountID: a, ChannelID: f.Channel, Before: before, Since: from, Page: page})
+	case f.Reference != "":
+		return rows.ListReference(ctx, listReferenceParams{AccountID: a, Reference: f.Reference, Before: before, Since: from, Page: page})
+	case f.Status.Waiting():
+		return rows.ListWaiting(ctx, listWaitingParams{AccountID: a, Before: int64(before), Since: int64(from), Page: page})
+	case f.Status != 0:
+		return rows.ListStatus(ctx, listStatusParams{AccountID: a, Status: int16(f.Status), Before: before, Since: from, Page: page})
+	default:
+		return rows.ListAll(ctx, listAllParams{AccountID: a, Before: before, Since: from, Page: page})
+	}
+}
+
+// Step is one moment in the life of a message.
+type Step struct {
+	At      time.Time
+	Name    string // accepted, scheduled, handed_over, reported, or an event's kind without "message."
+	Seq     int    // of an event
+	Attempt int
+	Part    int
+	Detail  string
+}
+
+// Journey tells the life of a message in the order of time.
+func (g *Gateway) Journey(ctx context.Context, a account.ID, id message.ID) ([]Step, error) {
+	m, err := g.Message(ctx, a, id)
+	if err != nil {
+		return nil, err
+	}
+	events, err := g.Events.Of(ctx, a, int64(id))
+	if err != nil {
+		return nil, err
+	}
+	return journey(m, events), nil
+}
+
+func journey(m message.Message, events []event.Event) []Step {
+	steps := []Step{{At: m.ID.Time(), Name: "accepted", Detail: fmt.Sprintf("%d part(s), %s", m.Total, m.Encoding)}}
+	if !m.Scheduled.IsZero() {
+		steps = append(steps, Step{At: m.ID.Time(), Name: "scheduled", Detail: "for " + m.Scheduled.Format(time.RFC3339)})
+	}
+	for _, p := range m.Parts {
+		steps = append(steps, Step{At: p.SentAt, Name: "handed_over", Attempt: p.Attempt, Part: p.Number, Detail: handedOver(p)})
+		if !p.DoneAt.IsZero() && p.RemoteID != "" {
+			steps = append(steps, Step{At: p.DoneAt, Name: "reported", Attempt: p.Attempt, Part: p.Number, Detail: p.Status.String()})
+		}
+	}
+	for _, e := range events {
+		name, _ := cutPrefix(string(e.Kind))
+		steps = append(steps, Step{At: e.At, Name: name, Seq: e.Seq, Attempt: e.Change.Attempt, Detail: detail(e.Change)})
+	}
+	slices.SortStableFunc(steps[1:], func(x, y Step) int { return cmp.Or(x.At.Compare(y.At), cmp.Compare(x.Seq, y.Seq)) })
+	return steps
+}
+
+func handedOver(p message.Part) string {
+	if p.RemoteID == "" {
+		return "outcome " + p.Status.String() + " " + p.Code
+	}
+	return "the network's id is " + p.RemoteID
+}
+
+func cutPrefix(kind string) (string, bool) {
+	const prefix = "message."
+	if len(kind) > len(prefix) && kind[:len(prefix)] == prefix {
+		return kind[len(prefix):], true
+	}
+	return kind, false
+}
+
+func detail(c event.Change) string {
+	text := c.Reason
+	if c.Code != "" {
+		text += " " + c.Code
+	}
+	if c.Correction {
+		text += " corrects an earlier end"
+	}
+	if c.Duplicate {
+		text += " possible duplicate"
+	}
+	return text
+}
+
+// eventData is what webhooks tell of a message.
+type eventData struct {
+	ID        string          `json:"id"`
+	Direction string          `json:"direction"`
+	Kind      string          `json:"kind"`
+	Channel   string          `json:"channel"`
+	Status    string          `json:"status"`
+	To        string          `json:"to"`
+	From      string          `json:"from"`
+	Text      string          `json:"text,omitempty"` // of an inbound message
+	Reference string          `json:"client_reference"`
+	Metadata  json.RawMessage `json:"metadata"`
+	Parts     int             `json:"parts"`
+	Attempt   int             `json:"attempt"`
+	Duplicate bool            `json:"possible_duplicate"`
+	Corrects  bool            `json:"correction"`
+	Reason    string          `json:"reason"`
+	Code      string          `json:"network_code"`
+	Price     int64           `json:"price_micros"`
+	Currency  string          `json:"currency"`
+	Answers   string          `json:"answers,omitempty"`
+	Test      bool            `json:"test"`
+}
+
+// EventData renders an event for webhooks from rows that do not change any more, so that every try says the same.
+func (g *Gateway) EventData(ctx context.Context, e event.Event) (json.RawMessage, error) {
+	if e.Kind == event.OptedOut || e.Kind == event.OptedIn {
+		return json.Marshal(map[string]string{"address": e.Change.Address, "word": e.Change.Word})
+	}
+	r, err := on(g.Store.Reader()).MessageByID(ctx, messageByIDParams{ID: message.ID(e.Subject)})
+	if err != nil {
+		return nil, fmt.Errorf("read message: %w", err)
+	}
+	m := messageOf(r)
+	d := eventData{
+		ID: m.ID.String(), Direction: DirectionName(m.Direction), Kind: string(m.Kind), Channel: m.Channel.String(), Status: e.Change.Status,
+		To: m.To.Display(), From: m.From.Display(), Reference: m.Reference, Metadata: m.Metadata, Parts: m.Total, Attempt: e.Change.Attempt,
+		Duplicate: e.Change.Duplicate, Corrects: e.Change.Correction, Reason: e.Change.Reason, Code: e.Change.Code, Price: m.Price,
+		Currency: m.Currency, Answers: m.Answers.String(), Test: m.Test,
+	}
+	if m.Direction == message.In {
+		d.Text = m.Content.Text
+	}
+	if d.Metadata == nil {
+		d.Metadata = json.RawMessage("{}")
+	}
+	return json.Marshal(d)
+}
+
+// DirectionName is a direction in the words of the native API.
+func DirectionName(d message.Direction) string {
+	if d == message.In {
+		return "inbound"
+	}
+	return "outbound"
+}

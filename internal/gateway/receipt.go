@@ -1,0 +1,242 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tidings.dev/internal/event"
+	"tidings.dev/internal/fault"
+	"tidings.dev/internal/message"
+	"tidings.dev/internal/store"
+)
+
+// keepEarly is how long a receipt waits for the result it is about.
+const keepEarly = 72 * time.Hour
+
+// news is one receipt within a shared transaction.
+type news struct{ receipt message.Receipt }
+
+// Receipt stores what a network says about a part and changes the message by it. When it returns nil the news is on disk
+// and may be acknowledged. A receipt about nothing known is kept 72 hours, since it may be ahead of its result.
+func (g *Gateway) Receipt(_ context.Context, r message.Receipt) error {
+	if r.RemoteID == "" {
+		return fault.New(fault.InvalidField, "the receipt names no message")
+	}
+	return g.commitReceipt(&news{receipt: r})
+}
+
+// receive applies the receipts that came together.
+func (g *Gateway) receive(tx *store.Tx, members []*news) error {
+	matches, err := g.match(tx, members)
+	if err != nil {
+		return err
+	}
+	states := map[message.ID]*state{}
+	deep := map[message.ID]*state{} // those with more parts than the one that was found
+	for i := range members {
+		if r := matches[i]; r != nil && states[r.ID] == nil {
+			s := stateOfMatch(r)
+			states[r.ID] = s
+			if r.Total > 1 || r.Attempt > 1 || r.PartAttempt > 1 {
+				s.parts = nil
+				deep[r.ID] = s
+			}
+		}
+	}
+	if err := g.loadParts(tx, deep); err != nil {
+		return err
+	}
+	var list []*state
+	for i, n := range members {
+		if r := matches[i]; r != nil {
+			s := states[r.ID]
+			s.report(r, n.receipt, tx.Now())
+			list = append(list, s)
+			continue
+		}
+		if err := g.keepEarly(tx, n.receipt); err != nil {
+			return err
+		}
+	}
+	return g.write(tx, slices.Compact(sorted(list)))
+}
+
+func sorted(list []*state) []*state {
+	slices.SortFunc(list, byID)
+	return list
+}
+
+// match finds the part that each receipt is about: the newest with that id to that destination that is not yet
+// delivered, else the newest.
+func (g *Gateway) match(tx *store.Tx, members []*news) ([]*partsByRemoteRow, error) {
+	var asks []partsByRemoteParams
+	var of []int
+	for i, n := range members {
+		for _, id := range append([]string{n.receipt.RemoteID}, n.receipt.RemoteIDs...) {
+			asks = append(asks, partsByRemoteParams{ChannelID: n.receipt.Channel, RemoteID: id})
+			of = append(of, i)
+		}
+	}
+	found, err := store.Find[partsByRemoteRow](tx, partsByRemote, asks)
+	if err != nil {
+		return nil, fmt.Errorf("find parts by their remote id: %w", err)
+	}
+	matches := make([]*partsByRemoteRow, len(members))
+	for k := range found {
+		i, r := of[found[k].Of], &found[k].Row
+		if !sameNumber(members[i].receipt.To, r.Recipient) {
+			continue
+		}
+		if have := matches[i]; have == nil || better(r, have) {
+			matches[i] = r
+		}
+	}
+	return matches, nil
+}
+
+// sameNumber reports whether a network's idea of the recipient fits ours. Networks write numbers with and without plus,
+// prefix and zeros, and some name nobody.
+func sameNumber(theirs message.Address, ours string) bool {
+	a, b := digits(theirs.Value), digits(ours)
+	n := min(len(a), len(b), 7)
+	return n < 7 || a[len(a)-n:] == b[len(b)-n:]
+}
+
+func digits(text string) string { return strings.Trim(text, "+ ") }
+
+// better reports whether a receipt is more likely about a than about b.
+func better(a, b *partsByRemoteRow) bool {
+	openA, openB := message.Status(a.PartStatus) < message.Delivered, message.Status(b.PartStatus) < message.Delivered
+	if openA != openB {
+		return openA
+	}
+	return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.PartAttempt, b.PartAttempt)) > 0
+}
+
+func stateOfMatch(r *partsByRemoteRow) *state {
+	s := &state{oldSeq: r.Seq, parts: []partRecord{r.part()}}
+	s.row.ID, s.row.Account, s.row.Status, s.row.Seq = r.ID, r.AccountID, message.Status(r.Status), r.Seq
+	s.row.Attempt, s.row.Total, s.row.Price = r.Attempt, r.Total, r.Price
+	s.row.Duplicate, s.row.Reason = r.Duplicate != 0, r.Reason
+	return s
+}
+
+func (r *partsByRemoteRow) part() partRecord {
+	return partRecord{
+		MessageID: r.ID, Attempt: r.PartAttempt, Number: r.Number, AccountID: r.AccountID, ChannelID: r.ChannelID,
+		RemoteID: r.RemoteID, Status: r.PartStatus, Code: r.Code, SentAt: r.SentAt, DoneAt: r.DoneAt,
+	}
+}
+
+// report applies a receipt to the part it is about.
+func (s *state) report(r *partsByRemoteRow, rec message.Receipt, now time.Time) {
+	part := r.part()
+	if message.Status(part.Status) >= rec.Status {
+		return
+	}
+	part.Status, part.Code, part.DoneAt = int16(rec.Status), rec.Code, milli(rec.At)
+	if part.DoneAt == 0 {
+		part.DoneAt = now.UnixMilli()
+	}
+	if rec.Status == message.Sent {
+		part.DoneAt = 0
+	}
+	s.setPart(part)
+	s.refold(now, event.Change{Reason: rec.Reason, Code: rec.Code, Attempt: int(r.PartAttempt)})
+}
+
+// early remembers which receipts wait in the table, so that most results need not look. It may name too many.
+type early struct {
+	mu   sync.Mutex
+	keys map[earlyOfParams]struct{}
+}
+
+func newEarly() early { return early{keys: map[earlyOfParams]struct{}{}} }
+
+func (e *early) add(k earlyOfParams) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.keys[k] = struct{}{}
+}
+
+func (e *early) has(k earlyOfParams) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	_, ok := e.keys[k]
+	return ok
+}
+
+func (e *early) remove(k earlyOfParams) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.keys, k)
+}
+
+// loadEarly reads what an earlier start of the server, or another node, put by.
+func (g *Gateway) loadEarly(ctx context.Context) error {
+	rows, err := on(g.Store.Reader()).EarlyKeys(ctx)
+	if err != nil {
+		return fmt.Errorf("read early receipts: %w", err)
+	}
+	for _, r := range rows {
+		g.early.add(earlyOfParams(r))
+	}
+	return nil
+}
+
+func (g *Gateway) keepEarly(tx *store.Tx, r message.Receipt) error {
+	text, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("encode receipt: %w", err)
+	}
+	var rows []addEarlyParams
+	for _, id := range append([]string{r.RemoteID}, r.RemoteIDs...) {
+		rows = append(rows, addEarlyParams{ID: tx.NewID(), ChannelID: r.Channel, RemoteID: id, Receipt: string(text), ExpiresAt: tx.Now().Add(keepEarly).UnixMilli()})
+		g.early.add(earlyOfParams{ChannelID: r.Channel, RemoteID: id})
+	}
+	if _, err := store.Each(tx, addEarly, rows); err != nil {
+		return fmt.Errorf("keep an early receipt: %w", err)
+	}
+	return nil
+}
+
+// takeEarly applies the receipts that came before the result they are about.
+func (g *Gateway) takeEarly(tx *store.Tx, s *state, p *sending) error {
+	key := earlyOfParams{ChannelID: p.row.ChannelID, RemoteID: p.remote}
+	if !g.early.has(key) {
+		return nil
+	}
+	found, err := store.Find[earlyOfRow](tx, earlyOf, []earlyOfParams{key})
+	if err != nil {
+		return fmt.Errorf("read early receipts: %w", err)
+	}
+	var used []int64
+	for _, f := range found {
+		var rec message.Receipt
+		if err := json.Unmarshal([]byte(f.Row.Receipt), &rec); err != nil {
+			return fmt.Errorf("read an early receipt: %w", err)
+		}
+		if !sameNumber(rec.To, p.row.Recipient) {
+			continue
+		}
+		sent := g.partOf(p, message.Sent, "")
+		s.report(&partsByRemoteRow{
+			ID: p.row.ID, AccountID: p.row.AccountID, PartAttempt: sent.Attempt, Number: sent.Number, ChannelID: sent.ChannelID,
+			RemoteID: sent.RemoteID, PartStatus: sent.Status, SentAt: sent.SentAt,
+		}, rec, tx.Now())
+		used = append(used, f.Row.ID)
+	}
+	if _, err := store.Each(tx, dropEarly, used); err != nil {
+		return fmt.Errorf("drop early receipts: %w", err)
+	}
+	if len(used) == len(found) {
+		tx.After(func() { g.early.remove(key) })
+	}
+	return nil
+}

@@ -1,0 +1,111 @@
+package gateway
+
+import (
+	"encoding/json"
+	"sync"
+	"time"
+
+	"tidings.dev/internal/message"
+)
+
+// rowOf is the row of a message.
+func rowOf(m *message.Message) addMessageParams {
+	content, _ := json.Marshal(m.Content) // strings: cannot fail
+	return addMessageParams{
+		ID: m.ID, AccountID: m.Account, Direction: int16(m.Direction), Kind: string(m.Kind), ChannelID: m.Channel,
+		Recipient: m.To.String(), Sender: m.From.String(), Content: string(content), Status: int16(m.Status), Seq: int64(m.Seq),
+		Attempt: int64(m.Attempt), Total: int64(m.Total), Encoding: m.Encoding, Price: m.Price, Currency: m.Currency,
+		Priority: int16(m.Priority), OnUnknown: string(m.OnUnknown), Reference: m.Reference, Metadata: string(m.Metadata),
+		Test: flag(m.Test), ScheduledAt: milli(m.Scheduled), ValidUntil: milli(m.ValidUntil), UpdatedAt: milli(m.Updated),
+		Answers: int64(m.Answers), Joint: int64(m.Joint),
+	}
+}
+
+// asRecord is the row as it reads right after it was added.
+func asRecord(p addMessageParams) messageRecord {
+	return messageRecord{
+		ID: p.ID, AccountID: p.AccountID, Direction: p.Direction, Kind: p.Kind, ChannelID: p.ChannelID, Recipient: p.Recipient,
+		Sender: p.Sender, Content: p.Content, Status: p.Status, Seq: p.Seq, Attempt: p.Attempt, Total: p.Total, Encoding: p.Encoding,
+		Price: p.Price, Currency: p.Currency, Priority: p.Priority, OnUnknown: p.OnUnknown, Reference: p.Reference,
+		Metadata: p.Metadata, Test: p.Test, ScheduledAt: p.ScheduledAt, ValidUntil: p.ValidUntil, UpdatedAt: p.UpdatedAt,
+		Answers: p.Answers, Joint: p.Joint,
+	}
+}
+
+// messageOf is the message of a row, without its parts.
+func messageOf(r messageRecord) message.Message {
+	m := message.Message{
+		ID: r.ID, Account: r.AccountID, Direction: message.Direction(r.Direction), Kind: message.Kind(r.Kind), Channel: r.ChannelID,
+		To: message.ParseAddress(r.Recipient), From: message.ParseAddress(r.Sender), Status: message.Status(r.Status), Seq: int(r.Seq),
+		Attempt: int(r.Attempt), Total: int(r.Total), Encoding: r.Encoding, Price: r.Price, Currency: r.Currency,
+		Priority: message.Priority(r.Priority), OnUnknown: message.OnUnknown(r.OnUnknown), Reference: r.Reference,
+		Test: r.Test != 0, Duplicate: r.Duplicate != 0, Reason: r.Reason, Scheduled: moment(r.ScheduledAt),
+		ValidUntil: moment(r.ValidUntil), Updated: moment(r.UpdatedAt), Answers: message.ID(r.Answers), Joint: uint16(r.Joint),
+	}
+	_ = json.Unmarshal([]byte(r.Content), &m.Content) // rowOf wrote it; empty once its retention is over
+	if r.Metadata != "" {
+		m.Metadata = json.RawMessage(r.Metadata)
+	}
+	return m
+}
+
+func partOf(r partRecord) message.Part {
+	return message.Part{
+		Attempt: int(r.Attempt), Number: int(r.Number), Channel: r.ChannelID, RemoteID: r.RemoteID,
+		Status: message.Status(r.Status), Code: r.Code, SentAt: moment(r.SentAt), DoneAt: moment(r.DoneAt),
+	}
+}
+
+func flag(b bool) int16 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func milli(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func moment(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+// recentSize is how many accepted messages are kept in memory for their first claim.
+const recentSize = 8192
+
+// recent remembers messages from accept to first claim, which saves reading most of them. It holds what cannot change
+// while a message waits for its first claim; whoever changes one earlier takes it out.
+type recent struct {
+	mu   sync.Mutex
+	rows map[message.ID]messageRecord
+	ring [recentSize]message.ID
+	at   int
+}
+
+func newRecent() *recent { return &recent{rows: map[message.ID]messageRecord{}} }
+
+func (r *recent) add(rows []addMessageParams) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range rows {
+		delete(r.rows, r.ring[r.at])
+		r.ring[r.at], r.at = p.ID, (r.at+1)%recentSize
+		r.rows[p.ID] = asRecord(p)
+	}
+}
+
+// take returns the message and forgets it.
+func (r *recent) take(id message.ID) (row messageRecord, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	row, ok = r.rows[id]
+	delete(r.rows, id)
+	return row, ok
+}

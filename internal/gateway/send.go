@@ -1,0 +1,366 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"tidings.dev/internal/channel"
+	"tidings.dev/internal/consent"
+	"tidings.dev/internal/event"
+	"tidings.dev/internal/message"
+	"tidings.dev/internal/queue"
+	"tidings.dev/internal/store"
+)
+
+// A send job's step is the attempt and the part that are next.
+const firstStep = 1<<16 | 1
+
+func stepOf(attempt, part int) int64     { return int64(attempt)<<16 | int64(part) }
+func ofStep(step int64) (attempt, n int) { return int(step >> 16), int(step & 0xffff) }
+func nextPart(step int64) int64          { return step + 1 }
+func nextAttempt(step int64) int64       { return step + 1<<16 }
+
+// sending is one part with a worker: what goes out, and what came back.
+type sending struct {
+	row    messageRecord
+	out    message.Outbound
+	remote string
+	fail   *channel.Failure
+	at     time.Time
+	ended  bool // End has seen it: on a second try it reads the message again
+}
+
+// Sender is the work of a channel's lanes over one session.
+func (g *Gateway) Sender(s channel.Session) queue.Do {
+	return func(ctx context.Context, t *queue.Task) {
+		p := t.Payload.(*sending)
+		p.at = g.Store.Now()
+		p.remote, p.fail = hand(ctx, s, p.out)
+		t.Next = g.next(t, p)
+	}
+}
+
+// hand gives a part to the session. Whatever the session cannot tell, even by a panic, is unsure.
+func hand(ctx context.Context, s channel.Session, out message.Outbound) (remote string, fail *channel.Failure) {
+	defer func() {
+		if p := recover(); p != nil {
+			fail = &channel.Failure{Code: "driver_panic", Err: fmt.Errorf("panic: %v\n%s", p, debug.Stack())}
+		}
+	}()
+	remote, err := s.Send(ctx, out)
+	if err == nil {
+		return remote, nil
+	}
+	if f, ok := errors.AsType[*channel.Failure](err); ok {
+		return "", f
+	}
+	return "", &channel.Failure{Code: "unsure", Err: err}
+}
+
+// next decides what becomes of the job by what came back.
+func (g *Gateway) next(t *queue.Task, p *sending) queue.Next {
+	_, part := ofStep(t.Step)
+	switch {
+	case p.fail == nil && part < int(p.row.Total):
+		return queue.Advance(nextPart(t.Step), "")
+	case p.fail == nil, p.fail.Verdict == channel.Reject:
+		return queue.Done()
+	case p.fail.Verdict == channel.Retry && p.fail.Pause > 0:
+		return queue.Throttled(p.fail.Pause, t.Step, t.Data)
+	case p.fail.Verdict == channel.Retry:
+		tries, _ := strconv.Atoi(t.Data)
+		return queue.Again(g.Store.Now().Add(queue.Backoff(tries)), t.Step, strconv.Itoa(tries+1))
+	case g.resends(p):
+		return queue.Again(g.Store.Now(), nextAttempt(t.Step), "")
+	default:
+		return queue.Done()
+	}
+}
+
+// resends reports whether a part with an unknown outcome goes out again: once in the life of a message, and only if the
+// message wants it.
+func (g *Gateway) resends(p *sending) bool {
+	return message.OnUnknown(p.row.OnUnknown) == message.Resend && p.out.Attempt == 1
+}
+
+// beginSend loads what claimed jobs are about. The claim is the intent to send, on disk before the first byte leaves;
+// validity and opt-out are looked at once more.
+func (g *Gateway) beginSend(tx *store.Tx, tasks []*queue.Task) error {
+	rows, err := g.rowsOf(tx, tasks)
+	if err != nil {
+		return err
+	}
+	asks := make([]consent.Ask, len(tasks))
+	for i, t := range tasks {
+		asks[i] = consent.Ask{Account: t.Account, Address: message.ParseAddress(t.OrderKey)}
+	}
+	out, err := g.Consent.OptedOut(tx, asks)
+	if err != nil {
+		return err
+	}
+	over := map[message.ID]message.Status{}
+	for i, t := range tasks {
+		row, ok := rows[message.ID(t.ID)]
+		switch {
+		case !ok:
+			t.Settled, t.Next = true, queue.Done()
+		case row.ValidUntil <= tx.NowMilli():
+			over[row.ID] = message.Expired
+		case out[i]:
+			over[row.ID] = message.Blocked
+		default:
+			if t.Payload, err = g.compose(tx.Context(), t, row); err != nil {
+				return err
+			}
+		}
+		if over[row.ID] != 0 {
+			t.Settled, t.Next = true, queue.Done()
+		}
+	}
+	return g.endWaiting(tx, over)
+}
+
+// rowsOf reads the messages of jobs; most are still in memory when they are claimed first.
+func (g *Gateway) rowsOf(tx *store.Tx, tasks []*queue.Task) (map[message.ID]messageRecord, error) {
+	rows := make(map[message.ID]messageRecord, len(tasks))
+	var ids []message.ID
+	for _, t := range tasks {
+		id := message.ID(t.ID)
+		if row, ok := g.recent.take(id); ok && t.Step == firstStep && t.Data == "" {
+			rows[id] = row
+			continue
+		}
+		ids = append(ids, id)
+	}
+	found, err := store.Find[messageRecord](tx, messageByID, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read messages: %w", err)
+	}
+	for _, f := range found {
+		rows[f.Row.ID] = f.Row
+	}
+	return rows, nil
+}
+
+// compose is the part that a job sends next.
+func (g *Gateway) compose(ctx context.Context, t *queue.Task, row messageRecord) (*sending, error) {
+	m := messageOf(row)
+	attempt, part := ofStep(t.Step)
+	out := message.Outbound{
+		Message: m.ID, Account: m.Account, Attempt: attempt, Number: part, Total: m.Total, Reference: m.Joint, To: m.To,
+		From: m.From, Content: m.Content, Text: m.Content.Text, Encoding: m.Encoding, Priority: m.Priority, ValidUntil: m.ValidUntil,
+	}
+	if m.Total > 1 {
+		ch, _, err := g.Connections.Get(ctx, m.Channel)
+		if err != nil {
+			return nil, err
+		}
+		split, err := g.drivers[ch.Driver].Split(ch.Settings, m.Content)
+		if err != nil || len(split.Texts) < part {
+			return nil, fmt.Errorf("split message %s for channel %s: %d parts of %d, %w", m.ID, m.Channel, len(split.Texts), m.Total, err)
+		}
+		out.Text = split.Texts[part-1]
+	}
+	return &sending{row: row, out: out}, nil
+}
+
+// endSend writes what came back.
+func (g *Gateway) endSend(tx *store.Tx, tasks []*queue.Task) error {
+	states, err := g.statesOf(tx, tasks)
+	if err != nil {
+		return err
+	}
+	var doubts []queue.Job
+	for _, t := range tasks {
+		p := t.Payload.(*sending)
+		s := states[message.ID(t.ID)]
+		if s == nil {
+			continue
+		}
+		if t.Fenced {
+			g.factOnly(s, p)
+			continue
+		}
+		if g.outcome(tx, s, p, t.Next) {
+			doubts = append(doubts, g.doubt(tx, p))
+		}
+		if p.fail == nil {
+			if err := g.takeEarly(tx, s, p); err != nil {
+				return err
+			}
+		}
+	}
+	list := make([]*state, 0, len(states))
+	for _, s := range states {
+		list = append(list, s)
+	}
+	if err := g.Queue.Add(tx, doubts); err != nil {
+		return err
+	}
+	return g.write(tx, list)
+}
+
+// statesOf is each message as its worker knows it: the row of the claim, or with several parts, attempts or tries the
+// rows of now.
+func (g *Gateway) statesOf(tx *store.Tx, tasks []*queue.Task) (map[message.ID]*state, error) {
+	states := make(map[message.ID]*state, len(tasks))
+	var ids []message.ID
+	for _, t := range tasks {
+		p := t.Payload.(*sending)
+		if t.Step == firstStep && p.row.Total == 1 && !p.ended && !t.Fenced {
+			states[p.row.ID] = stateOf(p.row)
+		} else {
+			ids = append(ids, p.row.ID)
+		}
+		p.ended = true
+	}
+	loaded, err := g.load(tx, ids)
+	for id, s := range loaded {
+		states[id] = s
+	}
+	return states, err
+}
+
+// factOnly keeps the network's id of a part whose job is someone else's by now, so that its receipt still finds it.
+func (g *Gateway) factOnly(s *state, p *sending) {
+	if p.fail == nil {
+		s.setPart(g.partOf(p, message.Sent, ""))
+	}
+}
+
+func (g *Gateway) partOf(p *sending, status message.Status, code string) partRecord {
+	r := partRecord{
+		Attempt: int64(p.out.Attempt), Number: int64(p.out.Number), ChannelID: p.row.ChannelID, RemoteID: p.remote,
+		Status: int16(status), Code: code, SentAt: milli(p.at),
+	}
+	if status == message.Failed {
+		r.DoneAt = r.SentAt
+	}
+	return r
+}
+
+// outcome changes the message by what its part met. It reports whether the message waits in doubt from now on.
+func (g *Gateway) outcome(tx *store.Tx, s *state, p *sending, next queue.Next) (doubt bool) {
+	now := tx.Now()
+	s.row.Attempt = int64(p.out.Attempt)
+	if p.fail == nil {
+		s.post = true
+		s.setPart(g.partOf(p, message.Sent, ""))
+		s.refold(now, event.Change{Attempt: p.out.Attempt})
+		return false
+	}
+	c := event.Change{Reason: p.fail.Code, Code: p.fail.Native, Attempt: p.out.Attempt}
+	switch {
+	case p.fail.Verdict == channel.Reject:
+		s.void = true
+		s.setPart(g.partOf(p, message.Failed, c.Code))
+		s.refold(now, c)
+	case p.fail.Verdict == channel.Retry && p.fail.Pause > 0:
+	case p.fail.Verdict == channel.Retry:
+		s.happen(event.Retrying, now, c)
+	case g.resends(p):
+		s.setPart(g.partOf(p, message.Unknown, c.Code))
+		s.row.Duplicate, s.row.Status = true, message.Queued
+		s.happen(event.Retrying, now, c)
+	case message.OnUnknown(p.row.OnUnknown) == message.Fail:
+		s.void = true
+		c.Reason = "outcome_unknown"
+		s.setPart(g.partOf(p, message.Failed, c.Code))
+		s.refold(now, c)
+	default:
+		s.setPart(g.partOf(p, message.Unknown, c.Code))
+		s.refold(now, c)
+		return true
+	}
+	return false
+}
+
+// doubt is the job that ends the wait for news of an unknown outcome.
+func (g *Gateway) doubt(tx *store.Tx, p *sending) queue.Job {
+	return queue.Job{
+		ID: tx.NewID(), Lane: houseLane, Kind: doubtKind, Subject: int64(p.row.ID), Account: p.row.AccountID,
+		Priority: int(message.Bulk), Due: moment(p.row.ValidUntil),
+	}
+}
+
+// endDoubt gives back the money of messages of which no news came while they were valid. A late receipt still corrects
+// their status, and is not charged.
+func (g *Gateway) endDoubt(tx *store.Tx, tasks []*queue.Task) error {
+	ids := make([]message.ID, len(tasks))
+	for i, t := range tasks {
+		ids[i] = message.ID(t.Subject)
+	}
+	states, err := g.load(tx, ids)
+	if err != nil {
+		return err
+	}
+	var still []*state
+	for _, s := range states {
+		if s.row.Status == message.Unknown {
+			s.touched, s.void, s.row.Reason = true, true, "outcome_unknown"
+			still = append(still, s)
+		}
+	}
+	return g.write(tx, still)
+}
+
+// lostSend settles parts that were with a worker when the server died: nobody knows whether they left.
+func (g *Gateway) lostSend(tx *store.Tx, tasks []*queue.Task) error {
+	rows, err := g.rowsOf(tx, tasks)
+	if err != nil {
+		return err
+	}
+	for _, t := range tasks {
+		row, ok := rows[message.ID(t.ID)]
+		p := &sending{row: row, at: tx.Now(), ended: true, fail: &channel.Failure{Code: "server_stopped"}}
+		p.out.Attempt, p.out.Number = ofStep(t.Step)
+		t.Payload, t.Next = p, g.next(t, p)
+		if !ok {
+			t.Next = queue.Done()
+		}
+	}
+	return g.endSend(tx, tasks)
+}
+
+// expireSend ends messages whose validity is over while they wait.
+func (g *Gateway) expireSend(tx *store.Tx, tasks []*queue.Task) error {
+	over := map[message.ID]message.Status{}
+	for _, t := range tasks {
+		over[message.ID(t.ID)] = message.Expired
+	}
+	return g.endWaiting(tx, over)
+}
+
+// endWaiting ends messages that wait. One of which a part is with the network already has failed; one of which a part may
+// be there is unknown.
+func (g *Gateway) endWaiting(tx *store.Tx, over map[message.ID]message.Status) error {
+	ids := make([]message.ID, 0, len(over))
+	for id := range over {
+		g.recent.take(id)
+		ids = append(ids, id)
+	}
+	states, err := g.load(tx, ids)
+	if err != nil {
+		return err
+	}
+	var list []*state
+	for id, s := range states {
+		status := over[id]
+		c := event.Change{Reason: status.String(), Attempt: int(s.row.Attempt)}
+		for _, p := range s.parts {
+			status = message.Failed
+			if message.Status(p.Status) == message.Unknown {
+				status = message.Unknown
+				break
+			}
+		}
+		s.void = true
+		s.become(status, tx.Now(), c)
+		list = append(list, s)
+	}
+	return g.write(tx, list)
+}
