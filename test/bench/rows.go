@@ -79,6 +79,9 @@ func (b *Bench) serve(ctx context.Context, f far) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if f.hook != "" {
+		install.Hooks = []string{f.hook}
+	}
 	s := &server{Installation: install}
 	if err := s.provision(ctx, f); err != nil {
 		return nil, err

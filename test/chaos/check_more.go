@@ -185,6 +185,9 @@ func (t *told) hear(p Post, stops []int64) (problems []string) {
 // untold tells which events of a message the customer has not heard of; stored is the number of the last one.
 func untold(stored int64, status string, t *told) (problems []string) {
 	if t == nil {
+		if stored == 0 && statusNumber[status] < statusNumber["unknown"] {
+			return nil // nothing has happened to it yet
+		}
 		return []string{"the customer heard nothing about it"}
 	}
 	last := max(stored, t.last.Seq)

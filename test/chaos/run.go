@@ -95,6 +95,7 @@ func (r *Run) prepare(ctx context.Context) (err error) {
 	if r.install, err = product.New(r.Binary, filepath.Join(r.Dir, "data"), r.log); err != nil {
 		return err
 	}
+	r.install.Hooks = []string{r.customer.Address}
 	key, err := r.provision(ctx, smpp)
 	if err != nil {
 		return err

@@ -66,6 +66,7 @@ type Installation struct {
 	Listen  string // host:port
 	Admin   string // host:port
 	Log     io.Writer
+	Hooks   []string // host:port of customers' receivers on loopback, which must be allowed by name
 	Setting []string // more environment, as NAME=value
 }
 
@@ -86,12 +87,16 @@ func New(binary, dir string, log io.Writer) (*Installation, error) {
 func (i *Installation) URL() string { return "http://" + i.Listen }
 
 func (i *Installation) environment() []string {
-	return append(append(os.Environ(),
-		"TIDINGS_DATA_DIR="+i.Dir,
-		"TIDINGS_LISTEN="+i.Listen,
-		"TIDINGS_ADMIN_LISTEN="+i.Admin,
-		"TIDINGS_WEBHOOK_ALLOW_PRIVATE=127.0.0.0/8",
-	), i.Setting...)
+	env := append(os.Environ(), "TIDINGS_DATA_DIR="+i.Dir, "TIDINGS_LISTEN="+i.Listen, "TIDINGS_ADMIN_LISTEN="+i.Admin,
+		"TIDINGS_RATE_REQUESTS_PER_MINUTE=0")
+	if len(i.Hooks) > 0 {
+		ports := make([]string, len(i.Hooks))
+		for n, hook := range i.Hooks {
+			_, ports[n], _ = strings.Cut(hook, ":")
+		}
+		env = append(env, "TIDINGS_WEBHOOK_ALLOW_PRIVATE_NETWORKS=127.0.0.0/8", "TIDINGS_WEBHOOK_PORTS="+strings.Join(ports, ","))
+	}
+	return append(env, i.Setting...)
 }
 
 // Process is a running server.
