@@ -1,0 +1,17 @@
+-- name: AddChannel :execrows
+INSERT INTO channel (id, account_id, name, driver, kind, settings, sender, rate, shards, enabled, updated_at)
+VALUES (@id, @account_id, @name, @driver, @kind, @settings, @sender, @rate, @shards, @enabled, @updated_at)
+ON CONFLICT (account_id, name) DO NOTHING;
+
+-- What a channel is - its account, driver and kind - stays.
+-- name: ChangeChannel :execrows
+UPDATE channel SET name = @name, settings = @settings, sender = @sender, rate = @rate, shards = @shards, enabled = @enabled, updated_at = @updated_at
+WHERE channel.id = @id AND NOT EXISTS (
+    SELECT 1 FROM channel AS c WHERE c.account_id = channel.account_id AND c.name = @name AND c.id <> channel.id
+);
+
+-- name: ChannelThere :one
+SELECT id FROM channel WHERE id = @id;
+
+-- name: Channels :many
+SELECT id, account_id, name, driver, kind, settings, sender, rate, shards, enabled FROM channel ORDER BY id;

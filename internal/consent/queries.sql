@@ -1,0 +1,26 @@
+-- name: AnyOptOut :one
+SELECT account_id FROM opt_out WHERE account_id = @account_id LIMIT 1;
+
+-- name: IsOut :one
+SELECT out FROM opt_out WHERE account_id = @account_id AND address = @address;
+
+-- Writes the choice and answers only when it differs from the last one. Who never opted out is in already.
+-- name: Choose :one
+INSERT INTO opt_out (account_id, address, at, seq, out, id)
+SELECT CAST(@account_id AS bigint), CAST(@address AS text), CAST(@at AS bigint), 1, CAST(@out AS smallint), CAST(@id AS bigint)
+WHERE CAST(@out AS smallint) = 1
+    OR EXISTS (SELECT 1 FROM opt_out AS o WHERE o.account_id = CAST(@account_id AS bigint) AND o.address = CAST(@address AS text))
+ON CONFLICT (account_id, address) DO UPDATE SET at = excluded.at, seq = opt_out.seq + 1, out = excluded.out
+WHERE opt_out.out <> excluded.out
+RETURNING id, seq;
+
+-- name: AddConsent :exec
+INSERT INTO consent_log (id, account_id, address, out, source, word) VALUES (@id, @account_id, @address, @out, @source, @word);
+
+-- name: OptedOutOf :many
+SELECT id, address, at FROM opt_out WHERE account_id = @account_id AND out = 1 AND id < @before
+ORDER BY id DESC LIMIT CAST(@page AS bigint);
+
+-- name: ConsentsOf :many
+SELECT id, address, out, source, word FROM consent_log WHERE account_id = @account_id AND id < @before
+ORDER BY id DESC LIMIT CAST(@page AS bigint);

@@ -1,0 +1,220 @@
+// Package member keeps the accounts: who uses this server, and the passwords of those that sign in by name.
+package member
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/alexedwards/argon2id"
+	"github.com/nyaruka/phonenumbers"
+
+	"tidings.dev/internal/account"
+	"tidings.dev/internal/audit"
+	"tidings.dev/internal/fault"
+	"tidings.dev/internal/store"
+)
+
+// topic names what is kept in memory: all accounts, without their passwords.
+const topic = "member"
+
+// Keeper keeps accounts.
+type Keeper struct {
+	store *store.Store
+	all   *store.Cached[*register]
+}
+
+// New returns the keeper of the store's accounts.
+func New(s *store.Store) *Keeper { return &Keeper{s, store.NewCached(s, topic, load)} }
+
+// register is all accounts in memory.
+type register struct {
+	list   []account.Account
+	byID   map[account.ID]account.Account
+	byName map[string]account.Account
+}
+
+func load(ctx context.Context, q store.Queryer) (*register, error) {
+	rows, err := on(q).Accounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := &register{byID: map[account.ID]account.Account{}, byName: map[string]account.Account{}}
+	for _, row := range rows {
+		a := account.Account{
+			ID: row.ID, Parent: row.ParentID, Name: row.Name, Region: row.Region, Currency: row.Currency,
+			Operator: row.Operator == 1, Active: row.Active == 1,
+		}
+		r.list, r.byID[a.ID], r.byName[row.Username] = append(r.list, a), a, a
+	}
+	return r, nil
+}
+
+// hashing is the cost of a password (OWASP Password Storage Cheat Sheet: Argon2id with 19 MiB, 2 passes, 1 lane).
+var hashing = argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
+
+var (
+	// A user name may be an address of mail. It has no colon, which ends it in HTTP Basic (RFC 7617, 2).
+	usernames = regexp.MustCompile(`^[a-z0-9][a-z0-9._+@-]{0,127}$`)
+	// New currencies appear; ISO 4217 keeps their shape.
+	currencies = regexp.MustCompile(`^[A-Z]{3}$`)
+)
+
+// Create stores a new, active account, or fails with fault.AlreadyThere when the user name is taken. Without a user name
+// the account's id is its name; without a password nobody signs in with one.
+func (k *Keeper) Create(tx *store.Tx, by audit.Actor, a account.Account, username, password string) (account.Account, error) {
+	if a.ID == 0 {
+		a.ID = account.ID(tx.NewID())
+	}
+	if username = canonical(username); username == "" {
+		username = a.ID.String()
+	}
+	a.Active = true
+	if err := check(tx, &a, username); err != nil {
+		return a, err
+	}
+	hash, err := hashOf(password)
+	if err != nil {
+		return a, err
+	}
+	added, err := store.Each(tx, addAccount, []addAccountParams{{
+		ID: a.ID, ParentID: a.Parent, Name: a.Name, Region: a.Region, Currency: a.Currency, Operator: flag(a.Operator),
+		Username: username, Password: hash, UpdatedAt: tx.NowMilli(),
+	}})
+	if err != nil {
+		return a, fmt.Errorf("create account: %w", err)
+	}
+	if added[0] == 0 {
+		return a, fault.New(fault.AlreadyThere, "the user name is taken").In("username")
+	}
+	return a, changed(tx, by, "account.create", a.ID, username)
+}
+
+// check refuses what no account can be.
+func check(tx *store.Tx, a *account.Account, username string) error {
+	a.Region, a.Currency = strings.ToUpper(a.Region), strings.ToUpper(a.Currency)
+	if a.Currency == "" {
+		a.Currency = "USD"
+	}
+	switch {
+	case a.Name == "":
+		return fault.New(fault.MissingField, "an account has a name").In("name")
+	case !usernames.MatchString(username):
+		return fault.New(fault.InvalidField, "a user name has letters, digits and . _ + @ -").In("username")
+	case a.Region != "" && !phonenumbers.GetSupportedRegions()[a.Region]:
+		return fault.New(fault.InvalidField, "a region is a country of ISO 3166, such as KE").In("region")
+	case !currencies.MatchString(a.Currency):
+		return fault.New(fault.InvalidField, "a currency is a code of ISO 4217, such as KES").In("currency")
+	case a.Parent == 0:
+		return nil
+	}
+	there, err := store.First[account.ID](tx, accountThere, []account.ID{a.Parent})
+	if err != nil {
+		return fmt.Errorf("look for the parent: %w", err)
+	}
+	if there[0] == nil {
+		return fault.New(fault.NotHere, "account %s", a.Parent).In("parent")
+	}
+	return nil
+}
+
+// canonical is a user name as it is stored: case does not tell users apart.
+func canonical(username string) string { return strings.ToLower(strings.TrimSpace(username)) }
+
+func hashOf(password string) (string, error) {
+	if password == "" {
+		return "", nil
+	}
+	hash, err := argon2id.CreateHash(password, &hashing)
+	if err != nil {
+		return "", fmt.Errorf("hash password: %w", err)
+	}
+	return hash, nil
+}
+
+// SetActive suspends an account or lets it work again.
+func (k *Keeper) SetActive(tx *store.Tx, by audit.Actor, id account.ID, active bool) error {
+	touched, err := store.Each(tx, setActive, []setActiveParams{{Active: flag(active), UpdatedAt: tx.NowMilli(), ID: id}})
+	if err != nil {
+		return fmt.Errorf("set account active: %w", err)
+	}
+	if touched[0] == 0 {
+		return fault.New(fault.NotHere, "account %s", id)
+	}
+	return changed(tx, by, "account.active", id, fmt.Sprint(active))
+}
+
+func changed(tx *store.Tx, by audit.Actor, action string, id account.ID, detail string) error {
+	if err := audit.Append(tx, audit.Entry{Account: id, Actor: by, Action: action, Subject: id.String(), Detail: detail}); err != nil {
+		return err
+	}
+	return tx.Touch(topic)
+}
+
+func flag(b bool) int16 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// Get returns an account.
+func (k *Keeper) Get(ctx context.Context, id account.ID) (account.Account, bool, error) {
+	r, err := k.all.Get(ctx)
+	if err != nil {
+		return account.Account{}, false, err
+	}
+	a, ok := r.byID[id]
+	return a, ok, nil
+}
+
+// All lists the accounts, in the order in which they were made.
+func (k *Keeper) All(ctx context.Context) ([]account.Account, error) {
+	r, err := k.all.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Clone(r.list), nil
+}
+
+// ByUsername returns the account with the user name, in any case.
+func (k *Keeper) ByUsername(ctx context.Context, name string) (account.Account, bool, error) {
+	r, err := k.all.Get(ctx)
+	if err != nil {
+		return account.Account{}, false, err
+	}
+	a, ok := r.byName[canonical(name)]
+	return a, ok, nil
+}
+
+// nobody is the hash that the password of an unknown user is compared with, so that the time tells nothing.
+const nobody = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+
+// SignIn returns the account whose user name and password these are. A wrong name and a wrong password look the same and
+// take as long. It costs much by intention: whoever calls it often keeps the result for a while.
+func (k *Keeper) SignIn(ctx context.Context, username, password string) (account.Account, bool, error) {
+	a, ok, err := k.ByUsername(ctx, username)
+	if err != nil {
+		return a, false, err
+	}
+	hash := ""
+	if ok {
+		if hash, err = on(k.store.Reader()).PasswordOf(ctx, passwordOfParams{ID: a.ID}); err != nil {
+			return account.Account{}, false, fmt.Errorf("read password: %w", err)
+		}
+	}
+	known := hash != ""
+	if !known {
+		hash = nobody
+	}
+	match, err := argon2id.ComparePasswordAndHash(password, hash)
+	if err != nil {
+		return account.Account{}, false, fmt.Errorf("compare password: %w", err)
+	}
+	if !match || !known {
+		return account.Account{}, false, nil
+	}
+	return a, true, nil
+}

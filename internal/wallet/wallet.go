@@ -1,0 +1,122 @@
+// Package wallet keeps money: what an account may spend, what is held for messages under way, what was charged, and what
+// a message costs.
+//
+// Every amount is in micro-units of the wallet's currency and moves by one immutable row from one book to another, so the
+// books of a wallet balance by construction (docs/architecture.md). A wallet's columns are the sums of its rows.
+package wallet
+
+import (
+	"context"
+	"fmt"
+
+	"tidings.dev/internal/account"
+	"tidings.dev/internal/audit"
+	"tidings.dev/internal/fault"
+	"tidings.dev/internal/store"
+)
+
+// The books between which transfers move money. Funds is where top-ups come from.
+const (
+	funds     = "funds"
+	available = "available"
+	held      = "held"
+	charged   = "charged"
+)
+
+// The steps of a subject: each happens once.
+const (
+	stepTopUp = "top-up"
+	stepHold  = "hold"
+	stepEnd   = "end" // posted or voided
+)
+
+// ceiling bounds what one deed may move (a billion of any currency), so that no sum leaves an int64.
+const ceiling = 1_000_000_000_000_000
+
+// topic names what is kept in memory: the wallets' currencies and the prices.
+const topic = "wallet"
+
+// Keeper keeps wallets, transfers and prices.
+type Keeper struct {
+	store *store.Store
+	book  *store.Cached[*priceBook]
+}
+
+// New returns the keeper of the store's wallets.
+func New(s *store.Store) *Keeper { return &Keeper{s, store.NewCached(s, topic, loadBook)} }
+
+// Balance is what a wallet has.
+type Balance struct {
+	Currency    string
+	Available   int64 // may be spent, with the credit limit below zero
+	Held        int64 // for messages whose outcome is open
+	Charged     int64
+	CreditLimit int64
+}
+
+// Open makes an account's wallet. One that is there stays as it is.
+func (k *Keeper) Open(tx *store.Tx, id account.ID, currency string) error {
+	if _, err := store.Each(tx, openWallet, []openWalletParams{{AccountID: id, Currency: currency}}); err != nil {
+		return fmt.Errorf("open wallet: %w", err)
+	}
+	return tx.Touch(topic)
+}
+
+// Balance returns what the account's wallet has, or fault.NotHere.
+func (k *Keeper) Balance(ctx context.Context, id account.ID) (Balance, error) {
+	r, err := on(k.store.Reader()).BalanceOf(ctx, balanceOfParams{AccountID: id})
+	if store.NoRows(err) {
+		return Balance{}, noWallet(id)
+	}
+	if err != nil {
+		return Balance{}, fmt.Errorf("read balance: %w", err)
+	}
+	return Balance(r), nil
+}
+
+// TopUp pays an amount in. One below zero takes it out again, down to the credit limit.
+func (k *Keeper) TopUp(tx *store.Tx, by audit.Actor, id account.ID, amount int64, note string) error {
+	if amount == 0 || amount > ceiling || amount < -ceiling {
+		return fault.New(fault.InvalidField, "an amount is between 1 and %d micro-units", int64(ceiling)).In("amount")
+	}
+	if err := one(tx, id, changeWallet, changeWalletParams{Available: amount, Funded: amount, AccountID: id}); err != nil {
+		return fmt.Errorf("top up: %w", err)
+	}
+	t := addTransferParams{AccountID: id, Subject: tx.NewID(), Step: stepTopUp, Debit: funds, Credit: available, Amount: amount, At: tx.NowMilli(), Note: note}
+	if amount < 0 {
+		t.Debit, t.Credit, t.Amount = available, funds, -amount
+	}
+	if _, err := store.Each(tx, addTransfer, []addTransferParams{t}); err != nil {
+		return fmt.Errorf("top up: %w", err)
+	}
+	return audit.Append(tx, audit.Entry{Account: id, Actor: by, Action: "wallet.topup", Subject: id.String(), Detail: fmt.Sprintf("%d %s", amount, note)})
+}
+
+// SetLimit changes how far below zero the wallet may go. It cannot be less than what is owed already.
+func (k *Keeper) SetLimit(tx *store.Tx, by audit.Actor, id account.ID, limit int64) error {
+	if limit < 0 || limit > ceiling {
+		return fault.New(fault.InvalidField, "a limit is between 0 and %d micro-units", int64(ceiling)).In("credit_limit")
+	}
+	if err := one(tx, id, setCreditLimit, setCreditLimitParams{CreditLimit: limit, AccountID: id}); err != nil {
+		return fmt.Errorf("set credit limit: %w", err)
+	}
+	return audit.Append(tx, audit.Entry{Account: id, Actor: by, Action: "wallet.limit", Subject: id.String(), Detail: fmt.Sprint(limit)})
+}
+
+// one runs a conditional change of one wallet and says which condition did not hold.
+func one[P any](tx *store.Tx, id account.ID, stmt string, params P) error {
+	touched, err := store.Each(tx, stmt, []P{params})
+	if err != nil || touched[0] == 1 {
+		return err
+	}
+	rooms, err := store.First[int64](tx, room, []account.ID{id})
+	if err != nil {
+		return err
+	}
+	if rooms[0] == nil {
+		return noWallet(id)
+	}
+	return fault.New(fault.InsufficientBalance, "the wallet would fall below its credit limit")
+}
+
+func noWallet(id account.ID) error { return fault.New(fault.NotHere, "account %s has no wallet", id) }
