@@ -55,3 +55,6 @@ SELECT lane, count(*) AS n, CAST(min(due_at) AS bigint) AS oldest FROM job GROUP
 
 -- name: FindJob :one
 SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job WHERE id = @id;
+
+-- name: CountLane :one
+SELECT count(*) AS n FROM job WHERE lane = @lane;

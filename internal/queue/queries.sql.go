@@ -190,6 +190,21 @@ func (q *queries) CountJobs(ctx context.Context, arg countJobsParams) ([]countJo
 	return items, nil
 }
 
+const countLane = `-- name: CountLane :one
+SELECT count(*) AS n FROM job WHERE lane = $1
+`
+
+type countLaneParams struct {
+	Lane string
+}
+
+func (q *queries) CountLane(ctx context.Context, arg countLaneParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, countLane, arg.Lane)
+	var n int64
+	err := row.Scan(&n)
+	return n, err
+}
+
 const countLanes = `-- name: CountLanes :many
 SELECT lane, count(*) AS n, CAST(min(due_at) AS bigint) AS oldest FROM job GROUP BY lane ORDER BY lane
 `

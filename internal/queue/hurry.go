@@ -1,0 +1,41 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+
+	"tidings.dev/internal/store"
+)
+
+// Hurry makes jobs that nobody works at due at their Due.
+func (q *Queue) Hurry(tx *store.Tx, jobs []Job) error {
+	rows := make([]hurryJobParams, len(jobs))
+	for i, j := range jobs {
+		rows[i] = hurryJobParams{DueAt: j.Due.UnixMilli(), ID: j.ID}
+	}
+	if _, err := store.Each(tx, hurryJob, rows); err != nil {
+		return fmt.Errorf("hurry jobs: %w", err)
+	}
+	tx.After(func() { q.wake(jobs) })
+	return nil
+}
+
+// wake tells whoever works the jobs' lanes.
+func (q *Queue) wake(jobs []Job) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, j := range jobs {
+		if l := q.lanes[j.Lane]; l != nil {
+			l.wake(j.Priority, j.Account, j.Due)
+		}
+	}
+}
+
+// Waiting counts the jobs of a lane, those that are worked at included.
+func (q *Queue) Waiting(ctx context.Context, lane string) (int, error) {
+	n, err := on(q.store.Reader()).CountLane(ctx, countLaneParams{Lane: lane})
+	if err != nil {
+		return 0, fmt.Errorf("count the jobs of lane %s: %w", lane, err)
+	}
+	return int(n), nil
+}

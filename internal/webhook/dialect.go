@@ -1,0 +1,81 @@
+package webhook
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"tidings.dev/internal/account"
+	"tidings.dev/internal/event"
+	"tidings.dev/internal/id"
+)
+
+// Native is the name of the dialect that docs/api/native.md describes.
+const Native = "native"
+
+// Dialect is how the customers of one API surface want to be told.
+type Dialect interface {
+	// Request makes the body and the headers of one post.
+	Request(p Post) (body []byte, headers http.Header, err error)
+	// Success reports whether the answer means that the event was taken.
+	Success(status int, response []byte) bool
+}
+
+// Post is one event on its way to one endpoint.
+type Post struct {
+	ID       string // the same for every try and replay
+	Attempt  int    // from 1
+	At       time.Time
+	Account  account.ID
+	Event    event.Event
+	Previous int             // the number of the last event of the subject that the endpoint was sent; 0: none
+	Data     json.RawMessage // what the event is about, in native words
+	signer   *webhooks.Webhook
+}
+
+// Sign signs a body by the Standard Webhooks scheme.
+func (p Post) Sign(body []byte) (string, error) { return p.signer.Sign(p.ID, p.At, body) }
+
+// native posts by Standard Webhooks.
+type native struct{}
+
+// envelope is the body of a native post.
+type envelope struct {
+	Type      event.Kind      `json:"type"`
+	Timestamp string          `json:"timestamp"`
+	Account   account.ID      `json:"account_id"`
+	Subject   id.Of[any]      `json:"subject"`
+	Seq       int             `json:"seq"`
+	Previous  int             `json:"previous_seq"`
+	Data      json.RawMessage `json:"data"`
+}
+
+const timeFormat = "2006-01-02T15:04:05.000Z"
+
+// Request wraps the data in the envelope and signs it.
+func (native) Request(p Post) ([]byte, http.Header, error) {
+	body, err := json.Marshal(envelope{
+		Type: p.Event.Kind, Timestamp: p.Event.At.UTC().Format(timeFormat), Account: p.Account, Subject: id.Of[any](p.Event.Subject),
+		Seq: p.Event.Seq, Previous: p.Previous, Data: p.Data,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	signature, err := p.Sign(body)
+	if err != nil {
+		return nil, nil, err
+	}
+	return body, http.Header{
+		"Content-Type":      {"application/json"},
+		"Webhook-Id":        {p.ID},
+		"Webhook-Timestamp": {strconv.FormatInt(p.At.Unix(), 10)},
+		"Webhook-Signature": {signature},
+		"Webhook-Attempt":   {strconv.Itoa(p.Attempt)},
+	}, nil
+}
+
+// Success is any 2xx.
+func (native) Success(status int, _ []byte) bool { return status >= 200 && status <= 299 }

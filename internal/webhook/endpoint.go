@@ -1,0 +1,257 @@
+package webhook
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"tidings.dev/internal/account"
+	"tidings.dev/internal/audit"
+	"tidings.dev/internal/event"
+	"tidings.dev/internal/fault"
+	"tidings.dev/internal/id"
+	"tidings.dev/internal/store"
+)
+
+// Endpoint is an address of a customer's that takes events.
+type Endpoint struct {
+	ID          EndpointID
+	Account     account.ID
+	URL         string
+	Events      []string // kinds, families such as "message.*", or "*"
+	Description string
+	Ordered     bool // a subject's next event waits for the one before
+	Active      bool
+	Reason      string // why it is not active, when we stopped it
+	Dialect     string // how events are posted; empty: Native
+	Updated     time.Time
+}
+
+// EndpointID is the key of an endpoint.
+type EndpointID = id.Of[Endpoint]
+
+// Change is what an update changes; nil leaves as it is.
+type Change struct {
+	URL         *string
+	Events      *[]string
+	Description *string
+	Ordered     *bool
+	Active      *bool
+}
+
+const (
+	perAccount     = 50
+	maxDescription = 500
+	secretBytes    = 32
+	secretPrefix   = "whsec_"
+)
+
+// Create stores a new, active endpoint and returns the secret that its posts are signed with. The secret is shown this once.
+func (w *Webhooks) Create(ctx context.Context, by audit.Actor, e Endpoint) (Endpoint, string, error) {
+	if e.Dialect == "" {
+		e.Dialect = Native
+	}
+	if err := w.check(ctx, e); err != nil {
+		return Endpoint{}, "", err
+	}
+	secret, err := newSecret()
+	if err != nil {
+		return Endpoint{}, "", err
+	}
+	e.ID, e.Active, e.Reason = EndpointID(w.store.NewID()), true, ""
+	sealed, err := w.store.Seal(sealPlace(e.ID), secret)
+	if err != nil {
+		return Endpoint{}, "", err
+	}
+	err = w.store.Write(func(tx *store.Tx) error {
+		e.Updated = tx.Now()
+		return create(tx, by, e, sealed)
+	})
+	if err != nil {
+		return Endpoint{}, "", err
+	}
+	return e, secret, nil
+}
+
+func create(tx *store.Tx, by audit.Actor, e Endpoint, sealed string) error {
+	have, err := store.First[int64](tx, countWebhooks, []countWebhooksParams{{AccountID: e.Account}})
+	if err != nil {
+		return fmt.Errorf("count webhooks: %w", err)
+	}
+	if *have[0] >= perAccount {
+		return fault.New(fault.InvalidField, "the account has %d webhooks, and may not have more", perAccount)
+	}
+	row := addWebhookParams{
+		ID: int64(e.ID), AccountID: e.Account, URL: e.URL, Events: strings.Join(e.Events, " "), Description: e.Description,
+		Dialect: e.Dialect, Secret: sealed, Ordered: flag(e.Ordered), Active: flag(e.Active), UpdatedAt: tx.NowMilli(),
+	}
+	if _, err := store.Each(tx, addWebhook, []addWebhookParams{row}); err != nil {
+		return fmt.Errorf("store webhook: %w", err)
+	}
+	return note(tx, by, e.Account, e.ID, "webhook.create", e.URL)
+}
+
+// note writes down who changed an endpoint and has every process read it again.
+func note(tx *store.Tx, by audit.Actor, a account.ID, of EndpointID, action, detail string) error {
+	err := audit.Append(tx, audit.Entry{Account: a, Actor: by, Action: action, Subject: of.String(), Detail: detail})
+	if err != nil {
+		return err
+	}
+	return tx.Touch(topic)
+}
+
+// Get returns an endpoint of the account.
+func (w *Webhooks) Get(ctx context.Context, a account.ID, of EndpointID) (Endpoint, error) {
+	r, err := on(w.store.Reader()).OneWebhook(ctx, oneWebhookParams{ID: int64(of), AccountID: a})
+	if store.NoRows(err) {
+		return Endpoint{}, unknown(of)
+	}
+	if err != nil {
+		return Endpoint{}, fmt.Errorf("read webhook: %w", err)
+	}
+	return endpointOf(r), nil
+}
+
+// List returns the account's endpoints before the given one (zero: from the newest), newest first.
+func (w *Webhooks) List(ctx context.Context, a account.ID, before EndpointID, page int) ([]Endpoint, error) {
+	if before == 0 {
+		before = newest
+	}
+	rows, err := on(w.store.Reader()).WebhooksOf(ctx, webhooksOfParams{AccountID: a, Before: int64(before), Page: int64(page)})
+	if err != nil {
+		return nil, fmt.Errorf("list webhooks: %w", err)
+	}
+	list := make([]Endpoint, len(rows))
+	for i, r := range rows {
+		list[i] = endpointOf(r)
+	}
+	return list, nil
+}
+
+// Update changes an endpoint. One that is made active again starts with a clean record.
+func (w *Webhooks) Update(ctx context.Context, by audit.Actor, a account.ID, of EndpointID, c Change) (e Endpoint, err error) {
+	was, err := w.Get(ctx, a, of)
+	if err != nil {
+		return Endpoint{}, err
+	}
+	if err := w.check(ctx, c.apply(was)); err != nil {
+		return Endpoint{}, err
+	}
+	err = w.store.Write(func(tx *store.Tx) error {
+		rows, err := store.First[webhookRecord](tx, oneWebhook, []oneWebhookParams{{ID: int64(of), AccountID: a}})
+		if err != nil {
+			return fmt.Errorf("read webhook: %w", err)
+		}
+		if rows[0] == nil {
+			return unknown(of)
+		}
+		e = c.apply(endpointOf(*rows[0]))
+		e.Updated = tx.Now()
+		return change(tx, by, e, rows[0])
+	})
+	return e, err
+}
+
+func (c Change) apply(e Endpoint) Endpoint {
+	set(&e.URL, c.URL)
+	set(&e.Events, c.Events)
+	set(&e.Description, c.Description)
+	set(&e.Ordered, c.Ordered)
+	set(&e.Active, c.Active)
+	return e
+}
+
+func set[T any](field, value *T) {
+	if value != nil {
+		*field = *value
+	}
+}
+
+func change(tx *store.Tx, by audit.Actor, e Endpoint, was *webhookRecord) error {
+	row := changeWebhookParams{
+		URL: e.URL, Events: strings.Join(e.Events, " "), Description: e.Description, Ordered: flag(e.Ordered), Active: flag(e.Active),
+		Reason: e.Reason, FailingAt: was.FailingAt, UpdatedAt: max(tx.NowMilli(), was.UpdatedAt+1), ID: int64(e.ID), AccountID: e.Account,
+	}
+	if e.Active && was.Active == 0 {
+		row.Reason, row.FailingAt = "", 0
+	}
+	if _, err := store.Each(tx, changeWebhook, []changeWebhookParams{row}); err != nil {
+		return fmt.Errorf("change webhook: %w", err)
+	}
+	return note(tx, by, e.Account, e.ID, "webhook.update", e.URL)
+}
+
+// Delete removes an endpoint. What is still on its way to it is not posted any more.
+func (w *Webhooks) Delete(_ context.Context, by audit.Actor, a account.ID, of EndpointID) error {
+	return w.store.Write(func(tx *store.Tx) error {
+		n, err := store.Each(tx, dropWebhook, []dropWebhookParams{{ID: int64(of), AccountID: a}})
+		if err != nil {
+			return fmt.Errorf("delete webhook: %w", err)
+		}
+		if n[0] == 0 {
+			return unknown(of)
+		}
+		return note(tx, by, a, of, "webhook.delete", "")
+	})
+}
+
+// check tells with a fault what is wrong with an endpoint.
+func (w *Webhooks) check(ctx context.Context, e Endpoint) error {
+	if _, known := w.dialects[e.Dialect]; !known {
+		return fault.New(fault.InvalidField, "there is no dialect %q", e.Dialect).In("dialect")
+	}
+	if utf8.RuneCountInString(e.Description) > maxDescription {
+		return fault.New(fault.InvalidField, "a description may have %d characters", maxDescription).In("description")
+	}
+	if len(e.Events) == 0 {
+		return fault.New(fault.MissingField, `name the events, or "*" for all`).In("events")
+	}
+	for i, pattern := range e.Events {
+		if !slices.ContainsFunc(event.Kinds, func(k event.Kind) bool { return matches(pattern, k) }) {
+			return fault.New(fault.InvalidField, "there is no event %.60q", pattern).In(fmt.Sprintf("events[%d]", i))
+		}
+	}
+	return w.guard.CheckURL(ctx, e.URL)
+}
+
+// matches reports whether a pattern of Endpoint.Events means the kind.
+func matches(pattern string, k event.Kind) bool {
+	if pattern == "*" || pattern == string(k) {
+		return true
+	}
+	family, ok := strings.CutSuffix(pattern, "*")
+	return ok && strings.HasSuffix(family, ".") && strings.HasPrefix(string(k), family)
+}
+
+func newSecret() (string, error) {
+	b := make([]byte, secretBytes)
+	if _, err := rand.Read(b); err != nil {
+		return "", fmt.Errorf("make a secret: %w", err)
+	}
+	return secretPrefix + base64.StdEncoding.EncodeToString(b), nil
+}
+
+func sealPlace(of EndpointID) string { return fmt.Sprintf("webhook/%d", int64(of)) }
+
+func unknown(of EndpointID) error { return fault.New(fault.NotHere, "there is no webhook %s", of) }
+
+const newest = 1<<63 - 1
+
+func flag(b bool) int16 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func endpointOf(r webhookRecord) Endpoint {
+	return Endpoint{
+		ID: EndpointID(r.ID), Account: r.AccountID, URL: r.URL, Events: strings.Fields(r.Events), Description: r.Description,
+		Ordered: r.Ordered == 1, Active: r.Active == 1, Reason: r.Reason, Dialect: r.Dialect, Updated: time.UnixMilli(r.UpdatedAt).UTC(),
+	}
+}

@@ -1,0 +1,78 @@
+-- name: AddWebhook :exec
+INSERT INTO webhook (id, account_id, url, events, description, dialect, secret, ordered, active, updated_at)
+VALUES (@id, @account_id, @url, @events, @description, @dialect, @secret, @ordered, @active, @updated_at);
+
+-- name: AllWebhooks :many
+SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at FROM webhook ORDER BY id;
+
+-- name: OneWebhook :one
+SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at FROM webhook
+WHERE id = @id AND account_id = @account_id;
+
+-- name: WebhooksOf :many
+SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at FROM webhook
+WHERE account_id = @account_id AND id < @before ORDER BY id DESC LIMIT CAST(@page AS bigint);
+
+-- name: CountWebhooks :one
+SELECT count(*) AS n FROM webhook WHERE account_id = @account_id;
+
+-- name: ChangeWebhook :execrows
+UPDATE webhook SET url = @url, events = @events, description = @description, ordered = @ordered, active = @active,
+  reason = @reason, failing_at = @failing_at, updated_at = @updated_at
+WHERE id = @id AND account_id = @account_id;
+
+-- name: DropWebhook :execrows
+DELETE FROM webhook WHERE id = @id AND account_id = @account_id;
+
+-- name: DisableWebhook :execrows
+UPDATE webhook SET active = 0, reason = @reason, updated_at = @updated_at WHERE id = @id AND active = 1;
+
+-- name: SetFailing :execrows
+UPDATE webhook SET failing_at = @failing_at WHERE id = @id AND failing_at = 0;
+
+-- name: ClearFailing :execrows
+UPDATE webhook SET failing_at = 0 WHERE id = @id AND failing_at <> 0;
+
+-- name: KeepDelivery :exec
+INSERT INTO delivery (id, webhook_id, account_id, subject, seq, kind, tries, done, status, error, response, took, at, due_at)
+VALUES (@id, @webhook_id, @account_id, @subject, @seq, @kind, @tries, @done, @status, @error, @response, @took, @at, @due_at)
+ON CONFLICT (id) DO UPDATE SET tries = excluded.tries, done = excluded.done, status = excluded.status, error = excluded.error,
+  response = excluded.response, took = excluded.took, at = excluded.at, due_at = excluded.due_at;
+
+-- A delivery that waits for an earlier one shows so, and holds back what comes after it.
+-- name: HoldDelivery :exec
+INSERT INTO delivery (id, webhook_id, account_id, subject, seq, kind, tries, done, status, at, due_at)
+VALUES (@id, @webhook_id, @account_id, @subject, @seq, @kind, 0, 0, 0, @at, @due_at)
+ON CONFLICT (id) DO UPDATE SET due_at = excluded.due_at;
+
+-- name: CloseDelivery :execrows
+UPDATE delivery SET done = 2, error = @error, due_at = 0 WHERE id = @id AND done = 0;
+
+-- name: EarlierOpen :one
+SELECT due_at FROM delivery WHERE webhook_id = @webhook_id AND subject = @subject AND seq < @seq AND done = 0 ORDER BY seq LIMIT 1;
+
+-- name: OpenOf :many
+SELECT id FROM delivery WHERE webhook_id = @webhook_id AND subject = @subject AND done = 0 ORDER BY seq;
+
+-- name: OneDelivery :one
+SELECT id, webhook_id, account_id, subject, seq, kind, tries, done, status, error, response, took, at, due_at, replay FROM delivery
+WHERE id = @id AND account_id = @account_id;
+
+-- name: DeliveriesOf :many
+SELECT id, webhook_id, account_id, subject, seq, kind, tries, done, status, error, response, took, at, due_at, replay FROM delivery
+WHERE webhook_id = @webhook_id AND account_id = @account_id AND id < @before ORDER BY id DESC LIMIT CAST(@page AS bigint);
+
+-- name: StartReplay :execrows
+UPDATE delivery SET replay = @replay WHERE id = @id AND replay = 0 AND done <> 0;
+
+-- A replay that fails leaves what was delivered before as delivered.
+-- name: KeepReplay :exec
+UPDATE delivery SET tries = @tries, status = @status, error = @error, response = @response, took = @took, at = @at, replay = @replay,
+  done = CASE WHEN CAST(@delivered AS bigint) = 1 THEN 1 ELSE done END
+WHERE id = @id;
+
+-- name: DropDeliveries :execrows
+DELETE FROM delivery WHERE id IN (SELECT d.id FROM delivery d WHERE d.id < @before AND d.done <> 0 ORDER BY d.id LIMIT 500);
+
+-- name: HurryDelivery :execrows
+UPDATE delivery SET due_at = @due_at WHERE id = @id AND done = 0;

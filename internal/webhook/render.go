@@ -1,0 +1,95 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"tidings.dev/internal/event"
+	"tidings.dev/internal/fault"
+	"tidings.dev/internal/queue"
+)
+
+// request renders a job's event, from rows that do not change, so that every try says the same.
+func (w *Webhooks) request(ctx context.Context, t *queue.Task, y *try) (*http.Request, error) {
+	e, previous, err := w.find(ctx, t, y)
+	if err != nil {
+		return nil, err
+	}
+	data, err := w.renderer.EventData(ctx, e)
+	if err != nil {
+		return nil, fmt.Errorf("render event: %w", err)
+	}
+	body, headers, err := y.to.dialect.Request(Post{
+		ID: postID(y.to.ID, e), Attempt: y.base + int(t.Step) + 1, At: time.Now(), Account: e.Account, Event: e, Previous: previous,
+		Data: data, signer: y.to.signer,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("render event: %w", err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, y.to.URL, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("make request: %w", err)
+	}
+	req.Header = headers
+	req.Header.Set("User-Agent", "Tidings")
+	return req, nil
+}
+
+// postID names an event for an endpoint, always alike.
+func postID(to EndpointID, e event.Event) string {
+	return "msg_" + strconv.FormatInt(e.Subject, 36) + "_" + strconv.Itoa(e.Seq) + "_" + strconv.FormatInt(int64(to), 36)
+}
+
+// find reads the event, and the number of the last one before it that the endpoint took.
+func (w *Webhooks) find(ctx context.Context, t *queue.Task, y *try) (found event.Event, previous int, err error) {
+	events, err := w.events.Of(ctx, t.Account, t.Subject)
+	if err != nil {
+		return event.Event{}, 0, err
+	}
+	since := y.to.ID.Time()
+	for _, e := range events {
+		if e.Seq == y.seq {
+			return e, previous, nil
+		}
+		if y.to.takes(e.Kind) && !e.At.Before(since) {
+			previous = e.Seq
+		}
+	}
+	return event.Event{}, 0, fault.New(fault.NotHere, "the event is no longer kept")
+}
+
+const maxResponse = 4 << 10
+
+// read takes the beginning of a response, and what little may follow, so that its connection can be used again.
+func read(body io.ReadCloser) []byte {
+	defer body.Close()
+	text, err := io.ReadAll(io.LimitReader(body, maxResponse))
+	if err == nil {
+		_, _ = io.Copy(io.Discard, body) // it ends by the cap or the time-out of the guard
+	}
+	return text
+}
+
+var secrets = regexp.MustCompile(`(?i)\b(bearer|basic)\s+[a-z0-9._~+/=-]{8,}|\btd_(live|test)_\w+|\bwhsec_[a-z0-9+/=]+`)
+
+// clean makes a response fit to be kept and shown: valid text without secrets that it repeats.
+func clean(response []byte) string {
+	if len(response) == 0 {
+		return ""
+	}
+	text := strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(string(response), "\uFFFD"))
+	return secrets.ReplaceAllString(text, "•••")
+}
