@@ -180,20 +180,3 @@ func (c *Client) Messages(ctx context.Context, query url.Values, visit func(Mess
 		query.Set("cursor", page.Next)
 	}
 }
-
-// Account is the account of the key with its wallet.
-type Account struct {
-	ID     string `json:"id"`
-	Region string `json:"region"`
-	Wallet struct {
-		Available int64 `json:"available_micros"`
-		Held      int64 `json:"held_micros"`
-		Charged   int64 `json:"charged_micros"`
-	} `json:"wallet"`
-}
-
-// Account reads the account of the key.
-func (c *Client) Account(ctx context.Context) (Account, error) {
-	var a Account
-	return a, c.Get(ctx, "/tidings/v1/account", &a)
-}
