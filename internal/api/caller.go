@@ -1,0 +1,148 @@
+package api
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"tidings.dev/internal/account"
+	"tidings.dev/internal/audit"
+	"tidings.dev/internal/fault"
+	"tidings.dev/internal/gateway"
+)
+
+// Bearer is the key in the Authorization header (RFC 6750, 2.1), or a fault that says what is there instead.
+func Bearer(r *http.Request) (string, error) {
+	headers := r.Header["Authorization"]
+	if len(headers) == 0 {
+		return "", fault.New(fault.NoCredentials, "there is no Authorization header")
+	}
+	scheme, secret, _ := strings.Cut(headers[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") || len(headers) > 1 {
+		return "", fault.New(fault.NoCredentials, "the Authorization header is not one Bearer key")
+	}
+	return secret, nil
+}
+
+// Admit lets the bearer of a key in: it must be a key in use of an active account, within its rates, with the scope. Each
+// surface takes the secret from where its callers put it. The caller is in CallerOf afterwards.
+func (k *Kit) Admit(r *http.Request, secret string, scope account.Scope) error {
+	v, ctx := visitOf(r), r.Context()
+	now := k.core.Store.Now()
+	key, err := k.core.Keys.Authenticate(ctx, secret, v.remote, now)
+	if err != nil {
+		return err
+	}
+	a, ok, err := k.core.Members.Get(ctx, key.Account)
+	if err != nil {
+		return err
+	}
+	if !ok || !a.Active {
+		return fault.New(fault.AccountInactive, "the account is not active")
+	}
+	v.caller = gateway.Caller{Account: a, Key: key, By: audit.Actor{Name: "key:" + key.ID.String(), Address: v.remote.String()}}
+	if err := k.checkOrigin(v, r, key); err != nil {
+		return err
+	}
+	if err := k.checkRate(v, key); err != nil {
+		return err
+	}
+	if scope != "" && !key.Scopes.Allow(scope) {
+		return fault.New(fault.ScopeMissing, "the key lacks the scope %s", scope)
+	}
+	return nil
+}
+
+// checkRate uses up one request of the key and of its account, and tells what is left: of the two, what ends first.
+func (k *Kit) checkRate(v *visit, key account.Key) error {
+	own := k.keys.take(key.ID, v.start)
+	if !own.ok {
+		own.tell(v.Header())
+		return own.refused("key")
+	}
+	all := k.accounts.take(key.Account, v.start)
+	if all.remaining < own.remaining || !all.ok {
+		all.tell(v.Header())
+	} else {
+		own.tell(v.Header())
+	}
+	if !all.ok {
+		return all.refused("account")
+	}
+	return nil
+}
+
+// checkOrigin refuses a web page that the key does not list. Programs send no Origin; our own pages may call.
+func (k *Kit) checkOrigin(v *visit, r *http.Request, key account.Key) error {
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return nil
+	}
+	if k.AnyOrigin {
+		allowOrigin(v.Header(), "*")
+		return nil
+	}
+	if sameHost(origin, r.Host) {
+		return nil
+	}
+	listed, ok, err := k.core.Keys.Get(r.Context(), key.Account, key.ID)
+	if err != nil {
+		return err
+	}
+	if !ok || !slices.Contains(listed.Origins, origin) {
+		return fault.New(fault.OriginNotAllowed, "the key may not be used from this web page")
+	}
+	allowOrigin(v.Header(), origin)
+	return nil
+}
+
+func sameHost(origin, host string) bool {
+	u, err := url.Parse(origin)
+	return err == nil && u.Host != "" && strings.EqualFold(u.Host, host)
+}
+
+// exposed are the headers that a web page may read.
+const exposed = "X-Request-Id, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, Idempotent-Replayed"
+
+func allowOrigin(h http.Header, origin string) {
+	h.Set("Access-Control-Allow-Origin", origin)
+	h.Set("Access-Control-Expose-Headers", exposed)
+	h.Add("Vary", "Origin")
+}
+
+// preflight answers a browser that asks whether a page may call (Fetch, 3.3). It may if any key lists the page; whether
+// the page's own key does, the real request tells. Never with credentials: keys are not cookies.
+func (f *Front) preflight(v *visit, r *http.Request, methods []string) {
+	origin, surface := r.Header.Get("Origin"), v.owner(r)
+	h := v.Header()
+	defer v.WriteHeader(http.StatusNoContent)
+	if origin == "" || r.Header.Get("Access-Control-Request-Method") == "" {
+		return
+	}
+	h.Add("Vary", "Origin, Access-Control-Request-Headers")
+	switch {
+	case surface.AnyOrigin:
+		h.Set("Access-Control-Allow-Origin", "*")
+	case f.originKnown(r, origin):
+		h.Set("Access-Control-Allow-Origin", origin)
+	default:
+		return
+	}
+	h.Set("Access-Control-Allow-Methods", strings.Join(methods, ", "))
+	h.Set("Access-Control-Max-Age", "600")
+	if asked := r.Header.Get("Access-Control-Request-Headers"); len(asked) < 1024 {
+		h.Set("Access-Control-Allow-Headers", asked)
+	}
+}
+
+func (f *Front) originKnown(r *http.Request, origin string) bool {
+	if f.core.OriginKnown == nil {
+		return false
+	}
+	known, err := f.core.OriginKnown(r.Context(), origin)
+	if err != nil {
+		f.log.ErrorContext(r.Context(), "cannot look for an origin", "err", err)
+	}
+	return known && err == nil
+}

@@ -1,0 +1,39 @@
+package api
+
+import (
+	"context"
+
+	"tidings.dev/internal/account"
+	"tidings.dev/internal/gateway"
+	"tidings.dev/internal/key"
+	"tidings.dev/internal/member"
+	"tidings.dev/internal/message"
+	"tidings.dev/internal/route"
+	"tidings.dev/internal/store"
+	"tidings.dev/internal/telemetry"
+	"tidings.dev/internal/wallet"
+	"tidings.dev/internal/webhook"
+)
+
+// Core is what surfaces call.
+type Core struct {
+	Store    *store.Store
+	Gateway  Gateway
+	Keys     *key.Keeper
+	Members  *member.Keeper
+	Wallets  *wallet.Keeper
+	Defaults *route.Keeper
+	Webhooks *webhook.Webhooks
+	Health   *telemetry.Health
+	// OriginKnown tells whether any key lists the origin of a web page. Nil: none does.
+	OriginKnown func(ctx context.Context, origin string) (bool, error)
+}
+
+// Gateway is the core of messages: *gateway.Gateway, or what a benchmark of HTTP alone puts in its place.
+type Gateway interface {
+	Submit(ctx context.Context, c gateway.Caller, r gateway.Request) (gateway.Reply, error)
+	Cancel(ctx context.Context, c gateway.Caller, id message.ID) (message.Message, error)
+	Message(ctx context.Context, a account.ID, id message.ID) (message.Message, error)
+	Journey(ctx context.Context, a account.ID, id message.ID) ([]gateway.Step, error)
+	List(ctx context.Context, a account.ID, f gateway.Filter) ([]message.Message, error)
+}

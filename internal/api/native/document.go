@@ -1,0 +1,182 @@
+package native
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"reflect"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tidings.dev/internal/account"
+	"tidings.dev/internal/api"
+)
+
+// operation is one method of one path: what answers it, and how it is documented.
+type operation struct {
+	method, path string
+	scope        account.Scope
+	handler      api.Handler
+	id, summary  string
+	status       int
+	batch        bool     // its body may be as large as a batch
+	parameters   []string // of its query
+	register     func(huma.API, huma.Operation)
+}
+
+// op is an operation whose parameters and body are documented by In, and whose reply by Out.
+func op[In, Out any](pattern string, scope account.Scope, id, summary string, h api.Handler) operation {
+	method, path, _ := strings.Cut(pattern, " ")
+	return operation{
+		method: method, path: path, scope: scope, handler: h, id: id, summary: summary, status: http.StatusOK, parameters: queryNames(reflect.TypeFor[In]()),
+		register: func(a huma.API, o huma.Operation) {
+			huma.Register(a, o, func(context.Context, *In) (*Out, error) { return nil, nil }) // documents; it never runs
+		},
+	}
+}
+
+func (o operation) answers(status int) operation { o.status = status; return o }
+
+func (o operation) large() operation { o.batch = true; return o }
+
+// queryNames are the parameters of the query that an input documents.
+func queryNames(t reflect.Type) (names []string) {
+	for f := range t.Fields() {
+		if f.Anonymous {
+			names = append(names, queryNames(f.Type)...)
+		}
+		if name, ok := f.Tag.Lookup("query"); ok {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// The inputs, as huma documents them. The handlers read the same by hand: huma's own reading costs more than all else of
+// a request, and puts its errors into package variables (README.md).
+type (
+	noInput struct{}
+	idInput struct {
+		ID string `path:"id" format:"uuid"`
+	}
+	input[T any] struct{ Body T }
+	sendInput    struct {
+		Key  string `header:"Idempotency-Key" doc:"Makes a repeat harmless for seven days." maxLength:"255"`
+		Body sendRequest
+	}
+	batchInput struct {
+		Key  string `header:"Idempotency-Key" doc:"Makes a repeat harmless for seven days." maxLength:"255"`
+		Body batchRequest
+	}
+	pageInput struct {
+		Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"50" doc:"Items of a page."`
+		Cursor string `query:"cursor" doc:"The next_cursor of the page before."`
+	}
+	messagesInput struct {
+		pageInput
+		To        string `query:"to" doc:"Only messages to this address. At most one of to, channel, reference and status may be given."`
+		Channel   string `query:"channel" format:"uuid" doc:"Only messages over this channel."`
+		Reference string `query:"reference" doc:"Only messages with this client_reference."`
+		Status    string `query:"status" enum:"scheduled,held,queued,sending,unknown,sent,failed,delivered,read,cancelled,expired,blocked,received" doc:"Only messages with this status."`
+		Direction string `query:"direction" enum:"outbound,inbound" doc:"Only messages in this direction."`
+		Since     string `query:"since" format:"date-time" doc:"Only messages accepted at this time or later."`
+		Until     string `query:"until" format:"date-time" doc:"Only messages accepted before this time."`
+	}
+	pageOfInput struct {
+		idInput
+		pageInput
+	}
+	changeInput struct {
+		idInput
+		Body webhookChange
+	}
+	deliveryInput struct {
+		idInput
+		Delivery string `path:"delivery_id" format:"uuid"`
+	}
+)
+
+// The outputs.
+type (
+	nothing         struct{}
+	output[T any]   struct{ Body T }
+	accepted[T any] struct {
+		Replayed string `header:"Idempotent-Replayed" doc:"true on the reply to a repeat."`
+		Body     T
+	}
+)
+
+// document is the OpenAPI document in the making.
+type document struct {
+	api     huma.API
+	problem *huma.Schema
+}
+
+func newDocument() *document {
+	info := &huma.Info{
+		Title: "Tidings", Version: "1",
+		Description: "The native API of Tidings, a self-hosted messaging gateway. Bodies are JSON and read strictly; errors are RFC 9457 problems whose type opens a page with cause and cure.",
+	}
+	o := &huma.OpenAPI{
+		OpenAPI: "3.1.0", Info: info, Servers: []*huma.Server{{URL: base}},
+		Components: &huma.Components{
+			Schemas:         huma.NewMapRegistry("#/components/schemas/", schemaName),
+			SecuritySchemes: map[string]*huma.SecurityScheme{"key": {Type: "http", Scheme: "bearer", Description: "An API key, such as td_live_..."}},
+		},
+	}
+	d := &document{api: huma.NewAPI(huma.Config{OpenAPI: o}, paper{})}
+	d.problem = o.Components.Schemas.Schema(reflect.TypeFor[problem](), true, "")
+	return d
+}
+
+// schemaName is the Go type's name with a capital: page[keyReply] is PageOfKeyReply.
+func schemaName(t reflect.Type, hint string) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	name, of, generic := strings.Cut(t.Name(), "[")
+	if name == "" {
+		name = hint
+	}
+	name = strings.ToUpper(name[:1]) + name[1:]
+	if generic {
+		of = strings.TrimSuffix(of[strings.LastIndexByte(of, '.')+1:], "]")
+		name += "Of" + strings.ToUpper(of[:1]) + of[1:]
+	}
+	return name
+}
+
+// document adds the operation.
+func (o operation) document(d *document) {
+	h := huma.Operation{
+		OperationID: o.id, Method: o.method, Path: o.path, Summary: o.summary, DefaultStatus: o.status,
+		Tags: []string{strings.Split(o.path, "/")[1]},
+		Responses: map[string]*huma.Response{
+			"default": {Description: "A problem", Content: map[string]*huma.MediaType{"application/problem+json": {Schema: d.problem}}},
+		},
+	}
+	if o.scope != open {
+		h.Security = []map[string][]string{{"key": {}}}
+		h.Description = "Needs a key with the scope `" + string(o.scope) + "`."
+	}
+	o.register(d.api, h)
+}
+
+// text is the document as it is served.
+func (d *document) text() []byte {
+	text, err := json.MarshalIndent(d.api.OpenAPI(), "", "  ")
+	if err != nil {
+		panic(err) // it has nothing that cannot be encoded
+	}
+	return append(text, '\n')
+}
+
+// paper takes operations and serves none.
+type paper struct{}
+
+// Handle implements huma.Adapter.
+func (paper) Handle(*huma.Operation, func(huma.Context)) {}
+
+// ServeHTTP implements huma.Adapter.
+func (paper) ServeHTTP(http.ResponseWriter, *http.Request) {}
