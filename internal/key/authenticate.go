@@ -24,8 +24,8 @@ type hot struct{ keys sync.Map }
 
 // entry is one key in use.
 type entry struct {
-	key  Key
-	use  *use
+	key Key
+	use *use
 }
 
 func coldStart(context.Context, store.Queryer) (*hot, error) { return &hot{}, nil }

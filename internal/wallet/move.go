@@ -17,39 +17,96 @@ type Move struct {
 	Amount  int64 // micro-units; 0 is granted and leaves no trace
 }
 
+// hold is one subject that asks for money.
+type hold struct {
+	row     addTransferParams
+	granted bool
+}
+
 // Hold sets money aside for subjects and tells which of them the wallets can pay; earlier ones take precedence. A subject
 // is held once: a repeat is granted and sets nothing aside.
 func (k *Keeper) Hold(tx *store.Tx, moves []Move) ([]bool, error) {
+	holds := holdsOf(tx, moves)
+	fresh, err := record(tx, holds)
+	if err != nil {
+		return nil, err
+	}
+	if err := pay(tx, fresh); err != nil {
+		return nil, err
+	}
 	granted := make([]bool, len(moves))
-	asks := map[account.ID][]int{} // the moves of each wallet, in order
+	bySubject := make(map[int64]bool, len(holds))
+	for _, h := range holds {
+		bySubject[h.row.Subject] = h.granted
+	}
 	for i, m := range moves {
-		granted[i] = m.Amount == 0
-		if m.Amount > 0 {
-			asks[m.Account] = append(asks[m.Account], i)
+		granted[i] = m.Amount == 0 || bySubject[m.Subject]
+	}
+	return granted, withdraw(tx, fresh)
+}
+
+// holdsOf are the moves that ask for money, each subject once, in order.
+func holdsOf(tx *store.Tx, moves []Move) []*hold {
+	var holds []*hold
+	seen := map[int64]bool{}
+	for _, m := range moves {
+		if m.Amount <= 0 || seen[m.Subject] {
+			continue
+		}
+		seen[m.Subject] = true
+		row := addTransferParams{AccountID: m.Account, Subject: m.Subject, Step: stepHold, Debit: available, Credit: held, Amount: m.Amount, At: tx.NowMilli()}
+		holds = append(holds, &hold{row: row})
+	}
+	return holds
+}
+
+// record writes the holds, as if all could be paid, and returns those that are not repeats, by wallet.
+func record(tx *store.Tx, holds []*hold) (map[account.ID][]*hold, error) {
+	sorted := slices.SortedFunc(slices.Values(holds), func(a, b *hold) int { return cmp.Compare(a.row.Subject, b.row.Subject) })
+	rows := make([]addTransferParams, len(sorted))
+	for i, h := range sorted {
+		rows[i] = h.row
+	}
+	written, err := store.Each(tx, addTransfer, rows)
+	if err != nil {
+		return nil, fmt.Errorf("record holds: %w", err)
+	}
+	for i, h := range sorted {
+		h.granted = written[i] == 0
+	}
+	fresh := map[account.ID][]*hold{}
+	for _, h := range holds {
+		if !h.granted {
+			fresh[h.row.AccountID] = append(fresh[h.row.AccountID], h)
 		}
 	}
-	wallets := slices.Sorted(maps.Keys(asks))
+	return fresh, nil
+}
+
+// pay grants the holds that the wallets can pay and takes their sums.
+func pay(tx *store.Tx, fresh map[account.ID][]*hold) error {
+	wallets := slices.Sorted(maps.Keys(fresh))
 	for len(wallets) > 0 {
-		sums, err := settle(tx, moves, asks, wallets, granted)
+		sums, err := settle(tx, fresh, wallets)
 		if err != nil {
-			return nil, fmt.Errorf("settle holds: %w", err)
+			return fmt.Errorf("settle holds: %w", err)
 		}
 		touched, err := store.Each(tx, changeWallet, sums)
 		if err != nil {
-			return nil, fmt.Errorf("hold: %w", err)
+			return fmt.Errorf("hold: %w", err)
 		}
-		wallets = wallets[:0] // what is left another node spent from since we looked
+		wallets = wallets[:0] // again for those that another node spent from since we looked
 		for i, s := range sums {
 			if touched[i] == 0 {
 				wallets = append(wallets, s.AccountID)
 			}
 		}
 	}
-	return granted, record(tx, moves, granted)
+	return nil
 }
 
-// settle decides in memory which moves the wallets can pay, and returns the sum for each wallet that pays any.
-func settle(tx *store.Tx, moves []Move, asks map[account.ID][]int, wallets []account.ID, granted []bool) ([]changeWalletParams, error) {
+// settle decides in memory which holds the wallets can pay, and returns the sum for each wallet that pays any.
+func settle(tx *store.Tx, fresh map[account.ID][]*hold, wallets []account.ID) ([]changeWalletParams, error) {
 	rooms, err := store.First[int64](tx, room, wallets)
 	if err != nil {
 		return nil, err
@@ -60,12 +117,9 @@ func settle(tx *store.Tx, moves []Move, asks map[account.ID][]int, wallets []acc
 		if rooms[i] != nil {
 			left = *rooms[i]
 		}
-		paid := map[int64]bool{}
-		for _, n := range asks[id] {
-			m := moves[n]
-			granted[n] = paid[m.Subject] || m.Amount <= left
-			if granted[n] && !paid[m.Subject] {
-				paid[m.Subject], left, sum = true, left-m.Amount, sum+m.Amount
+		for _, h := range fresh[id] {
+			if h.granted = h.row.Amount <= left; h.granted {
+				left, sum = left-h.row.Amount, sum+h.row.Amount
 			}
 		}
 		if sum > 0 {
@@ -75,29 +129,21 @@ func settle(tx *store.Tx, moves []Move, asks map[account.ID][]int, wallets []acc
 	return sums, nil
 }
 
-// record writes the granted holds. What was set aside for a subject that had been held before is given back.
-func record(tx *store.Tx, moves []Move, granted []bool) error {
-	var rows []addTransferParams
-	for i, m := range moves {
-		if granted[i] && m.Amount > 0 {
-			rows = append(rows, addTransferParams{AccountID: m.Account, Subject: m.Subject, Step: stepHold, Debit: available, Credit: held, Amount: m.Amount, At: tx.NowMilli()})
+// withdraw takes back the rows of holds that no wallet paid. Nobody has seen them.
+func withdraw(tx *store.Tx, fresh map[account.ID][]*hold) error {
+	var rows []dropHoldParams
+	for _, holds := range fresh {
+		for _, h := range holds {
+			if !h.granted {
+				rows = append(rows, dropHoldParams{Subject: h.row.Subject})
+			}
 		}
 	}
-	slices.SortStableFunc(rows, func(a, b addTransferParams) int {
-		return cmp.Or(cmp.Compare(a.Subject, b.Subject), cmp.Compare(a.AccountID, b.AccountID))
-	})
-	rows = slices.CompactFunc(rows, func(a, b addTransferParams) bool { return a.Subject == b.Subject && a.AccountID == b.AccountID })
-	written, err := store.Each(tx, addTransfer, rows)
-	if err != nil {
-		return fmt.Errorf("record holds: %w", err)
+	slices.SortFunc(rows, func(a, b dropHoldParams) int { return cmp.Compare(a.Subject, b.Subject) })
+	if _, err := store.Each(tx, dropHold, rows); err != nil {
+		return fmt.Errorf("withdraw holds: %w", err)
 	}
-	repeated := map[account.ID]int64{}
-	for i, r := range rows {
-		if written[i] == 0 {
-			repeated[r.AccountID] += r.Amount
-		}
-	}
-	return release(tx, repeated, available)
+	return nil
 }
 
 // Post charges what was held for the subjects, since the network took them.
@@ -129,7 +175,7 @@ func end(tx *store.Tx, moves []Move, book string) error {
 	return release(tx, sums, book)
 }
 
-// release moves held money of wallets to the book, available or charged.
+// release moves the held money of wallets to a book.
 func release(tx *store.Tx, sums map[account.ID]int64, book string) error {
 	rows := make([]changeWalletParams, 0, len(sums))
 	for _, id := range slices.Sorted(maps.Keys(sums)) {

@@ -16,12 +16,15 @@ UPDATE wallet SET available = available + @available, held = held + @held, charg
 WHERE account_id = @account_id AND (CAST(@available AS bigint) >= 0 OR available + @available >= -credit_limit);
 
 -- name: SetCreditLimit :execrows
-UPDATE wallet SET credit_limit = @credit_limit WHERE account_id = @account_id AND available >= -@credit_limit;
+UPDATE wallet SET credit_limit = @credit_limit WHERE account_id = @account_id AND available + @credit_limit >= 0;
 
 -- name: AddTransfer :execrows
 INSERT INTO transfer (account_id, subject, step, debit, credit, amount, at, note)
 VALUES (@account_id, @subject, @step, @debit, @credit, @amount, @at, @note)
 ON CONFLICT (subject, step) DO NOTHING;
+
+-- name: DropHold :execrows
+DELETE FROM transfer WHERE subject = @subject AND step = 'hold';
 
 -- Ends a hold with the amount that was held, the first time only.
 -- name: EndHold :one

@@ -138,6 +138,22 @@ func (q *queries) DropEndedHolds(ctx context.Context, arg dropEndedHoldsParams) 
 	return result.RowsAffected()
 }
 
+const dropHold = `-- name: DropHold :execrows
+DELETE FROM transfer WHERE subject = $1 AND step = 'hold'
+`
+
+type dropHoldParams struct {
+	Subject int64
+}
+
+func (q *queries) DropHold(ctx context.Context, arg dropHoldParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, dropHold, arg.Subject)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const dropPrice = `-- name: DropPrice :execrows
 DELETE FROM price WHERE account_id = $1 AND currency = $2 AND prefix = $3
 `
@@ -373,7 +389,7 @@ func (q *queries) Room(ctx context.Context, arg roomParams) (int64, error) {
 }
 
 const setCreditLimit = `-- name: SetCreditLimit :execrows
-UPDATE wallet SET credit_limit = $1 WHERE account_id = $2 AND available >= -@credit_limit
+UPDATE wallet SET credit_limit = $1 WHERE account_id = $2 AND available + $1 >= 0
 `
 
 type setCreditLimitParams struct {
