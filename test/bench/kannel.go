@@ -280,7 +280,7 @@ func kannelLifeRow(ctx context.Context, b *Bench) ([]*Figure, error) {
 // against compares with Kannel without a store and with its spool: in each round none, own, spool, own, so that each
 // Kannel has a run of ours beside it. All sides stay up the whole time, on the same network.
 func (b *Bench) against(ctx context.Context, what string, whole bool, goals [2][2]float64) (figures []*Figure, err error) {
-	args := []string{}
+	args := []string{"-quick"}
 	if whole {
 		args = append(args, "-receipts")
 	}

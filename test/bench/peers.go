@@ -203,6 +203,7 @@ type network struct {
 	counter
 	delay    time.Duration
 	receipts bool
+	quick    bool
 	id       atomic.Int64
 }
 
@@ -211,6 +212,7 @@ func smscMain(args []string) error {
 	n := &network{}
 	flags.DurationVar(&n.delay, "delay", 0, "before each answer")
 	flags.BoolVar(&n.receipts, "receipts", false, "send delivery receipts")
+	flags.BoolVar(&n.quick, "quick", false, "acknowledge at the TCP level at once")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -224,7 +226,10 @@ func smscMain(args []string) error {
 			if err != nil {
 				return
 			}
-			go n.serve(quickAck{conn.(*net.TCPConn)})
+			if n.quick {
+				conn = quickAck{conn.(*net.TCPConn)}
+			}
+			go n.serve(conn)
 		}
 	}()
 	return serveUntilInputEnds(listener.Addr().String(), &n.counter)

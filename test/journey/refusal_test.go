@@ -146,7 +146,9 @@ func TestBadInputChangesNothing(t *testing.T) {
 func TestBadBatchesChangeNothing(t *testing.T) {
 	c := shared.client(1)
 	item := `{"to":"+254701234567","text":"x"}`
-	many := func(n int) string { return `{"messages":[` + strings.TrimSuffix(strings.Repeat(item+",", n), ",") + `]}` }
+	many := func(n int) string {
+		return `{"messages":[` + strings.TrimSuffix(strings.Repeat(item+",", n), ",") + `]}`
+	}
 	for _, row := range []struct {
 		name, body string
 		status     int
