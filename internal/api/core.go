@@ -21,8 +21,8 @@ type Core struct {
 	Gateway  Gateway
 	Keys     *key.Keeper
 	Members  *member.Keeper
-	Wallets  *wallet.Keeper
-	Defaults *route.Keeper
+	Wallet   *wallet.Keeper
+	Routes   *route.Keeper
 	Webhooks *webhook.Webhooks
 	Health   *telemetry.Health
 	// OriginKnown tells whether any key lists the origin of a web page. Nil: none does.

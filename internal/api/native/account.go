@@ -49,7 +49,7 @@ func (s *server) readAccount(w http.ResponseWriter, r *http.Request) error {
 		ID: c.Account.ID.String(), Name: c.Account.Name, Parent: c.Account.Parent.String(), Region: c.Account.Region, Currency: c.Account.Currency,
 		Key: usedKeyReply{c.Key.ID.String(), c.Key.Test, texts(c.Key.Scopes)},
 	}
-	b, err := s.core.Wallets.Balance(r.Context(), c.Account.ID)
+	b, err := s.core.Wallet.Balance(r.Context(), c.Account.ID)
 	if err != nil && !fault.Is(err, fault.NotHere) {
 		return err
 	}
@@ -57,7 +57,7 @@ func (s *server) readAccount(w http.ResponseWriter, r *http.Request) error {
 		a.Wallet = &walletReply{b.Currency, b.Available, b.Held, b.Charged, b.CreditLimit}
 	}
 	for kind, place := range map[message.Kind]**string{message.SMS: &a.Defaults.SMS, message.WhatsApp: &a.Defaults.WhatsApp} {
-		ch, ok, err := s.core.Defaults.Default(r.Context(), c.Account.ID, kind)
+		ch, ok, err := s.core.Routes.Default(r.Context(), c.Account.ID, kind)
 		if err != nil {
 			return err
 		}
