@@ -90,12 +90,7 @@ func (l *Log) Append(tx *store.Tx, events []Event) error {
 	if _, err := store.Each(tx, addEvent, rows); err != nil {
 		return fmt.Errorf("append events: %w", err)
 	}
-	for _, f := range l.followers {
-		if err := f.Follow(tx, events); err != nil {
-			return fmt.Errorf("follow events: %w", err)
-		}
-	}
-	return nil
+	return l.tell(tx, events)
 }
 
 // Of lists the events of a subject in their order.

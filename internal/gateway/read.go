@@ -268,3 +268,12 @@ func DirectionName(d message.Direction) string {
 	}
 	return "outbound"
 }
+
+// Owner tells whose message it is, for the operator's own tools.
+func (g *Gateway) Owner(ctx context.Context, id message.ID) (account.ID, error) {
+	r, err := on(g.Store.Reader()).MessageByID(ctx, messageByIDParams{ID: id})
+	if store.NoRows(err) {
+		return 0, fault.New(fault.NotHere, "there is no message %s", id)
+	}
+	return r.AccountID, err
+}

@@ -130,6 +130,7 @@ type Message struct {
 	ValidUntil time.Time //
 	Updated    time.Time //
 	Answers    ID        // for an inbound message, the outbound one it most likely answers
+	Joint      uint16    // joins the parts of a long text for the receiving phone
 	Parts      []Part    // when asked for
 }
 

@@ -227,3 +227,23 @@ func jobOf(r jobRecord) Job {
 		Fence: r.Fence, Claims: r.Claims, order: r.DueAt,
 	}
 }
+
+// LaneState is how much waits in a lane.
+type LaneState struct {
+	Lane   string
+	Jobs   int64
+	Oldest time.Time // when its first job was or is due
+}
+
+// Lanes tells how much waits in each lane.
+func (q *Queue) Lanes(ctx context.Context) ([]LaneState, error) {
+	rows, err := on(q.store.Reader()).CountLanes(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("count lanes: %w", err)
+	}
+	lanes := make([]LaneState, len(rows))
+	for i, r := range rows {
+		lanes[i] = LaneState{r.Lane, r.N, moment(r.Oldest)}
+	}
+	return lanes, nil
+}

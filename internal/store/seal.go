@@ -33,8 +33,8 @@ func NewMasterKey() (string, error) {
 	return encodeKey(h)
 }
 
-// RotateMasterKey returns the master key with a new first key. Secrets sealed under the old ones still open.
-func RotateMasterKey(key string) (string, error) {
+// rotateMasterKey returns the master key with a new first key. Secrets sealed under the old ones still open.
+func rotateMasterKey(key string) (string, error) {
 	h, err := decodeKey(key)
 	if err != nil {
 		return "", err
@@ -159,4 +159,21 @@ func (s *sealer) verify(ctx context.Context, db *sql.DB) error {
 		return errors.New("this is not the master key of this database: its secrets would be lost; give the right one by master_key_file or TIDINGS_MASTER_KEY")
 	}
 	return nil
+}
+
+// RotateMasterKeyFile puts a new first key into the file. What the old ones sealed still opens.
+func RotateMasterKeyFile(path string) error {
+	old, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("read the master key: %w", err)
+	}
+	key, err := rotateMasterKey(string(old))
+	if err != nil {
+		return err
+	}
+	fresh := path + ".new"
+	if err := errors.Join(os.RemoveAll(fresh), writeDurably(fresh, []byte(key+"\n"))); err != nil {
+		return fmt.Errorf("keep the master key: %w", err)
+	}
+	return errors.Join(os.Rename(fresh, path), syncFile(filepath.Dir(path)))
 }

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"tidings.dev/internal/account"
+	"tidings.dev/internal/app"
+	"tidings.dev/internal/audit"
+	"tidings.dev/internal/channel"
+	"tidings.dev/internal/config"
+	"tidings.dev/internal/connection"
+	"tidings.dev/internal/key"
+	"tidings.dev/internal/message"
+	"tidings.dev/internal/store"
+	"tidings.dev/internal/telemetry"
+	"tidings.dev/internal/wallet"
+)
+
+const (
+	systemID     = "sandbox"
+	smscPassword = "sandbox1"
+	network      = "sms" // the shared channel's name
+	micro        = 1_000_000
+)
+
+// seed is what the sandbox has made, kept beside the data so that a later run gives out the same keys.
+type seed struct {
+	Operator struct {
+		Email    string `json:"email"`
+		Password string `json:"password"`
+		APIKey   string `json:"api_key"`
+	} `json:"operator"`
+	Internal       string            `json:"internal_api_key"`
+	Accounts       []seededAccount   `json:"accounts"`
+	WebhookSecrets map[string]string `json:"webhook_secrets"` // by the customer's name
+}
+
+type seededAccount struct {
+	ID         string   `json:"id"`
+	Name       string   `json:"name"`
+	Username   string   `json:"username"`
+	Password   string   `json:"password"`
+	APIKey     string   `json:"api_key"`
+	TestAPIKey string   `json:"test_api_key"`
+	Region     string   `json:"region"`
+	Numbers    []string `json:"numbers"`
+}
+
+// plan is who lives in the sandbox.
+var plan = []struct {
+	account account.Account
+	number  string
+}{
+	{account.Account{Name: "Acme", Region: "KE", Currency: "KES", Active: true}, "20880"},
+	{account.Account{Name: "Globex", Region: "DE", Currency: "EUR", Active: true}, "+4915202000000"},
+}
+
+// prices are those of a small price book, in micro-units for each part.
+var prices = []wallet.Price{
+	{Currency: "KES", Prefix: "254", Amount: 800_000}, {Currency: "KES", Prefix: "", Amount: 4 * micro},
+	{Currency: "EUR", Prefix: "49", Amount: 70_000}, {Currency: "EUR", Prefix: "", Amount: 90_000},
+}
+
+// prepare seeds a fresh folder, and shows a seeded one the way to this run's SMSC.
+func prepare(ctx context.Context, cfg config.Config, smscAddress string) (s *seed, err error) {
+	core, err := app.Open(ctx, cfg, telemetry.NewLogger(os.Stderr, "text", cfg.Log.Level), true, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, core.Close()) }()
+	file := filepath.Join(cfg.DataDir, "sandbox.json")
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		if s, err = plant(ctx, core, smscAddress); err != nil {
+			return nil, fmt.Errorf("seed the sandbox: %w", err)
+		}
+		text, _ = json.Marshal(s)
+		return s, os.WriteFile(file, text, 0o600)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s = &seed{}
+	if err := json.Unmarshal(text, s); err != nil {
+		return nil, fmt.Errorf("read %s: %w", file, err)
+	}
+	return s, redirect(ctx, core, smscAddress)
+}
+
+// plant makes the accounts, their keys and numbers, and the channel they share.
+func plant(ctx context.Context, c *app.Core, smscAddress string) (*seed, error) {
+	s := &seed{WebhookSecrets: map[string]string{}}
+	op, err := c.Operator(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.Operator.Email, s.Operator.Password = "operator@sandbox.test", "sandbox-operator"
+	if s.Operator.APIKey, err = makeKey(c, op.ID, false, account.Operate); err != nil {
+		return nil, err
+	}
+	if s.Internal, err = makeKey(c, op.ID, false, account.Internal); err != nil {
+		return nil, err
+	}
+	ch, err := c.CreateChannel(audit.CLI, connection.Channel{
+		Name: network, Driver: "smpp", Settings: smppSettings(smscAddress), Sender: message.Address{Kind: message.Name, Value: "Tidings"},
+	}, true)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.SetPrices(audit.CLI, prices); err != nil {
+		return nil, err
+	}
+	for _, p := range plan {
+		a, err := plantAccount(c, p.account, ch.ID, p.number)
+		if err != nil {
+			return nil, err
+		}
+		s.Accounts = append(s.Accounts, a)
+	}
+	return s, nil
+}
+
+func plantAccount(c *app.Core, a account.Account, ch message.ChannelID, number string) (s seededAccount, err error) {
+	s = seededAccount{Name: a.Name, Username: strings.ToLower(a.Name), Password: strings.ToLower(a.Name) + "-sandbox", Region: a.Region, Numbers: []string{number}}
+	made, err := c.CreateAccount(audit.CLI, a, s.Username, s.Password, 10_000*micro)
+	if err != nil {
+		return s, err
+	}
+	s.ID = made.ID.String()
+	address, err := message.ParseSender(number, a.Region)
+	if err != nil {
+		return s, err
+	}
+	if err := c.AssignNumber(audit.CLI, made.ID, ch, address); err != nil {
+		return s, err
+	}
+	if s.APIKey, err = makeKey(c, made.ID, false, account.Admin); err != nil {
+		return s, err
+	}
+	s.TestAPIKey, err = makeKey(c, made.ID, true, account.Admin)
+	return s, err
+}
+
+func makeKey(c *app.Core, owner account.ID, test bool, scope account.Scope) (string, error) {
+	made, err := c.CreateKey(audit.CLI, key.Key{Account: owner, Name: "sandbox", Test: test, Scopes: account.Scopes{scope}})
+	return made.Secret, err
+}
+
+func smppSettings(address string) channel.Settings {
+	text, _ := json.Marshal(map[string]any{"address": address, "system_id": systemID, "password": smscPassword, "window": 10})
+	return text
+}
+
+// redirect points the shared channel at the SMSC of this run.
+func redirect(ctx context.Context, c *app.Core, address string) error {
+	all, err := c.Connections.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, ch := range all {
+		if ch.Name == network && ch.Account == 0 {
+			ch.Settings = smppSettings(address)
+			return c.Store.Write(func(tx *store.Tx) error { return c.Connections.Update(tx, audit.CLI, ch) })
+		}
+	}
+	return fmt.Errorf("the folder has no channel %q", network)
+}
+
+// facts is the ready file.
+type facts struct {
+	URL     string `json:"url"`
+	Admin   string `json:"admin_url"`
+	Control string `json:"control_url"`
+	*seed
+	WebhookSecrets map[string]string `json:"webhook_secrets,omitempty"`
+	Networks       map[string]string `json:"networks"`
+}
+
+func (s *seed) facts(where app.Addresses, w *world) facts {
+	return facts{
+		URL: "http://" + where.API, Admin: "http://" + where.Admin, Control: w.url(), seed: s,
+		Networks: map[string]string{"smsc": w.smsc.Addr()},
+	}
+}
+
+// writeReady makes the file appear whole or not at all.
+func writeReady(path string, f facts) error {
+	text, err := json.MarshalIndent(f, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(path+".part", append(text, '\n'), 0o600); err != nil {
+		return fmt.Errorf("write the ready file: %w", err)
+	}
+	return os.Rename(path+".part", path)
+}
+
+func greeting(f facts, dir string) string {
+	first := f.Accounts[0]
+	return fmt.Sprintf(`
+Tidings is up on %[1]s, with a simulated SMS network behind it.
+
+Send a text as %[2]s:
+
+  curl -s %[1]s/tidings/v1/messages -H 'Authorization: Bearer %[3]s' \
+    -d '{"to":"0701234567","text":"Hello from Tidings"}'
+
+Then see what became of it:  go run ./cmd/tidings --data-dir %[4]s trace ID
+What the network saw:        curl -s '%[5]s/history?network=smsc'
+A phone writes to %[2]s:      curl -s %[5]s/smsc/inbound -d '{"from":"+254701234567","to":"%[6]s","text":"Hello back"}'
+Tell a webhook about it:     curl -s %[1]s/tidings/v1/webhooks -H 'Authorization: Bearer %[3]s' \
+                               -d '{"url":"%[5]s/customer/acme","events":["*"]}'
+What the webhook was told:   curl -s %[5]s/customer/acme/requests
+Inside the server:           %[7]s/debug/
+The API's reference:         %[1]s/tidings/v1/openapi.json
+
+Last four digits of a recipient choose the ending: 9901 undelivered, 9902 rejected, 9904 no receipt, 9910 replies, 9911 replies STOP.
+Ctrl-C ends it.
+`, f.URL, first.Name, first.APIKey, filepath.Join(dir, "data"), f.Control, first.Numbers[0], f.Admin)
+}

@@ -1,0 +1,132 @@
+// Command tidings is the messaging gateway: its server, and the commands of whoever runs it.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"tidings.dev/internal/app"
+	"tidings.dev/internal/config"
+	"tidings.dev/internal/telemetry"
+)
+
+// version is set when a release is built.
+var version = "development"
+
+// commands are all that the program does. Settings given here win over the environment and the file.
+type commands struct {
+	Config  string            `help:"Settings file (TOML)." type:"path" env:"TIDINGS_CONFIG"`
+	DataDir string            `help:"Data folder." name:"data-dir"`
+	Listen  string            `help:"Address of the API."`
+	Set     map[string]string `help:"Any setting, as key=value, such as --set log.level=debug." mapsep:"none"`
+	JSON    bool              `help:"Print JSON." name:"json"`
+
+	Serve     serveCommand     `cmd:"" help:"Run the server until it is told to stop."`
+	Check     checkCommand     `cmd:"" help:"Say whether the settings make sense, and show them."`
+	Migrate   migrateCommand   `cmd:"" help:"Bring the database to this version; the server does so by itself."`
+	Account   accountCommand   `cmd:"" help:"Make and list accounts."`
+	Apikey    keyCommand       `cmd:"" help:"Make, list and revoke API keys."`
+	Channel   channelCommand   `cmd:"" help:"Make and list channels."`
+	Price     priceCommand     `cmd:"" help:"Set and list prices."`
+	Wallet    walletCommand    `cmd:"" help:"Top up and show wallets."`
+	Masterkey masterkeyCommand `cmd:"" help:"Make and rotate the key that secrets are stored under."`
+	Trace     traceCommand     `cmd:"" help:"Tell the journey of one message."`
+	Backup    backupCommand    `cmd:"" help:"Copy the database to a file, while the server runs or not."`
+	Restore   restoreCommand   `cmd:"" help:"Put a backup in the place of the database of a stopped server."`
+	Version   versionCommand   `cmd:"" help:"Print the version."`
+}
+
+// session is what a command works with.
+type session struct {
+	ctx context.Context
+	out io.Writer
+	cfg config.Config
+	all *commands
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the program without its process: 0 is success, 1 a failure that was printed, 2 a mistake in the call.
+func run(ctx context.Context, args, env []string, out, problems io.Writer) int {
+	var all commands
+	exited := -1
+	parser, err := kong.New(&all, kong.Name("tidings"), kong.Description("A messaging gateway of your own: SMS and WhatsApp, every message safe."),
+		kong.UsageOnError(), kong.Writers(out, problems), kong.Exit(func(code int) { exited = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	if err != nil {
+		fmt.Fprintln(problems, err)
+		return 2
+	}
+	command, err := parser.Parse(args)
+	if exited >= 0 {
+		return exited
+	}
+	if err != nil {
+		parser.FatalIfErrorf(err)
+		return 2
+	}
+	s := &session{ctx: ctx, out: out, all: &all}
+	if command.Command() != "version" {
+		if s.cfg, err = all.settings(env); err != nil {
+			fmt.Fprintf(problems, "These settings make no sense:\n%s\n", err)
+			return 2
+		}
+	}
+	if err := command.Run(s); err != nil {
+		fmt.Fprintln(problems, "tidings:", err)
+		return 1
+	}
+	return 0
+}
+
+// settings reads the settings of all sources.
+func (c *commands) settings(env []string) (config.Config, error) {
+	flags := map[string]string{}
+	for k, v := range c.Set {
+		flags[k] = v
+	}
+	if c.DataDir != "" {
+		flags["data_dir"] = c.DataDir
+	}
+	if c.Listen != "" {
+		flags["listen"] = c.Listen
+	}
+	return config.Load(c.Config, env, flags)
+}
+
+// core opens the core beside whatever else uses the data folder, and closes it after f.
+func (s *session) core(f func(*app.Core) error) (err error) {
+	log := telemetry.NewLogger(os.Stderr, s.cfg.Log.Format, s.cfg.Log.Level)
+	c, err := app.Open(s.ctx, s.cfg, log, false, nil)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closing := c.Close(); err == nil {
+			err = closing
+		}
+	}()
+	return f(c)
+}
+
+// print shows a value as JSON if that was asked for, else as the text.
+func (s *session) print(value any, format string, args ...any) error {
+	if s.all.JSON {
+		encoder := json.NewEncoder(s.out)
+		encoder.SetEscapeHTML(false)
+		return encoder.Encode(value)
+	}
+	_, err := fmt.Fprintf(s.out, format, args...)
+	return err
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"tidings.dev/internal/app"
+	"tidings.dev/internal/config"
+	"tidings.dev/internal/store"
+	"tidings.dev/internal/telemetry"
+)
+
+type serveCommand struct{}
+
+// Run runs the server.
+func (serveCommand) Run(s *session) error {
+	log := telemetry.NewLogger(os.Stderr, s.cfg.Log.Format, s.cfg.Log.Level)
+	return app.Serve(s.ctx, s.cfg, log, s.out, func(*app.Server) {})
+}
+
+type checkCommand struct {
+	Sample bool `help:"Print a settings file with every setting at its default."`
+}
+
+// Run shows the settings; that they could be read says that they make sense.
+func (c checkCommand) Run(s *session) error {
+	if c.Sample {
+		_, err := fmt.Fprint(s.out, config.Sample())
+		return err
+	}
+	shown := s.cfg.Settings()
+	if s.all.JSON {
+		return s.print(shown, "")
+	}
+	for _, one := range shown {
+		fmt.Fprintf(s.out, "%-36s %v\n", one.Key, one.Value)
+	}
+	return nil
+}
+
+type migrateCommand struct{}
+
+// Run opens the database, which migrates it.
+func (migrateCommand) Run(s *session) error {
+	return s.core(func(c *app.Core) error {
+		return s.print(map[string]string{"database": c.Store.Path()}, "%s is at this version.\n", c.Store.Path())
+	})
+}
+
+type masterkeyCommand struct {
+	New    masterkeyNew    `cmd:"" help:"Print a fresh master key, for a new server."`
+	Rotate masterkeyRotate `cmd:"" help:"Put a new key first in the data folder's master.key. Secrets of before still open."`
+}
+
+type masterkeyNew struct{}
+
+// Run prints a key.
+func (masterkeyNew) Run(s *session) error {
+	key, err := store.NewMasterKey()
+	if err != nil {
+		return err
+	}
+	return s.print(map[string]string{"master_key": key}, "%s\n", key)
+}
+
+type masterkeyRotate struct{}
+
+// Run rotates the key file.
+func (masterkeyRotate) Run(s *session) error {
+	path := filepath.Join(s.cfg.DataDir, "master.key")
+	if err := store.RotateMasterKeyFile(path); err != nil {
+		return err
+	}
+	return s.print(map[string]string{"file": path}, "%s has a new first key. Restart the server, and keep a copy of the file apart from the backups.\n", path)
+}
+
+type backupCommand struct {
+	File string `arg:"" help:"Where to write; must not exist." type:"path"`
+}
+
+// Run copies the database.
+func (b backupCommand) Run(s *session) error {
+	began := time.Now()
+	if err := store.Backup(s.ctx, s.cfg.DataDir, b.File); err != nil {
+		return err
+	}
+	return s.print(map[string]string{"file": b.File}, "%s holds the database as of now (%s). The master key is not in it: keep %s apart.\n",
+		b.File, time.Since(began).Round(time.Millisecond), filepath.Join(s.cfg.DataDir, "master.key"))
+}
+
+type restoreCommand struct {
+	File string `arg:"" help:"A backup." type:"existingfile"`
+}
+
+// Run puts the backup in place.
+func (r restoreCommand) Run(s *session) error {
+	if err := store.Restore(s.ctx, s.cfg.DataDir, r.File); err != nil {
+		return err
+	}
+	return s.print(map[string]string{"data_dir": s.cfg.DataDir}, "Restored. The database of before is tidings.db.old in %s.\n", s.cfg.DataDir)
+}
+
+type versionCommand struct{}
+
+// Run prints the version.
+func (versionCommand) Run(s *session) error {
+	return s.print(map[string]string{"version": version}, "tidings %s\n", version)
+}

@@ -1,0 +1,141 @@
+// Package app wires Tidings together: which parts there are, what each is given, in which order they start and stop.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"golang.org/x/sys/unix"
+
+	"tidings.dev/internal/account"
+	"tidings.dev/internal/audit"
+	"tidings.dev/internal/config"
+	"tidings.dev/internal/connection"
+	"tidings.dev/internal/consent"
+	"tidings.dev/internal/event"
+	"tidings.dev/internal/gateway"
+	"tidings.dev/internal/guard"
+	"tidings.dev/internal/key"
+	"tidings.dev/internal/member"
+	"tidings.dev/internal/message"
+	"tidings.dev/internal/number"
+	"tidings.dev/internal/queue"
+	"tidings.dev/internal/route"
+	"tidings.dev/internal/store"
+	"tidings.dev/internal/telemetry"
+	"tidings.dev/internal/wallet"
+	"tidings.dev/internal/webhook"
+)
+
+// Core is everything that listens to nobody: commands use it beside a running server, and Serve adds the network to it.
+type Core struct {
+	Config      config.Config
+	Log         *slog.Logger
+	Store       *store.Store
+	Queue       *queue.Queue
+	Events      *event.Log
+	Members     *member.Keeper
+	Keys        *key.Keeper
+	Wallet      *wallet.Keeper
+	Consent     *consent.Keeper
+	Numbers     *number.Keeper
+	Connections *connection.Keeper
+	Routes      *route.Keeper
+	Gateway     *gateway.Gateway
+	Guard       *guard.Client
+	Metrics     *telemetry.Metrics
+	Webhooks    *webhook.Webhooks
+}
+
+// Open opens the store and wires the core. serve takes the data folder for this process alone.
+func Open(ctx context.Context, cfg config.Config, log *slog.Logger, serve bool, fatal func(error)) (*Core, error) {
+	s, err := store.Open(ctx, store.Options{
+		Dir: cfg.DataDir, Serve: serve, DiskFloor: diskFloor(cfg), MasterKey: cfg.MasterKey.Reveal(), Log: log, Fatal: fatal,
+	})
+	if err != nil {
+		return nil, err
+	}
+	c := &Core{Config: cfg, Log: log, Store: s, Metrics: telemetry.NewMetrics()}
+	c.wire()
+	if err := c.firstStart(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return c, nil
+}
+
+func (c *Core) wire() {
+	s, cfg := c.Store, c.Config
+	c.Queue = queue.New(s, c.Log)
+	c.Events = event.New(s)
+	c.Members, c.Keys, c.Wallet = member.New(s), key.New(s), wallet.New(s)
+	c.Consent, c.Numbers = consent.New(s, c.Events), number.New(s)
+	c.Connections, c.Routes = connection.New(s), route.New(s)
+	c.Gateway = gateway.New(gateway.Parts{
+		Store: s, Queue: c.Queue, Events: c.Events, Wallet: c.Wallet, Consent: c.Consent, Numbers: c.Numbers,
+		Connections: c.Connections, Routes: c.Routes, Drivers: Drivers(), Log: c.Log,
+		Settings: gateway.Settings{
+			DefaultValidity: cfg.DefaultValidity, QueueCap: cfg.Limits.Queue, KeepBodies: cfg.Retention.Bodies,
+			KeepMessages: cfg.Retention.Messages, KeepAudit: cfg.Retention.Audit,
+		},
+	})
+	c.Guard = guard.New(guard.Options{AllowPrivate: cfg.Webhook.AllowPrivateNetworks, Ports: cfg.Webhook.Ports, Timeout: cfg.Webhook.Timeout})
+	c.Webhooks = webhook.New(webhook.Config{
+		Store: s, Queue: c.Queue, Events: c.Events, Guard: c.Guard, Renderer: c.Gateway, MaxConcurrent: cfg.Webhook.MaxConcurrent,
+		Log: c.Log, Metrics: c.Metrics,
+	})
+	c.Events.FollowedBy(c.Webhooks)
+}
+
+// Close closes the store.
+func (c *Core) Close() error { return c.Store.Close() }
+
+// diskFloor is the smaller of the two floors that the operator set.
+func diskFloor(cfg config.Config) int64 {
+	floor := int64(cfg.Limits.DiskFloor)
+	var st unix.Statfs_t
+	if unix.Statfs(existing(cfg.DataDir), &st) != nil {
+		return floor
+	}
+	return min(floor, int64(st.Blocks)*st.Bsize/100*int64(cfg.Limits.DiskFloorPercent))
+}
+
+// TestChannel is the name of the channel that test keys use.
+const TestChannel = "test"
+
+// firstStart makes what every server has: the operator's account and the channel of test keys.
+func (c *Core) firstStart(ctx context.Context) error {
+	all, err := c.Members.All(ctx)
+	if err != nil || len(all) > 0 {
+		return err
+	}
+	return c.Store.Write(func(tx *store.Tx) error {
+		a, err := c.Members.Create(tx, audit.System, account.Account{Name: "Operator", Currency: "USD", Operator: true, Active: true}, "operator", "")
+		if err != nil {
+			return fmt.Errorf("make the operator's account: %w", err)
+		}
+		if err := c.Wallet.Open(tx, a.ID, a.Currency); err != nil {
+			return err
+		}
+		_, err = c.Connections.Create(tx, audit.System, connection.Channel{
+			Name: TestChannel, Driver: gateway.TestDriver, Kind: message.SMS, Settings: []byte("{}"), Shards: 1, Enabled: true,
+			Sender: message.Address{Kind: message.Name, Value: "TEST"},
+		})
+		return err
+	})
+}
+
+// Operator is the operator's own account.
+func (c *Core) Operator(ctx context.Context) (account.Account, error) {
+	all, err := c.Members.All(ctx)
+	if err != nil {
+		return account.Account{}, err
+	}
+	for _, a := range all {
+		if a.Operator {
+			return a, nil
+		}
+	}
+	return account.Account{}, errors.New("there is no operator's account")
+}

@@ -1,0 +1,76 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"tidings.dev/internal/fault"
+	"tidings.dev/internal/fleet"
+	"tidings.dev/internal/telemetry"
+)
+
+// observe declares what the server can be asked about itself.
+func (s *Server) observe() {
+	s.health.Vital("database", func(ctx context.Context) error {
+		if s.Store.Broken() {
+			return fault.New(fault.NotReady, "the disk cannot be trusted")
+		}
+		var one int
+		return s.Store.Reader().QueryRowContext(ctx, "SELECT 1").Scan(&one)
+	})
+	s.health.Ready("disk", func(context.Context) error { return s.Store.Healthy() })
+	s.Metrics.GaugeFunc("unknown_window", "Parts that a crash at this moment would leave with an unknown outcome, at most: the windows of the live sessions.", s.openWindow)
+	s.Metrics.GaugeFunc("channels_down", "Enabled channels without a live session.", func() float64 { return float64(s.count(fleet.Down)) })
+	s.Metrics.GaugeFunc("queue_jobs", "Jobs that wait or are worked at.", func() float64 { return float64(s.jobs()) })
+}
+
+func (s *Server) openWindow() float64 {
+	sum := 0
+	for _, st := range s.fleet.States() {
+		sum += st.Window
+	}
+	return float64(sum)
+}
+
+func (s *Server) count(p fleet.Phase) (n int) {
+	for _, st := range s.fleet.States() {
+		if st.Phase == p {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *Server) jobs() (n int64) {
+	lanes, err := s.Queue.Lanes(context.Background())
+	if err != nil {
+		return -1
+	}
+	for _, l := range lanes {
+		n += l.Jobs
+	}
+	return n
+}
+
+// adminPages is everything the admin address answers: health, metrics, and the inside of the server.
+func (s *Server) adminPages() http.Handler {
+	debug := telemetry.NewDebug(&s.health)
+	debug.Value("channels", func() any { return s.fleet.States() })
+	debug.Value("lanes", func() any {
+		lanes, err := s.Queue.Lanes(context.Background())
+		if err != nil {
+			return fmt.Sprint(err)
+		}
+		return lanes
+	})
+	debug.Value("settings", func() any { return s.Config.Settings() })
+	debug.Link("/metrics", "metrics")
+	mux := http.NewServeMux()
+	mux.Handle("/debug/", debug)
+	mux.Handle("/metrics", s.Metrics.Handler())
+	mux.Handle("/healthz", s.health.Healthz())
+	mux.Handle("/readyz", s.health.Readyz())
+	mux.Handle("/{$}", http.RedirectHandler("/debug/", http.StatusFound))
+	return mux
+}
