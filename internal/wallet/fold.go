@@ -8,8 +8,8 @@ import (
 	"tidings.dev/internal/store"
 )
 
-// foldRows is how many ended subjects one Fold takes, so that it does not hold up other writers for long.
-const foldRows = 5000
+// foldShare is how many ended subjects one Fold takes, so that it does not hold up other writers for long.
+const foldShare = 5000
 
 // The steps of a wallet's opening rows: what was paid in and what was charged before retention began.
 const (
@@ -21,7 +21,7 @@ const (
 // share of them at a time and tells whether there are more. What is still held stays.
 func (k *Keeper) Fold(tx *store.Tx, before time.Time) (more bool, err error) {
 	bound := int64(id.At[Move](before))
-	next, err := store.First[int64](tx, foldBound, []foldBoundParams{{Before: bound, Skip: foldRows}})
+	next, err := store.First[int64](tx, foldBound, []foldBoundParams{{Before: bound, Skip: k.share}})
 	if err != nil {
 		return false, fmt.Errorf("find rows to fold: %w", err)
 	}

@@ -21,8 +21,11 @@ func TestLongestPrefixOfTheOwnListWins(t *testing.T) {
 			return err
 		}
 		return k.SetPrices(tx, audit.CLI, []wallet.Price{
-			{Currency: "KES", Prefix: "254", Amount: 5}, {Currency: "KES", Prefix: "25470", Amount: 7}, {Currency: "KES", Prefix: "1", Amount: 90},
-			{Account: special, Currency: "KES", Prefix: "2547", Amount: 3}, {Account: special, Currency: "USD", Prefix: "1", Amount: 1},
+			{Currency: "KES", Prefix: "254", Amount: 5},
+			{Currency: "KES", Prefix: "25470", Amount: 7},
+			{Currency: "KES", Prefix: "1", Amount: 90},
+			{Account: special, Currency: "KES", Prefix: "2547", Amount: 3},
+			{Account: special, Currency: "USD", Prefix: "1", Amount: 1},
 		})
 	})
 	for _, c := range []struct {

@@ -40,10 +40,11 @@ const topic = "wallet"
 type Keeper struct {
 	store *store.Store
 	book  *store.Cached[*priceBook]
+	share int64 // how many ended subjects one Fold takes
 }
 
 // New returns the keeper of the store's wallets.
-func New(s *store.Store) *Keeper { return &Keeper{s, store.NewCached(s, topic, loadBook)} }
+func New(s *store.Store) *Keeper { return &Keeper{s, store.NewCached(s, topic, loadBook), foldShare} }
 
 // Balance is what a wallet has.
 type Balance struct {
