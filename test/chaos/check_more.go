@@ -131,11 +131,11 @@ func (c *Cases) tagOfSubject(subject string) string {
 	return subject
 }
 
-// stops are the moments at which the product ended or lost its footing.
+// stops are moments at which the product was certainly down: just before each start.
 func (w World) stops() []int64 {
 	var at []int64
 	for _, e := range w.Load {
-		if e.Op == "kill" || e.Op == "term" {
+		if e.Op == "start" {
 			at = append(at, e.At)
 		}
 	}

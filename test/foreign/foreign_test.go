@@ -313,7 +313,8 @@ func TestForeignTextsArrive(t *testing.T) {
 func TestForeignReceiptSurvivesACut(t *testing.T) {
 	n := begin(t)
 	held := new(channeltest.Sink)
-	defer held.Hold()()
+	release := held.Hold()
+	defer release()
 	first, err := smppchannel.Driver.Open(t.Context(), channel.Env{Channel: 1, Settings: n.settings(), Sink: held})
 	if err != nil {
 		t.Fatal(err)
