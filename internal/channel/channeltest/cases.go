@@ -2,6 +2,7 @@ package channeltest
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -28,7 +29,8 @@ func settingsAreChecked(r *rig) {
 	}
 	r.mustHide(err.Error())
 	_, err = r.driver.Open(r.Context(), r.env(r.peer.Flawed))
-	r.mustHide(r.failure(err, channel.Reject).Error())
+	r.mustBe(err, channel.Reject)
+	r.mustHide(err.Error())
 }
 
 func wrongLogin(r *rig) {
@@ -37,7 +39,8 @@ func wrongLogin(r *rig) {
 	if err == nil {
 		r.Fatalf("opened %v", session)
 	}
-	if f := r.failure(err, channel.Reject); f.Code != "bad_credentials" {
+	r.mustBe(err, channel.Reject)
+	if f, _ := errors.AsType[*channel.Failure](err); f.Code != "bad_credentials" {
 		r.Error(err)
 	}
 	r.mustHide(err.Error())
@@ -63,10 +66,13 @@ func textsJoinBack(r *rig) {
 			r.Errorf("%.10q is not split the same way twice", text)
 		}
 	}
-	for text, code := range map[string]fault.Code{"": fault.EmptyText, " \n\u200b": fault.EmptyText, strings.Repeat("long text ", 10000): fault.TextTooLong} {
-		if _, err := r.driver.Split(r.peer.Settings, message.Text(text)); !fault.Is(err, code) {
-			r.Errorf("%d octets: %v, not %s", len(text), err, code)
+	for _, nothing := range []string{"", " \n\u200b"} {
+		if _, err := r.driver.Split(r.peer.Settings, message.Text(nothing)); !fault.Is(err, fault.EmptyText) {
+			r.Errorf("%q: %v", nothing, err)
 		}
+	}
+	if _, err := r.driver.Split(r.peer.Settings, message.Text(strings.Repeat("long text ", 10_000))); !fault.Is(err, fault.TextTooLong) {
+		r.Errorf("100,000 characters: %v", err)
 	}
 }
 
@@ -120,7 +126,7 @@ func undelivered(r *rig) {
 
 func rejected(r *rig) {
 	r.open()
-	if f := r.mustFail(r.patient(), r.part(r.number("9902")), channel.Reject); f.Native == "" {
+	if f := r.mustFail(r.part(r.number("9902")), channel.Reject); f.Native == "" {
 		r.Error("the network's own code is missing")
 	}
 }
@@ -128,7 +134,7 @@ func rejected(r *rig) {
 func throttled(r *rig) {
 	r.open()
 	part := r.part(r.number("9903"))
-	if f := r.mustFail(r.patient(), part, channel.Retry); f.Pause <= 0 {
+	if f := r.mustFail(part, channel.Retry); f.Pause <= 0 {
 		r.Error("a throttling answer pauses the lane")
 	}
 	for range 10 {
@@ -167,7 +173,8 @@ func receiptTwice(r *rig) {
 
 func droppedByPart(r *rig) {
 	r.open()
-	r.mustFail(r.patient(), r.part(r.number("9908")), channel.Unsure)
+	_, err := r.send(r.patient(), r.part(r.number("9908")))
+	r.mustBe(err, channel.Unsure)
 }
 
 func slowAnswer(r *rig) {
@@ -201,7 +208,8 @@ func noAnswer(r *rig) {
 	ctx, cancel := context.WithTimeout(r.Context(), 200*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	r.mustFail(ctx, r.part(r.number("9912")), channel.Unsure)
+	_, err := r.send(ctx, r.part(r.number("9912")))
+	r.mustBe(err, channel.Unsure)
 	if took := time.Since(start); took > 2*time.Second {
 		r.Errorf("Send returned %s after its context", took)
 	}
@@ -245,7 +253,7 @@ func (r *rig) verdict(err error) channel.Verdict {
 	if err == nil {
 		return -1
 	}
-	if f, ok := err.(*channel.Failure); ok {
+	if f, ok := errors.AsType[*channel.Failure](err); ok {
 		return f.Verdict
 	}
 	return channel.Unsure
@@ -266,12 +274,13 @@ func dropped(r *rig) {
 	r.eventually("all are open", func() bool { return len(r.peer.Submits()) == window })
 	r.peer.Drop()
 	for range window {
-		r.failure(<-failures, channel.Unsure)
+		r.mustBe(<-failures, channel.Unsure)
 	}
-	if err := r.await("Run to return", r.over); err == nil {
+	if err := r.awaitRun(); err == nil {
 		r.Error("Run gave no reason")
 	}
-	r.mustFail(r.patient(), r.part(r.number("0001")), channel.Retry)
+	_, err := r.send(r.patient(), r.part(r.number("0001")))
+	r.mustBe(err, channel.Retry)
 }
 
 func acknowledgedOnceOnDisk(r *rig) {
@@ -372,7 +381,7 @@ func endsInGoodOrder(r *rig) {
 	}()
 	time.Sleep(100 * time.Millisecond) // the part is on its way
 	r.stop()
-	if err := r.await("Run to return", r.over); err != nil {
+	if err := r.awaitRun(); err != nil {
 		r.Errorf("Run: %v", err)
 	}
 	select {

@@ -114,7 +114,7 @@ func (r *rig) env(s channel.Settings) channel.Env {
 func (r *rig) end() {
 	if r.stop != nil {
 		r.stop()
-		r.await("Run to return", r.over)
+		_ = r.awaitRun() // why it ended is for cases to judge
 	}
 	if r.peer.Close != nil {
 		r.peer.Close()
@@ -122,18 +122,18 @@ func (r *rig) end() {
 	r.mustHide(r.log.String())
 }
 
-// await returns what Run returned.
-func (r *rig) await(what string, over chan error) error {
+// awaitRun is what Run returned.
+func (r *rig) awaitRun() error {
 	r.Helper()
 	select {
-	case err := <-over:
-		over <- err
+	case err := <-r.over:
+		r.over <- err
 		if err != nil {
 			r.mustHide(err.Error())
 		}
 		return err
 	case <-time.After(patience):
-		r.Errorf("waited %s for %s", patience, what)
+		r.Errorf("Run goes on for %s", patience)
 		return nil
 	}
 }
@@ -205,13 +205,16 @@ func (r *rig) mustSend(m message.Outbound) string {
 }
 
 // mustFail sends a part that fails with the verdict.
-func (r *rig) mustFail(ctx context.Context, m message.Outbound, want channel.Verdict) *channel.Failure {
+func (r *rig) mustFail(m message.Outbound, want channel.Verdict) *channel.Failure {
 	r.Helper()
-	_, err := r.send(ctx, m)
-	return r.failure(err, want)
+	_, err := r.send(r.patient(), m)
+	r.mustBe(err, want)
+	failure, _ := errors.AsType[*channel.Failure](err)
+	return failure
 }
 
-func (r *rig) failure(err error, want channel.Verdict) *channel.Failure {
+// mustBe stops at an error that is no failure, and reports one of another verdict.
+func (r *rig) mustBe(err error, want channel.Verdict) {
 	r.Helper()
 	failure, ok := errors.AsType[*channel.Failure](err)
 	if !ok {
@@ -220,7 +223,6 @@ func (r *rig) failure(err error, want channel.Verdict) *channel.Failure {
 	if failure.Verdict != want || failure.Code == "" {
 		r.Errorf("verdict %d with code %q, not verdict %d: %v", failure.Verdict, failure.Code, want, err)
 	}
-	return failure
 }
 
 // receipts waits for n receipts of a part.
@@ -274,7 +276,7 @@ func leavesNothing(t *testing.T, driver channel.Driver, newPeer func(testing.TB)
 		r.mustSend(r.part(r.number("0001")))
 		if lose && r.peer.Drop != nil {
 			r.peer.Drop()
-			r.await("Run to return", r.over)
+			_ = r.awaitRun()
 		}
 		r.end()
 	}

@@ -70,3 +70,38 @@ func TestScriptedDoesAsToldAndRemembers(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestScriptedHoldsBackAndSplits(t *testing.T) {
+	script := &channeltest.Scripted{Name: "acme", PartSize: 3, Window: 2, OpenErr: func() error { return nil }}
+	release := make(chan struct{})
+	script.Answer = channeltest.Held(release, script.Take)
+	driver := script.Driver()
+	split, err := driver.Split(nil, message.Text("abcdef!"))
+	if err != nil || driver.Name != "acme" || split.Total != 3 || split.Texts[2] != "!" {
+		t.Errorf("%+v %v", split, err)
+	}
+	session, err := driver.Open(t.Context(), channel.Env{})
+	if err != nil || channel.WindowOf(session) != 2 || script.Opened() != 1 {
+		t.Fatal(session, err)
+	}
+	ids := make(chan string, 2)
+	for range 2 {
+		go func() {
+			id, _ := session.Send(t.Context(), message.Outbound{})
+			ids <- id
+		}()
+	}
+	if sends, err := script.AwaitSends(t.Context(), 2); err != nil || len(sends) != 2 || len(ids) != 0 {
+		t.Errorf("%d sends, %d answers, %v", len(sends), len(ids), err)
+	}
+	close(release)
+	if a, b := <-ids, <-ids; a == "" || b == "" || a == b {
+		t.Error(a, b)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var failure *channel.Failure
+	if _, err := channeltest.Silent(ctx, message.Outbound{}); !errors.As(err, &failure) || failure.Verdict != channel.Unsure {
+		t.Error(err)
+	}
+}

@@ -31,7 +31,7 @@ func newPeer(t testing.TB) channeltest.Peer {
 	}
 	return channeltest.Peer{
 		Settings: settings(secret), Secrets: []string{secret, "wr0ng", "s3cret"}, WrongLogin: settings("wr0ng"),
-		Flawed: channel.Settings(`{"address":"nowhere","password":"s3cret\u00e9","window":1001,"tls_ca":"x","sender":"no sender at all",
+		Flawed: channel.Settings(`{"address":"nowhere","password":"s3cret\u00e9s3cret-s3cret-s3cret-s3cret-s3cret-s3cret-s3cret-s3cret-s3cret","window":1001,"tls_ca":"x","sender":"no sender at all",
 			"concatenation":"glue","time_zone":"Mars","enquire_interval":"soon","transliterate":1,"pasword":"s3cret"}`),
 		Flaws: []string{
 			"address", "system_id", "password", "window", "tls", "sender", "concatenation", "time_zone", "enquire_interval", "transliterate", "pasword",

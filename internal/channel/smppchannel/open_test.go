@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"strings"
@@ -65,6 +66,34 @@ func TestUnreachable(t *testing.T) {
 	listener.Close()
 	_, err = Driver.Open(t.Context(), channel.Env{Settings: settings})
 	if f := verdictOf(t, err); f.Verdict != channel.Retry || f.Code != "unreachable" {
+		t.Error(err)
+	}
+}
+
+func TestRefusedBindLeavesNoConnection(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	ended := make(chan error, 1)
+	go func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			ended <- err
+			return
+		}
+		defer conn.Close()
+		_, _ = smpp.AcceptBind(t.Context(), conn, "smsc", func(smpp.Bound) smpp.Status { return smpp.StatusInvalidPassword })
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_, err = conn.Read(make([]byte, 1))
+		ended <- err
+	}()
+	settings := channel.Settings(fmt.Sprintf(`{"address":%q,"system_id":"tidings"}`, listener.Addr()))
+	if _, err := Driver.Open(t.Context(), channel.Env{Settings: settings}); err == nil {
+		t.Error("opened")
+	}
+	if err := <-ended; !errors.Is(err, io.EOF) {
 		t.Error(err)
 	}
 }

@@ -324,6 +324,23 @@ func (s *countingSink) Receipt(ctx context.Context, r message.Receipt) error {
 	return s.Sink.Receipt(ctx, r)
 }
 
+// Run does not return while the sink is still told something, even of a lost connection.
+func TestRunOutlivesItsCallsToTheSink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := join(t, "", never)
+		counting := &countingSink{Sink: p.sink}
+		p.session.sink = counting
+		go func() {
+			_, _ = p.smsc.Do(t.Context(), smpp.DeliverSM, &smpp.Message{ESMClass: 4, ShortMessage: []byte("id:1 stat:DELIVRD")})
+		}()
+		synctest.Wait()
+		p.smsc.Close()
+		if err := p.ended(); err == nil || counting.now.Load() != 0 || len(p.sink.Receipts()) != 1 {
+			t.Errorf("%v with %d calls", err, counting.now.Load())
+		}
+	})
+}
+
 type panickingSink struct{ *channeltest.Sink }
 
 func (panickingSink) Inbound(context.Context, message.Inbound) error { panic("boom") }

@@ -23,8 +23,8 @@ func TestDriver(t *testing.T) {
 	channeltest.Run(t, trial.Driver, func(testing.TB) channeltest.Peer {
 		return channeltest.Peer{
 			Settings: channel.Settings(`{}`),
-			Flawed:   channel.Settings(`{"adress":"here","window":1}`),
-			Flaws:    []string{"adress", "window"},
+			Flawed:   channel.Settings(`{"place":"here","window":1}`),
+			Flaws:    []string{"place", "window"},
 		}
 	})
 }
