@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -77,7 +78,7 @@ func (c *Core) wire() {
 		Connections: c.Connections, Routes: c.Routes, Drivers: Drivers(), Log: c.Log,
 		Settings: gateway.Settings{
 			DefaultValidity: cfg.DefaultValidity, QueueCap: cfg.Limits.Queue, KeepBodies: cfg.Retention.Bodies,
-			KeepMessages: cfg.Retention.Messages, KeepAudit: cfg.Retention.Audit,
+			KeepMessages: cfg.Retention.Messages, KeepAudit: cfg.Retention.Audit, KeepLedger: cfg.Retention.Ledger,
 		},
 	})
 	c.Guard = guard.New(guard.Options{AllowPrivate: cfg.Webhook.AllowPrivateNetworks, Ports: cfg.Webhook.Ports, Timeout: cfg.Webhook.Timeout})
@@ -86,6 +87,10 @@ func (c *Core) wire() {
 		Log: c.Log, Metrics: c.Metrics,
 	})
 	c.Events.FollowedBy(c.Webhooks)
+	c.Gateway.Also(gateway.Older(cfg.Retention.Deliveries, func(tx *store.Tx, before time.Time) (bool, error) {
+		n, err := c.Webhooks.DropDeliveries(tx, before)
+		return n > 0, err
+	}))
 }
 
 // Close closes the store.

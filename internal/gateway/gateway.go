@@ -32,6 +32,7 @@ type Settings struct {
 	KeepBodies      time.Duration // texts; 0: for ever
 	KeepMessages    time.Duration // messages, parts and events; 0: for ever
 	KeepAudit       time.Duration // 0: for ever
+	KeepLedger      time.Duration // single transfers; 0: for ever
 }
 
 // Parts are what the gateway joins.
@@ -58,6 +59,7 @@ type Gateway struct {
 	inbounds *store.Batch[arrival]
 	recent   *recent
 	early    early
+	chores   []Chore
 	joint    atomic.Uint32 // numbers the long texts
 }
 
@@ -90,6 +92,7 @@ func New(p Parts) *Gateway {
 		g.drivers[d.Name] = d
 	}
 	g.joint.Store(rand.Uint32())
+	g.chores = g.ownChores()
 	g.accepts = store.NewBatch(p.Store, "accept", acceptOrder, g.accept)
 	g.receipts = store.NewBatch(p.Store, "receipt", receiptOrder, g.receive)
 	g.inbounds = store.NewBatch(p.Store, "inbound", inboundOrder, g.arrive)

@@ -172,7 +172,12 @@ func journey(m message.Message, events []event.Event) []Step {
 	for _, p := range m.Parts {
 		steps = append(steps, Step{At: p.SentAt, Name: "handed_over", Attempt: p.Attempt, Part: p.Number, Detail: handedOver(p)})
 		if !p.DoneAt.IsZero() && p.RemoteID != "" {
-			steps = append(steps, Step{At: p.DoneAt, Name: "reported", Attempt: p.Attempt, Part: p.Number, Detail: p.Status.String()})
+			// A network may tell its time to the minute: a report cannot have been before what it reports about.
+			at := p.DoneAt
+			if at.Before(p.SentAt) {
+				at = p.SentAt
+			}
+			steps = append(steps, Step{At: at, Name: "reported", Attempt: p.Attempt, Part: p.Number, Detail: p.Status.String()})
 		}
 	}
 	for _, e := range events {

@@ -67,13 +67,52 @@ func (g *Gateway) Retain(ctx context.Context, emptied *message.ID) error {
 	if err := g.dropExpired(); err != nil {
 		return err
 	}
-	if g.Settings.KeepAudit > 0 {
-		before := now.Add(-g.Settings.KeepAudit)
-		if err := g.Store.Write(func(tx *store.Tx) error { return audit.Drop(tx, before) }); err != nil {
-			return fmt.Errorf("drop audit entries: %w", err)
+	for _, chore := range g.chores {
+		if err := g.finish(ctx, chore); err != nil {
+			return fmt.Errorf("end retention: %w", err)
 		}
 	}
 	return g.Store.Shrink()
+}
+
+// Chore is one thing that retention does, a share at a time, and tells whether there is more.
+type Chore func(tx *store.Tx) (more bool, err error)
+
+// Also adds to what retention does. It must be called before House.
+func (g *Gateway) Also(c Chore) { g.chores = append(g.chores, c) }
+
+// ownChores are those of the gateway's own keepers.
+func (g *Gateway) ownChores() []Chore {
+	return []Chore{
+		Older(g.Settings.KeepAudit, func(tx *store.Tx, before time.Time) (bool, error) { return false, audit.Drop(tx, before) }),
+		Older(g.Settings.KeepLedger, g.Wallet.Fold),
+	}
+}
+
+// Older is the chore of ending what is older than keep; none when keep is 0, which is for ever.
+func Older(keep time.Duration, end func(tx *store.Tx, before time.Time) (more bool, err error)) Chore {
+	return func(tx *store.Tx) (bool, error) {
+		if keep <= 0 {
+			return false, nil
+		}
+		return end(tx, tx.Now().Add(-keep))
+	}
+}
+
+// finish does a chore to its end, and rests as long as each share took.
+func (g *Gateway) finish(ctx context.Context, c Chore) error {
+	for more := true; more && ctx.Err() == nil; {
+		began := time.Now()
+		err := g.Store.Write(func(tx *store.Tx) (err error) {
+			more, err = c(tx)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		time.Sleep(time.Since(began))
+	}
+	return ctx.Err()
 }
 
 func (g *Gateway) emptyBodies(ctx context.Context, now time.Time, from *message.ID) error {
