@@ -19,6 +19,7 @@ type try struct {
 	ticket
 	to        *endpoint
 	ran       bool // there was a post, or no way to make one
+	held      bool // it must wait
 	tries     int  // made so far, this one included
 	done      int16
 	status    int
@@ -68,7 +69,7 @@ func (w *Webhooks) begin(tx *store.Tx, tasks []*queue.Task) error {
 	return s.write(tx)
 }
 
-// settlement gathers what begin writes.
+// settlement gathers what is written about the jobs of one transaction.
 type settlement struct {
 	ordered []*queue.Task // to be held back if an earlier one is open
 	holds   []holdDeliveryParams
@@ -88,6 +89,7 @@ func (s *settlement) look(w *Webhooks, tx *store.Tx, t *queue.Task, y *try) {
 	default:
 		if wait := w.gates.to(y.to).wait(tx.Now()); wait > 0 {
 			t.Settled, t.Next = true, pause(t, wait)
+			s.hold(tx, t, y, t.Due)
 			return
 		}
 		if t.OrderKey != "" && y.seq > 1 {
@@ -110,15 +112,22 @@ func (s *settlement) holdBack(tx *store.Tx) error {
 		if earlier[i] == nil {
 			continue
 		}
-		y := t.Payload.(*try)
-		due := max(*earlier[i], tx.Now().Add(shortestHold).UnixMilli())
-		t.Settled, t.Next = true, queue.Again(time.UnixMilli(due), t.Step, t.Data)
-		s.holds = append(s.holds, holdDeliveryParams{
-			ID: t.ID, WebhookID: int64(y.to.ID), AccountID: t.Account, Subject: t.Subject, Seq: int64(y.seq), Kind: string(y.kind),
-			At: tx.NowMilli(), DueAt: due,
-		})
+		due := time.UnixMilli(max(*earlier[i], tx.Now().Add(shortestHold).UnixMilli()))
+		t.Settled, t.Next = true, queue.Again(due, t.Step, t.Data)
+		s.hold(tx, t, t.Payload.(*try), due)
 	}
 	return nil
+}
+
+// hold opens the delivery of a job that goes back without a post, so that no later event overtakes it.
+func (s *settlement) hold(tx *store.Tx, t *queue.Task, y *try, due time.Time) {
+	if t.OrderKey == "" {
+		return
+	}
+	s.holds = append(s.holds, holdDeliveryParams{
+		ID: t.ID, WebhookID: int64(y.to.ID), AccountID: t.Account, Subject: t.Subject, Seq: int64(y.seq), Kind: string(y.kind),
+		At: tx.NowMilli(), DueAt: due.UnixMilli(),
+	})
 }
 
 func (s *settlement) write(tx *store.Tx) error {
@@ -158,7 +167,7 @@ func (w *Webhooks) do(ctx context.Context, t *queue.Task) {
 	g := w.gates.to(y.to)
 	probe, wait := g.enter(w.store.Now())
 	if wait > 0 {
-		t.Next = pause(t, wait)
+		y.held, t.Next = true, pause(t, wait)
 		return
 	}
 	a := w.attempt(ctx, t, y)
@@ -267,13 +276,18 @@ func (w *Webhooks) measure(a answer) {
 
 // end writes what came of posts.
 func (w *Webhooks) end(tx *store.Tx, tasks []*queue.Task) error {
-	var r records
+	var s settlement
 	for _, t := range tasks {
-		if y, ok := t.Payload.(*try); ok && y.ran && !t.Fenced {
-			r.add(tx, t, y)
+		y, ok := t.Payload.(*try)
+		switch {
+		case !ok || t.Fenced: // whoever has the job now writes what becomes of it
+		case y.ran:
+			s.records.add(tx, t, y)
+		case y.held:
+			s.hold(tx, t, y, t.Due)
 		}
 	}
-	return r.write(tx)
+	return s.write(tx)
 }
 
 // records are rows to be written.
