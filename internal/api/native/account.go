@@ -15,7 +15,7 @@ type accountReply struct {
 	Parent   string       `json:"parent_id,omitempty" format:"uuid" doc:"The account it is a subaccount of."`
 	Region   string       `json:"region" doc:"The country whose national numbers it may write." example:"KE"`
 	Currency string       `json:"currency" example:"KES"`
-	Wallet   *walletReply `json:"wallet" nullable:"true" doc:"null for an account without one."`
+	Wallet   *walletReply `json:"wallet,omitempty" doc:"Absent for an account without one."`
 	Defaults defaultReply `json:"defaults"`
 	Key      usedKeyReply `json:"key"`
 }

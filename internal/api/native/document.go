@@ -57,7 +57,7 @@ func queryNames(t reflect.Type) (names []string) {
 // a request, and puts its errors into package variables (README.md).
 type (
 	noInput struct{}
-	idInput struct {
+	IDInput struct {
 		ID string `path:"id" format:"uuid"`
 	}
 	input[T any] struct{ Body T }
@@ -69,12 +69,12 @@ type (
 		Key  string `header:"Idempotency-Key" doc:"Makes a repeat harmless for seven days." maxLength:"255"`
 		Body batchRequest
 	}
-	pageInput struct {
+	PageInput struct {
 		Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"50" doc:"Items of a page."`
 		Cursor string `query:"cursor" doc:"The next_cursor of the page before."`
 	}
 	messagesInput struct {
-		pageInput
+		PageInput
 		To        string `query:"to" doc:"Only messages to this address. At most one of to, channel, reference and status may be given."`
 		Channel   string `query:"channel" format:"uuid" doc:"Only messages over this channel."`
 		Reference string `query:"reference" doc:"Only messages with this client_reference."`
@@ -84,15 +84,15 @@ type (
 		Until     string `query:"until" format:"date-time" doc:"Only messages accepted before this time."`
 	}
 	pageOfInput struct {
-		idInput
-		pageInput
+		IDInput
+		PageInput
 	}
 	changeInput struct {
-		idInput
-		Body webhookChange
+		IDInput
+		Body changeRequest
 	}
 	deliveryInput struct {
-		idInput
+		IDInput
 		Delivery string `path:"delivery_id" format:"uuid"`
 	}
 )
@@ -130,7 +130,7 @@ func newDocument() *document {
 	return d
 }
 
-// schemaName is the Go type's name with a capital: page[keyReply] is PageOfKeyReply.
+// schemaName names a shape after its Go type: KeyReply is Key, and page[KeyReply] is KeyPage.
 func schemaName(t reflect.Type, hint string) string {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -139,12 +139,15 @@ func schemaName(t reflect.Type, hint string) string {
 	if name == "" {
 		name = hint
 	}
-	name = strings.ToUpper(name[:1]) + name[1:]
 	if generic {
 		of = strings.TrimSuffix(of[strings.LastIndexByte(of, '.')+1:], "]")
-		name += "Of" + strings.ToUpper(of[:1]) + of[1:]
+		return capital(of) + capital(name)
 	}
-	return name
+	return capital(name)
+}
+
+func capital(name string) string {
+	return strings.ToUpper(name[:1]) + strings.TrimSuffix(name[1:], "Reply")
 }
 
 // document adds the operation.
@@ -164,7 +167,14 @@ func (o operation) document(d *document) {
 }
 
 // text is the document as it is served.
+//
+// Requests are closed: what is not named is refused. Replies are open, so that a client of today takes those of tomorrow.
 func (d *document) text() []byte {
+	for name, shape := range d.api.OpenAPI().Components.Schemas.Map() {
+		if shape.Type == huma.TypeObject && shape.AdditionalProperties == false && !strings.HasSuffix(name, "Request") {
+			shape.AdditionalProperties = nil
+		}
+	}
 	text, err := json.MarshalIndent(d.api.OpenAPI(), "", "  ")
 	if err != nil {
 		panic(err) // it has nothing that cannot be encoded

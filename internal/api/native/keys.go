@@ -23,8 +23,8 @@ type keyRequest struct {
 	ExpiresAt string   `json:"expires_at,omitempty" doc:"1 to 365 days ahead; 365 without it." format:"date-time"`
 }
 
-// keyReply is a key without its secret.
-type keyReply struct {
+// KeyReply is a key without its secret.
+type KeyReply struct {
 	ID        string   `json:"id" format:"uuid"`
 	Name      string   `json:"name"`
 	Hint      string   `json:"hint" doc:"How the secret begins." example:"td_live_3f9a"`
@@ -40,16 +40,16 @@ type keyReply struct {
 
 // madeKeyReply is a new key with its secret.
 type madeKeyReply struct {
-	keyReply
+	KeyReply
 	Secret string `json:"secret" doc:"Shown this once."`
 }
 
-func showKey(k *key.Key) keyReply {
+func showKey(k *key.Key) KeyReply {
 	addresses := make([]string, len(k.Addresses))
 	for i, p := range k.Addresses {
 		addresses[i] = p.String()
 	}
-	return keyReply{
+	return KeyReply{
 		ID: k.ID.String(), Name: k.Name, Hint: k.Hint, Test: k.Test, Scopes: texts(k.Scopes), Addresses: addresses, Origins: texts(k.Origins),
 		CreatedAt: showTime(k.ID.Time()), ExpiresAt: showTime(k.Expires), RevokedAt: showMaybe(k.Revoked), UsedAt: showMaybe(k.Used),
 	}
@@ -117,7 +117,7 @@ func (s *server) listKeys(w http.ResponseWriter, r *http.Request) error {
 	a := api.CallerOf(r).Account.ID
 	return simple(s, w, r, "keys", func(after int64, limit int) ([]key.Key, error) {
 		return s.core.Keys.List(r.Context(), a, account.KeyID(after), limit)
-	}, func(k *key.Key) (keyReply, int64) { return showKey(k), int64(k.ID) })
+	}, func(k *key.Key) (KeyReply, int64) { return showKey(k), int64(k.ID) })
 }
 
 // revokeKey takes a key back at once. A key that is revoked already stays so.

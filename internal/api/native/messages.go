@@ -89,7 +89,7 @@ func (b *batchRequest) drafts() (drafts []message.Draft, wrong []*fault.Fault) {
 // showResults puts what the gateway said of the drafts into the places that are not wrong.
 func (s *server) showResults(results []gateway.Result, wrong []*fault.Fault) batchReply {
 	reply := batchReply{Results: make([]resultReply, len(wrong))}
-	shown := make([]messageReply, 0, len(results))
+	shown := make([]MessageReply, 0, len(results))
 	for i, f := range wrong {
 		if f == nil {
 			result := &results[0]
@@ -163,7 +163,7 @@ func (s *server) listMessages(w http.ResponseWriter, r *http.Request) error {
 	return list(s, w, r, "messages", f.Limit, func(after int64, limit int) ([]message.Message, error) {
 		f.Before, f.Limit = message.ID(after), limit
 		return s.core.Gateway.List(r.Context(), a.ID, f)
-	}, func(m *message.Message) (messageReply, int64) { return showMessage(m), int64(m.ID) })
+	}, func(m *message.Message) (MessageReply, int64) { return showMessage(m), int64(m.ID) })
 }
 
 // readMessage tells all of one message.

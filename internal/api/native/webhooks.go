@@ -17,8 +17,8 @@ type webhookRequest struct {
 	Ordered     *bool    `json:"ordered,omitempty" doc:"Whether a message's next event waits for the one before; true without it."`
 }
 
-// webhookChange is what to change of an endpoint; what is absent stays.
-type webhookChange struct {
+// changeRequest is what to change of an endpoint; what is absent stays.
+type changeRequest struct {
 	URL         *string   `json:"url,omitempty"`
 	Events      *[]string `json:"events,omitempty" minItems:"1"`
 	Description *string   `json:"description,omitempty" maxLength:"500"`
@@ -26,8 +26,8 @@ type webhookChange struct {
 	Active      *bool     `json:"active,omitempty" doc:"true starts one again that was disabled."`
 }
 
-// webhookReply is an endpoint without its secret.
-type webhookReply struct {
+// WebhookReply is an endpoint without its secret.
+type WebhookReply struct {
 	ID          string   `json:"id" format:"uuid"`
 	URL         string   `json:"url"`
 	Events      []string `json:"events" nullable:"false"`
@@ -41,12 +41,12 @@ type webhookReply struct {
 
 // madeWebhookReply is a new endpoint with its secret.
 type madeWebhookReply struct {
-	webhookReply
+	WebhookReply
 	Secret string `json:"secret" doc:"Signs the posts (Standard Webhooks). Shown this once." example:"whsec_..."`
 }
 
-func showWebhook(e *webhook.Endpoint) webhookReply {
-	return webhookReply{
+func showWebhook(e *webhook.Endpoint) WebhookReply {
+	return WebhookReply{
 		ID: e.ID.String(), URL: e.URL, Events: texts(e.Events), Description: e.Description, Ordered: e.Ordered, Active: e.Active, Reason: e.Reason,
 		CreatedAt: showTime(e.ID.Time()), UpdatedAt: showTime(e.Updated),
 	}
@@ -76,7 +76,7 @@ func (s *server) listWebhooks(w http.ResponseWriter, r *http.Request) error {
 	a := api.CallerOf(r).Account.ID
 	return simple(s, w, r, "webhooks", func(after int64, limit int) ([]webhook.Endpoint, error) {
 		return s.core.Webhooks.List(r.Context(), a, webhook.EndpointID(after), limit)
-	}, func(e *webhook.Endpoint) (webhookReply, int64) { return showWebhook(e), int64(e.ID) })
+	}, func(e *webhook.Endpoint) (WebhookReply, int64) { return showWebhook(e), int64(e.ID) })
 }
 
 // readWebhook shows one endpoint.
@@ -98,7 +98,7 @@ func (s *server) changeWebhook(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	in, err := api.Decode[webhookChange](r)
+	in, err := api.Decode[changeRequest](r)
 	if err != nil {
 		return err
 	}

@@ -54,8 +54,8 @@ type batchRequest struct {
 	Messages []sendRequest `json:"messages" minItems:"1" maxItems:"1000" nullable:"false"`
 }
 
-// messageReply is a message.
-type messageReply struct {
+// MessageReply is a message.
+type MessageReply struct {
 	ID              string  `json:"id" format:"uuid"`
 	Direction       string  `json:"direction" enum:"outbound,inbound"`
 	Kind            string  `json:"kind" enum:"sms,whatsapp"`
@@ -84,7 +84,7 @@ type messageReply struct {
 
 // wholeMessage is a message with all that happened to it.
 type wholeMessage struct {
-	messageReply
+	MessageReply
 	Journey  []stepReply    `json:"journey" nullable:"false"`
 	Attempts []attemptReply `json:"attempts" nullable:"false"`
 }
@@ -118,7 +118,7 @@ type batchReply struct {
 
 // resultReply has one of the two.
 type resultReply struct {
-	Message *messageReply `json:"message,omitempty"`
+	Message *MessageReply `json:"message,omitempty"`
 	Error   *problem      `json:"error,omitempty"`
 }
 
@@ -137,12 +137,12 @@ func showDirection(d message.Direction) string {
 	return "outbound"
 }
 
-func showMessage(m *message.Message) messageReply {
+func showMessage(m *message.Message) MessageReply {
 	metadata := m.Metadata
 	if len(metadata) == 0 {
 		metadata = emptyObject
 	}
-	return messageReply{
+	return MessageReply{
 		ID: m.ID.String(), Direction: showDirection(m.Direction), Kind: string(m.Kind), Channel: m.Channel.String(),
 		To: m.To.Display(), From: m.From.Display(), Text: m.Content.Text, Status: m.Status.String(), Reason: m.Reason,
 		Parts: m.Total, Encoding: m.Encoding, PriceMicros: m.Price, Currency: m.Currency,
@@ -155,7 +155,7 @@ func showMessage(m *message.Message) messageReply {
 var emptyObject = json.RawMessage("{}")
 
 func showWhole(m *message.Message, steps []gateway.Step) wholeMessage {
-	whole := wholeMessage{messageReply: showMessage(m), Journey: make([]stepReply, len(steps)), Attempts: make([]attemptReply, len(m.Parts))}
+	whole := wholeMessage{MessageReply: showMessage(m), Journey: make([]stepReply, len(steps)), Attempts: make([]attemptReply, len(m.Parts))}
 	for i, s := range steps {
 		whole.Journey[i] = stepReply{At: showTime(s.At), Step: s.Name, Seq: s.Seq, Attempt: s.Attempt, Part: s.Part, Detail: s.Detail}
 	}

@@ -1,0 +1,203 @@
+// Package apitest is for tests of API surfaces: a small world behind the real front, files of requests with their
+// replies, and a check of replies against an OpenAPI document.
+package apitest
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"tidings.dev/internal/account"
+	"tidings.dev/internal/api"
+	"tidings.dev/internal/audit"
+	"tidings.dev/internal/channel"
+	"tidings.dev/internal/connection"
+	"tidings.dev/internal/consent"
+	"tidings.dev/internal/event"
+	"tidings.dev/internal/fault"
+	"tidings.dev/internal/gateway"
+	"tidings.dev/internal/guard"
+	"tidings.dev/internal/key"
+	"tidings.dev/internal/member"
+	"tidings.dev/internal/message"
+	"tidings.dev/internal/number"
+	"tidings.dev/internal/queue"
+	"tidings.dev/internal/route"
+	"tidings.dev/internal/store"
+	"tidings.dev/internal/telemetry"
+	"tidings.dev/internal/wallet"
+	"tidings.dev/internal/webhook"
+)
+
+// World is a server on a store of its own, without networks: what it accepts stays queued. Alice's and Bob's accounts
+// pay in KES out of wallets with 100 each, and write the national numbers of Kenya.
+type World struct {
+	http.Handler
+	Core       api.Core
+	Gateway    *gateway.Gateway
+	Alice, Bob account.Account
+	Channel    message.ChannelID // shared by all, the default for SMS
+	t          testing.TB
+}
+
+// PublicURL is where the world thinks it is.
+const PublicURL = "https://tidings.example"
+
+// New returns a world whose front answers for the surfaces. The options that a test does not care about may be left out.
+func New(t testing.TB, opt api.Options, surfaces ...api.Surface) *World {
+	t.Helper()
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	if opt.Log == nil {
+		opt.Log = log
+	}
+	opt.PublicURL = PublicURL
+	s, err := store.Open(context.Background(), store.Options{Dir: t.TempDir(), Serve: true, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	w := &World{t: t}
+	w.wire(s, log)
+	if err := w.settle(); err != nil {
+		t.Fatal(err)
+	}
+	w.Handler = api.New(opt, w.Core, surfaces...)
+	return w
+}
+
+func (w *World) wire(s *store.Store, log *slog.Logger) {
+	q, events := queue.New(s, log), event.New(s)
+	w.Core = api.Core{
+		Store: s, Keys: key.New(s), Members: member.New(s), Wallet: wallet.New(s), Routes: route.New(s), Health: &telemetry.Health{},
+	}
+	w.Gateway = gateway.New(gateway.Parts{
+		Store: s, Queue: q, Events: events, Wallet: w.Core.Wallet, Consent: consent.New(s, events), Numbers: number.New(s),
+		Connections: connection.New(s), Routes: w.Core.Routes, Drivers: []channel.Driver{mute("mute"), mute(gateway.TestDriver)}, Log: log,
+	})
+	w.Core.Gateway = w.Gateway
+	w.Core.Webhooks = webhook.New(webhook.Config{Store: s, Queue: q, Events: events, Renderer: w.Gateway, Guard: guard.New(guard.Options{Resolver: everywhere{}}), Log: log})
+	events.FollowedBy(w.Core.Webhooks)
+}
+
+// everywhere resolves every name to one public address.
+type everywhere struct{}
+
+func (everywhere) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
+	return []netip.Addr{netip.MustParseAddr("93.184.215.14")}, nil
+}
+
+// mute is a driver that splits texts and never connects.
+func mute(name string) channel.Driver {
+	return channel.Driver{
+		Name: name, Kind: message.SMS, Check: func(channel.Settings) error { return nil },
+		Split: func(_ channel.Settings, c message.Content) (message.Split, error) {
+			n := len([]rune(c.Text))
+			total := (n + 159) / 160
+			if total > 255 {
+				return message.Split{}, fault.New(fault.TextTooLong, "the text needs %d parts", total)
+			}
+			return message.Split{Encoding: "gsm7", Units: n, Total: total}, nil
+		},
+		Open: func(ctx context.Context, _ channel.Env) (channel.Session, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		},
+	}
+}
+
+// settle makes the accounts, the channel and the prices.
+func (w *World) settle() error {
+	c, k := w.Core, audit.System
+	return c.Store.Write(func(tx *store.Tx) (err error) {
+		if w.Alice, err = c.Members.Create(tx, k, account.Account{Name: "Alice", Region: "KE", Currency: "KES"}, "alice", ""); err != nil {
+			return err
+		}
+		if w.Bob, err = c.Members.Create(tx, k, account.Account{Name: "Bob", Region: "KE", Currency: "KES"}, "bob", ""); err != nil {
+			return err
+		}
+		for _, a := range []account.ID{w.Alice.ID, w.Bob.ID} {
+			if err := c.Wallet.Open(tx, a, "KES"); err != nil {
+				return err
+			}
+			if err := c.Wallet.TopUp(tx, k, a, 100_000_000, "start"); err != nil {
+				return err
+			}
+		}
+		if err := c.Wallet.SetPrices(tx, k, []wallet.Price{{Currency: "KES", Prefix: "254", Amount: 800_000}}); err != nil {
+			return err
+		}
+		for _, driver := range []string{"mute", gateway.TestDriver} {
+			ch, err := w.Gateway.Connections.Create(tx, k, connection.Channel{
+				Name: driver, Driver: driver, Kind: message.SMS, Settings: channel.Settings("{}"), Enabled: true, Sender: message.Address{Kind: message.Name, Value: "TIDINGS"},
+			})
+			if err != nil {
+				return err
+			}
+			if driver == "mute" {
+				w.Channel = ch.ID
+			}
+		}
+		return c.Routes.SetDefault(tx, k, 0, message.SMS, w.Channel)
+	})
+}
+
+// Write runs a transaction that must succeed.
+func (w *World) Write(f func(tx *store.Tx) error) {
+	w.t.Helper()
+	if err := w.Core.Store.Write(f); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// Key makes a key of the account with the scopes and returns its secret.
+func (w *World) Key(a account.Account, scopes ...account.Scope) string {
+	w.t.Helper()
+	return w.KeyLike(key.Key{Account: a.ID, Scopes: scopes}).Secret
+}
+
+// KeyLike makes a key.
+func (w *World) KeyLike(like key.Key) (made key.Made) {
+	w.t.Helper()
+	w.Write(func(tx *store.Tx) (err error) {
+		made, err = w.Core.Keys.Create(tx, audit.System, like, true)
+		return err
+	})
+	return made
+}
+
+// Shift moves the world's clock.
+func (w *World) Shift(by time.Duration) { w.Core.Store.Shift(by) }
+
+// Reply is what came back.
+type Reply struct {
+	*httptest.ResponseRecorder
+}
+
+// JSON reads the body into a value.
+func (r Reply) JSON(t testing.TB, into any) {
+	t.Helper()
+	if err := json.Unmarshal(r.Body.Bytes(), into); err != nil {
+		t.Fatalf("%d %s: %v", r.Code, r.Body, err)
+	}
+}
+
+// Do sends a request with a key in the Authorization header; no key when it is empty. Headers come in pairs.
+func (w *World) Do(secret, method, path, body string, headers ...string) Reply {
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	if secret != "" {
+		r.Header.Set("Authorization", "Bearer "+secret)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	rec := httptest.NewRecorder()
+	w.ServeHTTP(rec, r)
+	return Reply{rec}
+}
