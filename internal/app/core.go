@@ -78,7 +78,8 @@ func (c *Core) wire() {
 		Connections: c.Connections, Routes: c.Routes, Drivers: Drivers(), Log: c.Log,
 		Settings: gateway.Settings{
 			DefaultValidity: cfg.DefaultValidity, QueueCap: cfg.Limits.Queue, KeepBodies: cfg.Retention.Bodies,
-			KeepMessages: cfg.Retention.Messages, KeepAudit: cfg.Retention.Audit, KeepLedger: cfg.Retention.Ledger,
+			KeepMessages: cfg.Retention.Messages, KeepEvents: cfg.Retention.Events,
+			KeepAudit: cfg.Retention.Audit, KeepLedger: cfg.Retention.Ledger,
 		},
 	})
 	c.Guard = guard.New(guard.Options{AllowPrivate: cfg.Webhook.AllowPrivateNetworks, Ports: cfg.Webhook.Ports, Timeout: cfg.Webhook.Timeout})

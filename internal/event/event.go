@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tidings.dev/internal/account"
+	"tidings.dev/internal/id"
 	"tidings.dev/internal/store"
 )
 
@@ -119,6 +120,15 @@ func (l *Log) One(ctx context.Context, a account.ID, subject int64, seq int) (Ev
 func (l *Log) Drop(tx *store.Tx, from, before int64) error {
 	_, err := store.Each(tx, dropEvents, []dropEventsParams{{FromSubject: from, Before: before}})
 	return err
+}
+
+// DropOld deletes some of the events whose subjects began before the given time, and tells whether there may be more.
+func (l *Log) DropOld(tx *store.Tx, before time.Time) (more bool, err error) {
+	n, err := store.Each(tx, dropOldEvents, []dropOldEventsParams{{Before: int64(id.At[Event](before))}})
+	if err != nil {
+		return false, fmt.Errorf("drop old events: %w", err)
+	}
+	return n[0] > 0, nil
 }
 
 func eventOf(r eventRecord) Event {

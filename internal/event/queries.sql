@@ -9,3 +9,6 @@ SELECT subject, seq, account_id, kind, data, at FROM event WHERE subject = @subj
 
 -- name: DropEvents :execrows
 DELETE FROM event WHERE subject >= @from_subject AND subject < @before;
+
+-- name: DropOldEvents :execrows
+DELETE FROM event WHERE subject IN (SELECT e.subject FROM event AS e WHERE e.subject < @before ORDER BY e.subject LIMIT 200);

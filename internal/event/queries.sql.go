@@ -74,6 +74,22 @@ func (q *queries) DropEvents(ctx context.Context, arg dropEventsParams) (int64, 
 	return result.RowsAffected()
 }
 
+const dropOldEvents = `-- name: DropOldEvents :execrows
+DELETE FROM event WHERE subject IN (SELECT e.subject FROM event AS e WHERE e.subject < $1 ORDER BY e.subject LIMIT 200)
+`
+
+type dropOldEventsParams struct {
+	Before int64
+}
+
+func (q *queries) DropOldEvents(ctx context.Context, arg dropOldEventsParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, dropOldEvents, arg.Before)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const eventsOf = `-- name: EventsOf :many
 SELECT subject, seq, account_id, kind, data, at FROM event WHERE subject = $1 AND account_id = $2 ORDER BY seq
 `

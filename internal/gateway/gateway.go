@@ -30,7 +30,8 @@ type Settings struct {
 	DefaultValidity time.Duration // of a message that names none; 0: 48 hours
 	QueueCap        int           // messages one account may have waiting; 0: 1,000,000
 	KeepBodies      time.Duration // texts; 0: for ever
-	KeepMessages    time.Duration // messages, parts and events; 0: for ever
+	KeepMessages    time.Duration // messages and parts; 0: for ever
+	KeepEvents      time.Duration // 0: as long as their messages
 	KeepAudit       time.Duration // 0: for ever
 	KeepLedger      time.Duration // single transfers; 0: for ever
 }

@@ -86,6 +86,7 @@ func (g *Gateway) ownChores() []Chore {
 	return []Chore{
 		Older(g.Settings.KeepAudit, func(tx *store.Tx, before time.Time) (bool, error) { return false, audit.Drop(tx, before) }),
 		Older(g.Settings.KeepLedger, g.Wallet.Fold),
+		Older(g.Settings.KeepEvents, g.Events.DropOld),
 	}
 }
 
