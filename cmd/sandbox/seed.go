@@ -64,8 +64,10 @@ var plan = []struct {
 
 // prices are those of a small price book, in micro-units for each part.
 var prices = []wallet.Price{
-	{Currency: "KES", Prefix: "254", Amount: 800_000}, {Currency: "KES", Prefix: "", Amount: 4 * micro},
-	{Currency: "EUR", Prefix: "49", Amount: 70_000}, {Currency: "EUR", Prefix: "", Amount: 90_000},
+	{Currency: "KES", Prefix: "254", Amount: 800_000},
+	{Currency: "KES", Prefix: "", Amount: 4 * micro},
+	{Currency: "EUR", Prefix: "49", Amount: 70_000},
+	{Currency: "EUR", Prefix: "", Amount: 90_000},
 }
 
 // prepare seeds a fresh folder, and shows a seeded one the way to this run's SMSC.

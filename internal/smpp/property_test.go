@@ -104,9 +104,20 @@ func TestInboundCodings(t *testing.T) {
 		want   string
 		binary bool
 	}{
-		{0x00, "\x05\x1b\x65\x00", "é€@", false}, {0x01, "a@", "a@", false}, {0x03, "\xe9", "é", false}, {0x08, "\x04\x4f", "я", false},
-		{0x04, "\x01\x02", "", true}, {0x02, "a", "", true}, {0x10, "\x05", "é", false}, {0x18, "\x04\x4f", "я", false}, {0xF0, "\x05", "é", false},
-		{0xF5, "a", "", true}, {0x00, "a\xe9", "aé", false}, {0x00, "a\x1b", "a ", false}, {0x00, "\x1bz", "z", false}, {0x08, "\xd8\x3d\x00a\x00", "\uFFFDa", false},
+		{0x00, "\x05\x1b\x65\x00", "é€@", false},
+		{0x01, "a@", "a@", false},
+		{0x03, "\xe9", "é", false},
+		{0x08, "\x04\x4f", "я", false},
+		{0x04, "\x01\x02", "", true},
+		{0x02, "a", "", true},
+		{0x10, "\x05", "é", false},
+		{0x18, "\x04\x4f", "я", false},
+		{0xF0, "\x05", "é", false},
+		{0xF5, "a", "", true},
+		{0x00, "a\xe9", "aé", false},
+		{0x00, "a\x1b", "a ", false},
+		{0x00, "\x1bz", "z", false},
+		{0x08, "\xd8\x3d\x00a\x00", "\uFFFDa", false},
 	} {
 		p := ParseText(&Message{DataCoding: c.coding, ShortMessage: []byte(c.octets)}, Options{})
 		if p.Text != c.want || p.Binary != c.binary {

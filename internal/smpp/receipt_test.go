@@ -20,18 +20,30 @@ func TestReceiptText(t *testing.T) {
 		name, text string
 		want       Receipt
 	}{
-		{"as in appendix B", "id:0123456789 sub:001 dlvrd:001 submit date:2401151031 done date:2402151031 stat:DELIVRD err:000 text:Hello",
-			Receipt{ID: "0123456789", State: StateDelivered, Final: true, ErrorCode: "000", Submitted: at(1, 0), Done: at(2, 0), Text: "Hello"}},
-		{"seconds", "id:1 done date:240115103159 stat:DELIVRD err:69",
-			Receipt{ID: "1", State: StateDelivered, Final: true, ErrorCode: "69", Done: at(1, 59)}},
-		{"long years", "id:1 submit date:202401151031 done date:20240115103159 stat:EXPIRED err:00A",
-			Receipt{ID: "1", State: StateExpired, Final: true, ErrorCode: "00A", Submitted: at(1, 0), Done: at(1, 59)}},
-		{"capitals, spaces, NUL", "ID: 1  Stat: delivrd   Err:12345 Text:Hi\x00",
-			Receipt{ID: "1", State: StateDelivered, Final: true, ErrorCode: "12345", Text: "Hi"}},
-		{"empty fields", "id:7 sub: dlvrd: submit date: done date: stat:UNDELIV err: text:",
-			Receipt{ID: "7", State: StateUndeliverable, Final: true}},
-		{"fields in the text are not the receipt's", "id:1 stat:DELIVRD err:000 text:id:999 stat:UNDELIV",
-			Receipt{ID: "1", State: StateDelivered, Final: true, ErrorCode: "000", Text: "id:999 stat:UNDELIV"}},
+		{
+			"as in appendix B", "id:0123456789 sub:001 dlvrd:001 submit date:2401151031 done date:2402151031 stat:DELIVRD err:000 text:Hello",
+			Receipt{ID: "0123456789", State: StateDelivered, Final: true, ErrorCode: "000", Submitted: at(1, 0), Done: at(2, 0), Text: "Hello"},
+		},
+		{
+			"seconds", "id:1 done date:240115103159 stat:DELIVRD err:69",
+			Receipt{ID: "1", State: StateDelivered, Final: true, ErrorCode: "69", Done: at(1, 59)},
+		},
+		{
+			"long years", "id:1 submit date:202401151031 done date:20240115103159 stat:EXPIRED err:00A",
+			Receipt{ID: "1", State: StateExpired, Final: true, ErrorCode: "00A", Submitted: at(1, 0), Done: at(1, 59)},
+		},
+		{
+			"capitals, spaces, NUL", "ID: 1  Stat: delivrd   Err:12345 Text:Hi\x00",
+			Receipt{ID: "1", State: StateDelivered, Final: true, ErrorCode: "12345", Text: "Hi"},
+		},
+		{
+			"empty fields", "id:7 sub: dlvrd: submit date: done date: stat:UNDELIV err: text:",
+			Receipt{ID: "7", State: StateUndeliverable, Final: true},
+		},
+		{
+			"fields in the text are not the receipt's", "id:1 stat:DELIVRD err:000 text:id:999 stat:UNDELIV",
+			Receipt{ID: "1", State: StateDelivered, Final: true, ErrorCode: "000", Text: "id:999 stat:UNDELIV"},
+		},
 		{"unknown word", "id:1 stat:FOOBAR", Receipt{ID: "1", State: StateUnknown}},
 		{"no state", "id:1", Receipt{ID: "1", State: StateUnknown}},
 		{"unreadable", "lorem ipsum", Receipt{State: StateUnknown}},
@@ -112,8 +124,10 @@ func TestReceiptInPayloadAndUCS2(t *testing.T) {
 func TestFormattedReceiptIsParsed(t *testing.T) {
 	when := time.Date(2026, 3, 4, 5, 6, 0, 0, time.UTC)
 	want := Receipt{ID: "a1", State: StateExpired, Final: true, ErrorCode: "045", Submitted: when, Done: when, Text: "Your code is 482913."}
-	got, _ := ParseReceipt(receiptOf(FormatReceipt(Receipt{ID: "a1", State: StateExpired, ErrorCode: "045", Submitted: when, Done: when,
-		Text: "Your code is 482913. It is"}), nil), ReceiptOptions{})
+	got, _ := ParseReceipt(receiptOf(FormatReceipt(Receipt{
+		ID: "a1", State: StateExpired, ErrorCode: "045", Submitted: when, Done: when,
+		Text: "Your code is 482913. It is",
+	}), nil), ReceiptOptions{})
 	got.Raw = ""
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

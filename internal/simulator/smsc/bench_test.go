@@ -42,8 +42,10 @@ func benchmarkSubmit(b *testing.B, config Config, registered byte) {
 	ctx, cancel := context.WithCancel(b.Context())
 	over := make(chan struct{})
 	go func() { defer close(over); _ = session.Run(ctx) }()
-	m := &smpp.Message{Source: smpp.Address{Addr: "1"}, Dest: smpp.Address{Addr: "491701234567"}, RegisteredDelivery: registered,
-		ShortMessage: []byte("Your code is 482913. It is valid for ten minutes.")}
+	m := &smpp.Message{
+		Source: smpp.Address{Addr: "1"}, Dest: smpp.Address{Addr: "491701234567"}, RegisteredDelivery: registered,
+		ShortMessage: []byte("Your code is 482913. It is valid for ten minutes."),
+	}
 	b.ResetTimer()
 	b.ReportAllocs()
 	left := b.N
