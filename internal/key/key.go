@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/audit"
@@ -149,7 +150,7 @@ func plain(p netip.Prefix) netip.Prefix {
 func isOrigin(text string) bool {
 	u, err := url.Parse(text)
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" &&
-		text == strings.ToLower(u.Scheme+"://"+u.Host) && !strings.ContainsAny(text, " ,")
+		text == u.Scheme+"://"+u.Host && !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsUpper(r) || r == ' ' || r == ',' })
 }
 
 // Get returns a key of an account.
