@@ -2,6 +2,7 @@ package journey
 
 import (
 	"bytes"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"tidings.dev/test/product"
 )
@@ -177,46 +180,51 @@ func TestReusedKeyIsRefused(t *testing.T) {
 	})
 }
 
+// install is the product alone, with an account that may send to Kenya for 0.8 a part; nobody answers as its network.
+func install(t *testing.T, credit int64) (i *product.Installation, account, key string) {
+	t.Helper()
+	var log bytes.Buffer
+	i, err := product.New(bin.tidings, filepath.Join(t.TempDir(), "data"), &log)
+	must(t, err)
+	address, err := product.FreeAddress()
+	must(t, err)
+	ctx := t.Context()
+	account, err = i.CreateAccount(ctx, "poor", "KE", "KES", credit)
+	must(t, err)
+	_, err = i.CreateChannel(ctx, "network", "smpp", product.SMPP(address, 10, nil))
+	must(t, err)
+	must(t, i.SetPrice(ctx, "254", "KES", 800_000))
+	key, err = i.CreateKey(ctx, account)
+	must(t, err)
+	return i, account, key
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// start serves the installation until the test ends.
+func start(t *testing.T, i *product.Installation) {
+	t.Helper()
+	process, err := i.Start()
+	must(t, err)
+	t.Cleanup(func() {
+		if err := process.Stop(30 * time.Second); err != nil || t.Failed() {
+			t.Errorf("stopped: %v\n%s", err, i.Log)
+		}
+	})
+	must(t, i.Ready(t.Context(), process))
+}
+
 // What an account cannot pay is refused with 402, and a batch takes only what the balance covers.
 func TestNoBalance(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "data")
-	var log bytes.Buffer
-	install, err := product.New(bin.tidings, dir, &log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	address, err := product.FreeAddress()
-	if err != nil {
-		t.Fatal(err)
-	}
+	i, _, key := install(t, 2_000_000)
+	start(t, i)
 	ctx := t.Context()
-	poor, err := install.CreateAccount(ctx, "poor", "KE", "KES", 2_000_000)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := install.CreateChannel(ctx, "network", "smpp", product.SMPP(address, 10, nil)); err != nil {
-		t.Fatal(err)
-	}
-	if err := install.SetPrice(ctx, "254", "KES", 800_000); err != nil {
-		t.Fatal(err)
-	}
-	key, err := install.CreateKey(ctx, poor)
-	if err != nil {
-		t.Fatal(err)
-	}
-	process, err := install.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := process.Stop(30 * time.Second); err != nil {
-			t.Errorf("stop: %v\n%s", err, log.String())
-		}
-	}()
-	if err := install.Ready(ctx, process); err != nil {
-		t.Fatalf("%v\n%s", err, log.String())
-	}
-	c := product.NewClient(install.URL(), key)
+	c := product.NewClient(i.URL(), key)
 	unchanged(t, c, func() {
 		long := strings.Repeat("x", 400) // three parts: 2.4 of 2.0
 		refuse(t, c, http.MethodPost, messages, fmt.Appendf(nil, `{"to":"+254701234567","text":"%s"}`, long), 402, "insufficient_balance")
@@ -238,32 +246,17 @@ func TestNoBalance(t *testing.T) {
 	unchanged(t, c, func() {
 		refuse(t, c, http.MethodPost, messages, []byte(`{"to":"+254701234567","text":"x"}`), 402, "insufficient_balance")
 	})
-	unchanged(t, c, func() {
-		for _, address := range privateURLs {
-			body, _ := json.Marshal(map[string]any{"url": address, "events": []string{"message.*"}})
-			refuse(t, c, http.MethodPost, "/tidings/v1/webhooks", body, 422, "url_not_allowed")
-		}
-		refuse(t, c, http.MethodPost, "/tidings/v1/webhooks", []byte(`{"url":"http://127.0.0.1:8080/x","events":["message.*"]}`), 422, "url_not_allowed")
-	})
 }
 
-// privateURLs lead where no customer may send us, in every spelling that has fooled somebody.
-var privateURLs = []string{
-	"http://10.0.0.1/x", "http://172.16.0.1/x", "http://192.168.1.1/x", "http://169.254.169.254/latest/meta-data", "http://100.64.0.1/x",
-	"http://198.18.0.1/x", "http://0.0.0.0/x", "http://[::1]/x", "http://[fe80::1]/x", "http://[fd00:ec2::254]/x", "http://[::ffff:10.0.0.1]/x",
-	"http://[64:ff9b::a9fe:a9fe]/x", "http://[2002:a9fe:a9fe::1]/x", "http://2130706433/x", "http://0x7f000001/x", "http://0177.0.0.1/x",
-	"http://127.1/x", "http://１２７.0.0.1/x", "http://127。0。0。1/x", "http://user@169.254.169.254/x", "ftp://example.com/x",
-	"file:///etc/passwd", "http://93.184.216.34:22/x", "gopher://93.184.216.34/x", "",
-}
-
+// Webhooks may not lead into private networks, unless the operator has allowed one.
 func TestPrivateWebhooksAreRefused(t *testing.T) {
-	c := shared.client(1)
-	unchanged(t, c, func() {
-		for _, address := range privateURLs {
-			body, _ := json.Marshal(map[string]any{"url": address, "events": []string{"message.*"}})
-			refuse(t, c, http.MethodPost, "/tidings/v1/webhooks", body, 422, "")
-		}
-	})
+	i, _, key := install(t, 0)
+	start(t, i)
+	c := product.NewClient(i.URL(), key)
+	for _, address := range append(privateURLs, "http://127.0.0.1:8080/x", "http://localhost/x") {
+		body, _ := json.Marshal(map[string]any{"url": address, "events": []string{"message.*"}})
+		refuse(t, c, http.MethodPost, "/tidings/v1/webhooks", body, 422, "url_not_allowed")
+	}
 	var list struct {
 		Items []json.RawMessage `json:"items"`
 	}
@@ -272,13 +265,22 @@ func TestPrivateWebhooksAreRefused(t *testing.T) {
 	}
 }
 
+// privateURLs lead where no customer may send us, in every spelling that has fooled somebody.
+var privateURLs = []string{
+	"http://10.0.0.1/x", "http://172.16.0.1/x", "http://192.168.1.1/x", "http://169.254.169.254/latest/meta-data", "http://100.64.0.1/x",
+	"http://198.18.0.1/x", "http://0.0.0.0/x", "http://[::1]/x", "http://[fe80::1]/x", "http://[fd00:ec2::254]/x", "http://[::ffff:10.0.0.1]/x",
+	"http://[64:ff9b::a9fe:a9fe]/x", "http://[2002:a9fe:a9fe::1]/x", "http://2130706433/x", "http://0x7f000001/x", "http://0177.0.0.1/x",
+	"http://127.1/x", "http://１２７.0.0.1/x", "http://127。0。0。1/x", "http://user@169.254.169.254/x", "ftp://example.com/x",
+	"file:///etc/passwd", "http://93.184.216.34:22/x", "gopher://93.184.216.34/x",
+}
+
 func TestKeysThatAreNoLongerGood(t *testing.T) {
 	c := shared.client(1)
 	body := []byte(`{"to":"+254701234567","text":"x"}`)
 	create := func(in map[string]any) (id, key string) {
 		var out struct {
 			ID  string `json:"id"`
-			Key string `json:"key"`
+			Key string `json:"secret"`
 		}
 		if err := c.Post(t.Context(), "/tidings/v1/keys", in, &out); err != nil {
 			t.Fatal(err)
@@ -289,17 +291,13 @@ func TestKeysThatAreNoLongerGood(t *testing.T) {
 	if status, reply, err := c.Do(t.Context(), http.MethodDelete, "/tidings/v1/keys/"+id, nil); err != nil || status/100 != 2 {
 		t.Fatalf("%d %s %v", status, reply, err)
 	}
-	ends := time.Now().Add(2 * time.Second)
-	_, expired := create(map[string]any{"name": "short", "scopes": []string{"messages:send"}, "expires_at": ends.UTC().Format("2006-01-02T15:04:05.000Z")})
 	_, reader := create(map[string]any{"name": "reader", "scopes": []string{"messages:read"}})
-	until(t, 5*time.Second, "the key does not expire", func() bool { return time.Now().After(ends.Add(50 * time.Millisecond)) })
 	for _, row := range []struct {
 		name, key string
 		status    int
 		code      string
 	}{
 		{"revoked", revoked, 401, "key_revoked"},
-		{"expired", expired, 401, "key_expired"},
 		{"none", "", 401, "no_credentials"},
 		{"made up", "td_live_00000000000000000000000000000000", 401, "bad_credentials"},
 		{"one letter off", c.Key[:len(c.Key)-1] + "!", 401, "bad_credentials"},
@@ -311,8 +309,25 @@ func TestKeysThatAreNoLongerGood(t *testing.T) {
 	}
 	t.Run("in the URL", func(t *testing.T) {
 		unchanged(t, c, func() {
-			refuse(t, c.With(""), http.MethodPost, messages+"?api_key="+c.Key, body, 401, "")
+			refuse(t, c.With(""), http.MethodPost, messages+"?api_key="+c.Key, body, 400, "")
 		})
+	})
+}
+
+// A key lives a day at least, so the test moves its end in the database of a server that does not run yet.
+func TestExpiredKey(t *testing.T) {
+	i, account, expired := install(t, 2_000_000)
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(i.Dir, "tidings.db"))
+	must(t, err)
+	_, err = db.ExecContext(t.Context(), `UPDATE api_key SET expires_at = ?`, time.Now().Add(-time.Minute).UnixMilli())
+	must(t, err)
+	must(t, db.Close())
+	key, err := i.CreateKey(t.Context(), account)
+	must(t, err)
+	start(t, i)
+	c := product.NewClient(i.URL(), key)
+	unchanged(t, c, func() {
+		refuse(t, c.With(expired), http.MethodPost, messages, []byte(`{"to":"+254701234567","text":"x"}`), 401, "key_expired")
 	})
 }
 

@@ -87,8 +87,10 @@ func New(binary, dir string, log io.Writer) (*Installation, error) {
 func (i *Installation) URL() string { return "http://" + i.Listen }
 
 func (i *Installation) environment() []string {
-	env := append(os.Environ(), "TIDINGS_DATA_DIR="+i.Dir, "TIDINGS_LISTEN="+i.Listen, "TIDINGS_ADMIN_LISTEN="+i.Admin,
-		"TIDINGS_RATE_REQUESTS_PER_MINUTE=0")
+	env := append(os.Environ(), "TIDINGS_DATA_DIR="+i.Dir, "TIDINGS_RATE_REQUESTS_PER_MINUTE=0")
+	if i.Listen != "" {
+		env = append(env, "TIDINGS_LISTEN="+i.Listen, "TIDINGS_ADMIN_LISTEN="+i.Admin)
+	}
 	if len(i.Hooks) > 0 {
 		ports := make([]string, len(i.Hooks))
 		for n, hook := range i.Hooks {
