@@ -103,7 +103,10 @@ func plant(ctx context.Context, c *app.Core, smscAddress string) (*seed, error) 
 	if err != nil {
 		return nil, err
 	}
-	s.Operator.Email, s.Operator.Password = "operator@sandbox.test", "sandbox-operator"
+	s.Operator.Email, s.Operator.Password = "operator@sandbox.test", "operator-sandbox"
+	if err := c.SetSignIn(audit.CLI, op.ID, s.Operator.Email, s.Operator.Password); err != nil {
+		return nil, err
+	}
 	if s.Operator.APIKey, err = makeKey(c, op.ID, false, account.Operate); err != nil {
 		return nil, err
 	}

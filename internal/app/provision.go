@@ -35,6 +35,11 @@ func (c *Core) CreateAccount(by audit.Actor, a account.Account, username, passwo
 	return made, err
 }
 
+// SetSignIn gives an account another user name and password.
+func (c *Core) SetSignIn(by audit.Actor, a account.ID, username, password string) error {
+	return c.Store.Write(func(tx *store.Tx) error { return c.Members.SetSignIn(tx, by, a, username, password) })
+}
+
 // CreateKey makes an API key. Its secret is in the reply and nowhere else.
 func (c *Core) CreateKey(by audit.Actor, k key.Key) (made key.Made, err error) {
 	if k.Expires.IsZero() {

@@ -134,6 +134,26 @@ func hashOf(password string) (string, error) {
 	return hash, nil
 }
 
+// SetSignIn gives an account another user name and password, or fails with fault.AlreadyThere when the name is taken.
+func (k *Keeper) SetSignIn(tx *store.Tx, by audit.Actor, id account.ID, username, password string) error {
+	username = canonical(username)
+	if !usernames.MatchString(username) {
+		return fault.New(fault.InvalidField, "a user name has letters, digits and . _ + @ -").In("username")
+	}
+	hash, err := hashOf(password)
+	if err != nil {
+		return err
+	}
+	touched, err := store.Each(tx, setSignIn, []setSignInParams{{Username: username, Password: hash, UpdatedAt: tx.NowMilli(), ID: id}})
+	if err != nil {
+		return fmt.Errorf("set sign-in: %w", err)
+	}
+	if touched[0] == 0 {
+		return fault.New(fault.AlreadyThere, "the user name is taken").In("username")
+	}
+	return changed(tx, by, "account.sign_in", id, username)
+}
+
 // SetActive suspends an account or lets it work again.
 func (k *Keeper) SetActive(tx *store.Tx, by audit.Actor, id account.ID, active bool) error {
 	touched, err := store.Each(tx, setActive, []setActiveParams{{Active: flag(active), UpdatedAt: tx.NowMilli(), ID: id}})

@@ -14,3 +14,7 @@ SELECT id, parent_id, name, region, currency, operator, active, username FROM ac
 
 -- name: PasswordOf :one
 SELECT password FROM account WHERE id = @id;
+
+-- name: SetSignIn :execrows
+UPDATE account SET username = @username, password = @password, updated_at = @updated_at
+WHERE account.id = @id AND NOT EXISTS (SELECT 1 FROM account AS other WHERE other.username = @username AND other.id <> @id);

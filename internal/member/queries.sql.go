@@ -153,3 +153,28 @@ func (q *queries) SetActive(ctx context.Context, arg setActiveParams) (int64, er
 	}
 	return result.RowsAffected()
 }
+
+const setSignIn = `-- name: SetSignIn :execrows
+UPDATE account SET username = $1, password = $2, updated_at = $3
+WHERE account.id = $4 AND NOT EXISTS (SELECT 1 FROM account AS other WHERE other.username = $1 AND other.id <> $4)
+`
+
+type setSignInParams struct {
+	Username  string
+	Password  string
+	UpdatedAt int64
+	ID        account.ID
+}
+
+func (q *queries) SetSignIn(ctx context.Context, arg setSignInParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, setSignIn,
+		arg.Username,
+		arg.Password,
+		arg.UpdatedAt,
+		arg.ID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
