@@ -57,10 +57,7 @@ const timeFormat = "2006-01-02T15:04:05.000Z"
 
 // Request wraps the data in the envelope and signs it.
 func (native) Request(p Post) ([]byte, http.Header, error) {
-	body, err := json.Marshal(envelope{
-		Type: p.Event.Kind, Timestamp: p.Event.At.UTC().Format(timeFormat), Account: p.Account, Subject: id.Of[any](p.Event.Subject),
-		Seq: p.Event.Seq, Previous: p.Previous, Data: p.Data,
-	})
+	body, err := wrap(p)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -68,13 +65,24 @@ func (native) Request(p Post) ([]byte, http.Header, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return body, http.Header{
+	return body, headers(p, signature), nil
+}
+
+func wrap(p Post) ([]byte, error) {
+	return json.Marshal(envelope{
+		Type: p.Event.Kind, Timestamp: p.Event.At.UTC().Format(timeFormat), Account: p.Account, Subject: id.Of[any](p.Event.Subject),
+		Seq: p.Event.Seq, Previous: p.Previous, Data: p.Data,
+	})
+}
+
+func headers(p Post, signature string) http.Header {
+	return http.Header{
 		"Content-Type":      {"application/json"},
 		"Webhook-Id":        {p.ID},
 		"Webhook-Timestamp": {strconv.FormatInt(p.At.Unix(), 10)},
 		"Webhook-Signature": {signature},
 		"Webhook-Attempt":   {strconv.Itoa(p.Attempt)},
-	}, nil
+	}
 }
 
 // Success is any 2xx.

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"tidings.dev/internal/account"
 	"tidings.dev/internal/audit"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/fault"
@@ -238,5 +239,31 @@ func TestTickets(t *testing.T) {
 		if _, err := readTicket(bad); err == nil {
 			t.Errorf("%q was read", bad)
 		}
+	}
+}
+
+func TestMemoryHoldsWholeHistories(t *testing.T) {
+	m := &memory{}
+	at := func(subject int64, seq int) event.Event {
+		return event.Event{Subject: subject, Seq: seq, Account: alice, Kind: event.Sent}
+	}
+	m.learn([]event.Event{at(1, 1), at(2, 2), at(1, 2), at(1, 4), at(1, 2)})
+	if got := m.recall(alice, 1, 2); len(got) != 2 || got[1].Seq != 2 {
+		t.Errorf("recalled %+v", got)
+	}
+	for _, row := range []struct {
+		a       account.ID
+		subject int64
+		seq     int
+	}{{alice, 1, 3}, {alice, 2, 2}, {bob, 1, 1}, {alice, 3, 1}} {
+		if got := m.recall(row.a, row.subject, row.seq); got != nil {
+			t.Errorf("%+v: recalled %+v", row, got)
+		}
+	}
+	for i := range int64(remembered) {
+		m.learn([]event.Event{at(10+i, 1)})
+	}
+	if m.recall(alice, 1, 1) != nil || len(m.of) != remembered {
+		t.Errorf("it holds %d subjects", len(m.of))
 	}
 }

@@ -50,9 +50,11 @@ func postID(to EndpointID, e event.Event) string {
 
 // find reads the event, and the number of the last one before it that the endpoint took.
 func (w *Webhooks) find(ctx context.Context, t *queue.Task, y *try) (found event.Event, previous int, err error) {
-	events, err := w.events.Of(ctx, t.Account, t.Subject)
-	if err != nil {
-		return event.Event{}, 0, err
+	events := w.memory.recall(t.Account, t.Subject, y.seq)
+	if events == nil {
+		if events, err = w.events.Of(ctx, t.Account, t.Subject); err != nil {
+			return event.Event{}, 0, err
+		}
 	}
 	since := y.to.ID.Time()
 	for _, e := range events {
@@ -69,8 +71,7 @@ func (w *Webhooks) find(ctx context.Context, t *queue.Task, y *try) (found event
 const maxResponse = 4 << 10
 
 // read takes the beginning of a response, and what little may follow, so that its connection can be used again.
-func read(body io.ReadCloser) []byte {
-	defer body.Close()
+func read(body io.Reader) []byte {
 	text, err := io.ReadAll(io.LimitReader(body, maxResponse))
 	if err == nil {
 		_, _ = io.Copy(io.Discard, body) // it ends by the cap or the time-out of the guard

@@ -28,8 +28,8 @@ const (
 	inFlight   = 256        // posts under way in all, unless told otherwise
 )
 
-// Renderer tells what an event is about, from rows that do not change: the data object of its body. A fault says that it
-// is not known any more.
+// Renderer tells what an event is about, from rows that do not change: the data object of its body. fault.NotHere and
+// store.NoRows say that it is not kept any more; any other error is tried again.
 type Renderer interface {
 	EventData(ctx context.Context, e event.Event) (json.RawMessage, error)
 }
@@ -59,6 +59,7 @@ type Webhooks struct {
 	endpoints *store.Cached[*book]
 	slots     chan struct{}
 	gates     gates
+	memory    memory
 	posts     *prometheus.CounterVec
 	took      *prometheus.HistogramVec
 }
@@ -104,12 +105,19 @@ func (w *Webhooks) Follow(tx *store.Tx, events []event.Event) error {
 		return nil
 	}
 	var jobs []queue.Job
+	var theirs []event.Event // of accounts that have endpoints
 	for _, e := range events {
+		if len(book.of[e.Account]) > 0 {
+			theirs = append(theirs, e)
+		}
 		for _, to := range book.of[e.Account] {
 			if to.Active && to.takes(e.Kind) {
 				jobs = append(jobs, to.job(tx, e))
 			}
 		}
+	}
+	if len(theirs) > 0 {
+		tx.After(func() { w.memory.learn(theirs) })
 	}
 	if len(jobs) == 0 {
 		return nil

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -380,7 +381,7 @@ func TestCrashAfterSuccess(t *testing.T) {
 	if len(again) != 2 || again[0].Seq != 1 || again[1].Seq != 2 {
 		t.Fatalf("after the crash: %s", c.story())
 	}
-	if again[0].ID != once.ID || string(again[0].Body) != string(once.Body) {
+	if again[0].ID != once.ID || !bytes.Equal(again[0].Body, once.Body) {
 		t.Errorf("the same event came as %s %s and as %s %s", once.ID, once.Body, again[0].ID, again[0].Body)
 	}
 	verify(t, secret, again[0])

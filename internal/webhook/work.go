@@ -204,7 +204,7 @@ func (w *Webhooks) attempt(ctx context.Context, t *queue.Task, y *try) (a answer
 	}()
 	req, err := w.request(ctx, t, y)
 	if err != nil {
-		if fault.Of(err) != nil || store.NoRows(err) {
+		if fault.Is(err, fault.NotHere) || store.NoRows(err) {
 			return answer{problem: "the event is no longer kept", gone: true}
 		}
 		if ctx.Err() == nil {
@@ -221,6 +221,7 @@ func (w *Webhooks) send(req *http.Request, d Dialect) answer {
 	if err != nil {
 		return answer{outcome: failure, problem: guard.Explain(err), took: time.Since(began)}
 	}
+	defer resp.Body.Close()
 	body := read(resp.Body)
 	a := answer{outcome: success, status: resp.StatusCode, response: clean(body), took: time.Since(began)}
 	if !d.Success(resp.StatusCode, body) {
