@@ -10,25 +10,46 @@ import (
 )
 
 // Backup writes a consistent copy of the database to a new file, while the server runs. The master key is not in it.
-func Backup(ctx context.Context, dir, file string) error {
+func Backup(ctx context.Context, dir, file string) (err error) {
 	if _, err := os.Stat(filepath.Join(dir, "tidings.db")); err != nil {
 		return fmt.Errorf("there is no database in %s: %w", dir, err)
 	}
-	if _, err := os.Stat(file); err == nil {
+	// The empty file is the copy's place: nobody else's to read, and nobody else's to take.
+	place, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("%s exists; a backup overwrites nothing", file)
 	}
-	db, err := sql.Open("sqlite", dsn(filepath.Join(dir, "tidings.db"), []string{"busy_timeout(60000)"}))
 	if err != nil {
-		return fmt.Errorf("open the database: %w", err)
+		return fmt.Errorf("make the backup: %w", err)
 	}
-	defer func() { _ = db.Close() }()
-	if _, err := db.ExecContext(ctx, "VACUUM INTO ?", file); err != nil {
+	defer func() {
+		if err != nil {
+			_ = os.Remove(file)
+		}
+	}()
+	if err := place.Close(); err != nil {
+		return fmt.Errorf("make the backup: %w", err)
+	}
+	if err := vacuumInto(ctx, filepath.Join(dir, "tidings.db"), file); err != nil {
 		return fmt.Errorf("copy the database: %w", err)
 	}
-	return errors.Join(os.Chmod(file, 0o600), syncFile(file), checkCopy(ctx, file))
+	if err := errors.Join(syncFile(file), syncFile(filepath.Dir(file))); err != nil {
+		return fmt.Errorf("sync the backup: %w", err)
+	}
+	return checkCopy(ctx, file)
 }
 
-// Restore puts a backup in the place of a stopped server's database. The old one stays beside it with the suffix .old.
+func vacuumInto(ctx context.Context, database, file string) error {
+	db, err := sql.Open("sqlite", dsn(database, []string{"busy_timeout(60000)", "temp_store(2)"}))
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, "VACUUM INTO ?", file)
+	return errors.Join(err, db.Close())
+}
+
+// Restore puts a backup in the place of a stopped server's database. The old one stays beside it with the suffix .old. At
+// every moment one of the two is in place, whole.
 func Restore(ctx context.Context, dir, file string) (err error) {
 	if err := checkCopy(ctx, file); err != nil {
 		return err
@@ -43,12 +64,40 @@ func Restore(ctx context.Context, dir, file string) (err error) {
 	if err := copyFile(fresh, file); err != nil {
 		return fmt.Errorf("copy the backup: %w", err)
 	}
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		if err := os.Rename(path+suffix, path+".old"+suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("put the old database aside: %w", err)
-		}
+	if err := putAside(ctx, path); err != nil {
+		return fmt.Errorf("put the old database aside: %w", err)
 	}
 	return errors.Join(os.Rename(fresh, path), syncFile(dir))
+}
+
+// putAside gives a database a second name, and its log, if one is left, that name alone: the log of the old database must
+// never meet the new one.
+func putAside(ctx context.Context, path string) error {
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(path + ".old" + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	foldLog(ctx, path)
+	for _, suffix := range []string{"-wal", "-shm"} {
+		if err := os.Rename(path+suffix, path+".old"+suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return os.Link(path, path+".old")
+}
+
+// foldLog writes the log into the database if it still can; a damaged one keeps its log.
+func foldLog(ctx context.Context, path string) {
+	db, err := sql.Open("sqlite", dsn(path, nil))
+	if err != nil {
+		return
+	}
+	_, _ = db.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
+	_ = db.Close()
 }
 
 // checkCopy opens a copy and looks at every page.
@@ -61,14 +110,14 @@ func checkCopy(ctx context.Context, file string) error {
 		return fmt.Errorf("open the backup: %w", err)
 	}
 	defer func() { _ = db.Close() }()
-	var verdict, boots string
+	var verdict, seal string
 	if err := db.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&verdict); err != nil {
 		return fmt.Errorf("%s is no backup: %w", file, err)
 	}
 	if verdict != "ok" {
 		return fmt.Errorf("%s is damaged: %s", file, verdict)
 	}
-	if err := db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'seal'").Scan(&boots); err != nil {
+	if err := db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'seal'").Scan(&seal); err != nil {
 		return fmt.Errorf("%s is no backup of Tidings", file)
 	}
 	return nil

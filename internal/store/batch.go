@@ -1,5 +1,7 @@
 package store
 
+import "errors"
+
 // Batch is one kind of change whose concurrent callers share transactions.
 type Batch[T any] struct {
 	store *Store
@@ -30,8 +32,11 @@ func (b *Batch[T]) Do(value *T, rows int) error {
 }
 
 // Write runs f in a transaction of its own and returns when it is on disk. f must not call back into the store's
-// writing functions.
+// writing functions: they would wait for f's own end.
 func (s *Store) Write(f func(tx *Tx) error) error {
+	if s.writer.inside() {
+		return errors.New("a transaction within a transaction: it would wait for itself for ever")
+	}
 	once := &batch{name: "write", apply: func(tx *Tx, _ []any) error { return f(tx) }}
 	return s.writer.do(&member{batch: once, rows: heavyRows + 1})
 }

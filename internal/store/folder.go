@@ -19,7 +19,18 @@ import (
 type lock struct{ file *os.File }
 
 // networkFS are file systems on which locks and syncs cannot be relied upon (statfs(2), f_type).
-var networkFS = map[int64]string{0x6969: "NFS", 0x517b: "SMB", 0xff534d42: "CIFS", 0xfe534d42: "SMB2", 0x01021997: "9p"}
+var networkFS = map[uint32]string{
+	0x6969: "NFS", 0x517b: "SMB", 0xff534d42: "CIFS", 0xfe534d42: "SMB2", 0x01021997: "9p",
+	0x00c36400: "Ceph", 0x5346414f: "AFS", 0x73757245: "Coda", 0x0bd00bd0: "Lustre",
+}
+
+// refuseNetwork refuses a folder by the type of its file system.
+func refuseNetwork(dir string, fsType uint32) error {
+	if name, bad := networkFS[fsType]; bad {
+		return fmt.Errorf("%s is on %s: SQLite can be damaged there; use a local disk", dir, name)
+	}
+	return nil
+}
 
 func takeFolder(dir string, exclusive bool) (*lock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -29,17 +40,29 @@ func takeFolder(dir string, exclusive bool) (*lock, error) {
 	if err := unix.Statfs(dir, &st); err != nil {
 		return nil, fmt.Errorf("look at the data folder: %w", err)
 	}
-	if name, bad := networkFS[int64(st.Type)]; bad {
-		return nil, fmt.Errorf("%s is on %s: SQLite can be damaged there; use a local disk", dir, name)
+	if err := refuseNetwork(dir, uint32(st.Type)); err != nil {
+		return nil, err
 	}
 	if !exclusive {
 		return &lock{}, nil
 	}
+	return takeLock(dir)
+}
+
+func takeLock(dir string) (*lock, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "tidings.lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the lock: %w", err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	for range 5 { // a command may be looking at the lock just now
+		if err == nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("another tidings serves from %s", dir), f.Close())
 	}
 	_ = f.Truncate(0)
@@ -47,15 +70,28 @@ func takeFolder(dir string, exclusive bool) (*lock, error) {
 	return &lock{f}, nil
 }
 
+// served reports whether a server runs on the folder.
+func served(dir string) bool {
+	f, err := os.Open(filepath.Join(dir, "tidings.lock"))
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }()
+	return syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil
+}
+
 func (l *lock) release() error {
 	if l.file == nil {
 		return nil
 	}
-	return l.file.Close()
+	err := l.file.Close()
+	l.file = nil
+	return err
 }
 
 const (
 	reserveSize = 32 << 20
+	leastFree   = 1 << 20 // the floor below all floors: a commit needs as much
 	diskRetry   = 30 * time.Second
 )
 
@@ -79,11 +115,11 @@ func (d *disk) reserve() string { return filepath.Join(d.dir, "reserve") }
 // look measures the free space and, when there is plenty, puts the reserve back.
 func (d *disk) look() {
 	var st unix.Statfs_t
-	if d.floor <= 0 || unix.Statfs(d.dir, &st) != nil {
+	if unix.Statfs(d.dir, &st) != nil {
 		return
 	}
 	free := int64(st.Bavail) * st.Bsize
-	d.low.Store(free < d.floor)
+	d.low.Store(free < max(d.floor, leastFree))
 	if d.keep && free > d.floor+2*reserveSize {
 		d.fillReserve()
 	}
@@ -103,9 +139,12 @@ func (d *disk) fillReserve() {
 	_ = f.Close()
 }
 
+// full notes that the disk took no more. The next look, within a second, knows better.
+func (d *disk) full() { d.low.Store(true) }
+
 // useReserve gives the reserve back to the disk; false when it is used up.
 func (d *disk) useReserve() bool {
-	d.low.Store(true)
+	d.full()
 	return os.Remove(d.reserve()) == nil
 }
 

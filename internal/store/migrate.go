@@ -15,8 +15,9 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// migrate brings the schema to this program's version. A database that a newer program migrated is refused.
-func migrate(ctx context.Context, db *sql.DB, log *slog.Logger) error {
+// migrate brings the schema to this program's version. A database that a newer program migrated is refused, and so is a
+// change of schema under a running server.
+func migrate(ctx context.Context, db *sql.DB, log *slog.Logger, inUse bool) error {
 	dir, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return fmt.Errorf("find migrations: %w", err)
@@ -27,10 +28,15 @@ func migrate(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 	}
 	sources := p.ListSources()
 	newest := sources[len(sources)-1].Version
-	if have, err := p.GetDBVersion(ctx); err != nil {
+	have, err := p.GetDBVersion(ctx)
+	if err != nil {
 		return fmt.Errorf("read the schema's version: %w", err)
-	} else if have > newest {
+	}
+	if have > newest {
 		return fmt.Errorf("the database has schema %d, this program knows %d: use the newer program", have, newest)
+	}
+	if have < newest && inUse {
+		return fmt.Errorf("the database has schema %d, this program wants %d, and a server is running on it: stop the server first", have, newest)
 	}
 	done, err := p.Up(ctx)
 	if err != nil {

@@ -104,20 +104,27 @@ func readMasterKey(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := writeDurably(path, []byte(key+"\n")); err != nil {
+	err = writeDurably(path, []byte(key+"\n"))
+	if errors.Is(err, fs.ErrExist) { // another process was first
+		return readMasterKey(path)
+	}
+	if err != nil {
 		return "", fmt.Errorf("keep the master key: %w", err)
 	}
 	return key, nil
 }
 
-// writeDurably makes a file that only its owner reads, on disk when it returns.
+// writeDurably makes a file that only its owner reads, whole and on disk once it has its name. It overwrites none.
 func writeDurably(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(data)
-	return errors.Join(err, f.Sync(), f.Close())
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Link(f.Name(), path)
+	}
+	return errors.Join(err, os.Remove(f.Name()), syncFile(filepath.Dir(path)))
 }
 
 func (s *sealer) seal(place, secret string) (string, error) {

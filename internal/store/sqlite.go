@@ -11,15 +11,19 @@ import (
 	"strings"
 
 	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // oldestSQLite is the first version without the WAL-reset race that can corrupt a database with several connections.
 const oldestSQLite = "3.51.3"
 
-// SQLite's result codes that mean the disk is full and that it cannot be trusted (sqlite.org/rescode.html).
+// trouble is what an error of SQLite says about the disk.
+type trouble int
+
 const (
-	codeFull  = 13
-	codeIOErr = 10
+	noTrouble trouble = iota
+	diskFull
+	untrusted // what was reported as written may not be
 )
 
 // openSQLite opens the one writing connection and the pool of reading ones.
@@ -129,10 +133,27 @@ type execer interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
 
-// resultCode is SQLite's primary result code of an error, or 0.
+// troubleOf judges an error by SQLite's result code (sqlite.org/rescode.html). The index of the log is written through
+// shared memory, where a full disk shows as an I/O error of its own.
+func troubleOf(err error) trouble {
+	code := resultCode(err)
+	switch {
+	case code&0xff == sqlite3.SQLITE_FULL, code == sqlite3.SQLITE_IOERR_SHMSIZE:
+		return diskFull
+	case code&0xff == sqlite3.SQLITE_IOERR, code&0xff == sqlite3.SQLITE_CORRUPT, code&0xff == sqlite3.SQLITE_NOTADB:
+		return untrusted
+	default:
+		return noTrouble
+	}
+}
+
+// resultCode is SQLite's extended result code of an error, or 0.
 func resultCode(err error) int {
+	if e, ok := errors.AsType[*sqliteError](err); ok {
+		return e.code
+	}
 	if e, ok := errors.AsType[*sqlite.Error](err); ok {
-		return e.Code() & 0xff
+		return e.Code()
 	}
 	return 0
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,6 +44,8 @@ type Store struct {
 	offset   atomic.Int64 // moved by tests only
 	stop     context.CancelFunc
 	stopped  chan struct{}
+	closing  sync.Once
+	closed   error
 }
 
 // commandNode is the id node of commands that run beside a server.
@@ -87,12 +90,15 @@ func (s *Store) open(ctx context.Context) (err error) {
 	return err
 }
 
-// begin checks and migrates the database and counts the start.
+// begin checks and migrates the database and counts the start. A command beside a server leaves to it what is the
+// server's: the check after an unclean stop, and the schema it runs on.
 func (s *Store) begin(ctx context.Context) error {
-	if err := checkIntegrity(ctx, s.db); err != nil {
-		return err
+	if s.opt.Serve {
+		if err := checkIntegrity(ctx, s.db); err != nil {
+			return err
+		}
 	}
-	if err := migrate(ctx, s.db, s.log); err != nil {
+	if err := migrate(ctx, s.db, s.log, !s.opt.Serve && served(s.opt.Dir)); err != nil {
 		return err
 	}
 	if err := s.sealer.verify(ctx, s.db); err != nil {
@@ -138,11 +144,18 @@ func (s *Store) Healthy() error { return s.disk.accepting() }
 
 // Close waits for running transactions and closes the database. The next start will not check it page by page.
 func (s *Store) Close() error {
+	s.closing.Do(func() { s.closed = s.close() })
+	return s.closed
+}
+
+func (s *Store) close() (err error) {
 	s.stop()
 	<-s.stopped
 	s.writer.close()
-	err := errors.New("the writer failed")
-	if s.writer.broken.Load() == nil {
+	switch {
+	case s.Broken():
+		err = errors.New("the writer failed")
+	case s.opt.Serve: // a command knows nothing of the state that a server left
 		err = markClean(s.db)
 	}
 	return errors.Join(err, s.release())

@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"database/sql/driver"
 	"fmt"
 	"time"
 )
@@ -16,6 +14,7 @@ type Tx struct {
 	now    time.Time
 	after  []func()
 	topics []string
+	failed error // of a statement; the transaction is then not kept
 }
 
 // Queries is for generated queries inside the transaction.
@@ -41,8 +40,8 @@ func (tx *Tx) After(f func()) { tx.after = append(tx.after, f) }
 
 // Touch tells every process, this one at once, that what is kept in memory under the topic has changed.
 func (tx *Tx) Touch(topic string) error {
-	const bump = `INSERT INTO version (topic, n) VALUES (?, 1) ON CONFLICT (topic) DO UPDATE SET n = version.n + 1`
-	if _, err := tx.conn.db.ExecContext(tx.ctx, bump, topic); err != nil {
+	const bump = `INSERT INTO version (topic, n) VALUES ($1, 1) ON CONFLICT (topic) DO UPDATE SET n = version.n + 1`
+	if _, err := Each(tx, bump, []string{topic}); err != nil {
 		return fmt.Errorf("touch %s: %w", topic, err)
 	}
 	tx.topics = append(tx.topics, topic)
@@ -54,55 +53,3 @@ func (s *Store) Seal(place, secret string) (string, error) { return s.sealer.sea
 
 // Unseal opens what Seal made for the same place.
 func (s *Store) Unseal(place, sealed string) (string, error) { return s.sealer.unseal(place, sealed) }
-
-// conn is the writing connection with its prepared statements. They are the driver's own: a statement through
-// database/sql costs as much again as the statement.
-type conn struct {
-	db       *sql.Conn
-	prepared map[string]*prepared
-	values   []driver.NamedValue
-}
-
-type prepared struct {
-	*positional
-	stmt interface {
-		driver.StmtExecContext
-		driver.StmtQueryContext
-		driver.Stmt
-	}
-}
-
-func (c *conn) prepare(dc any, query string) (*prepared, error) {
-	if p := c.prepared[query]; p != nil {
-		return p, nil
-	}
-	places := rewrite(query)
-	stmt, err := dc.(driver.ConnPrepareContext).PrepareContext(context.Background(), places.text)
-	if err != nil {
-		return nil, fmt.Errorf("prepare %.60q: %w", query, err)
-	}
-	p := &prepared{positional: places}
-	p.stmt = stmt.(interface {
-		driver.StmtExecContext
-		driver.StmtQueryContext
-		driver.Stmt
-	})
-	c.prepared[query] = p
-	return p, nil
-}
-
-// bind puts a row's values in the statement's places.
-func (c *conn) bind(p *prepared, row []any) []driver.NamedValue {
-	c.values = c.values[:0]
-	for i, n := range p.args {
-		c.values = append(c.values, driver.NamedValue{Ordinal: i + 1, Value: row[n]})
-	}
-	return c.values
-}
-
-func (c *conn) close() error {
-	for _, p := range c.prepared {
-		_ = p.stmt.Close()
-	}
-	return c.db.Close()
-}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,11 +50,11 @@ type batch struct {
 }
 
 func startWriter(ctx context.Context, s *Store) (*writer, error) {
-	c, err := s.db.Conn(ctx)
+	c, err := openConn(ctx, s.db)
 	if err != nil {
 		return nil, fmt.Errorf("open the writing connection: %w", err)
 	}
-	w := &writer{store: s, conn: &conn{db: c, prepared: map[string]*prepared{}}, done: make(chan struct{})}
+	w := &writer{store: s, conn: c, done: make(chan struct{})}
 	w.wake.L = &w.mu
 	go w.run()
 	return w, nil
@@ -74,8 +76,21 @@ func (w *writer) do(m *member) error {
 	return <-m.err
 }
 
+// inside reports whether the caller runs on the writer's own goroutine, where waiting for the writer never ends.
+func (w *writer) inside() bool {
+	var pcs [64]uintptr
+	n := runtime.Callers(0, pcs[:])
+	for _, pc := range pcs[max(0, n-3):n] {
+		if f := runtime.FuncForPC(pc); f != nil && strings.HasSuffix(f.Name(), "store.(*writer).run") {
+			return true
+		}
+	}
+	return false
+}
+
 func (w *writer) run() {
 	defer close(w.done)
+	defer func() { _ = w.conn.close() }()
 	for {
 		group := w.next()
 		if group == nil {
@@ -120,17 +135,14 @@ func (w *writer) takeLight() []*member {
 	return taken
 }
 
-// commit writes a group. When the group fails for a reason other than the disk, each member is tried alone, so that
-// one bad member cannot fail its neighbours.
+// commit writes a group. When one of its batches fails, each member is tried alone, so that one bad member cannot fail
+// its neighbours. Trouble with the disk or with another process is everybody's.
 func (w *writer) commit(group []*member) {
-	err := w.failed()
-	if err == nil {
-		err = w.transaction(group)
-	}
-	if err != nil && len(group) > 1 && w.broken.Load() == nil && fault.Of(err) == nil {
+	err := w.transaction(group)
+	if _, bad := errors.AsType[*batchError](err); bad && len(group) > 1 {
 		w.store.log.Error("a group failed, trying its members alone", "members", len(group), "err", err)
 		for _, m := range group {
-			m.err <- w.transaction([]*member{m})
+			w.commit([]*member{m})
 		}
 		return
 	}
@@ -138,6 +150,15 @@ func (w *writer) commit(group []*member) {
 		m.err <- err
 	}
 }
+
+// batchError is what a batch did wrong with its members.
+type batchError struct {
+	name string
+	err  error
+}
+
+func (e *batchError) Error() string { return e.name + ": " + e.err.Error() }
+func (e *batchError) Unwrap() error { return e.err }
 
 // failed is why nothing can be written any more.
 func (w *writer) failed() error {
@@ -148,9 +169,13 @@ func (w *writer) failed() error {
 }
 
 func (w *writer) transaction(group []*member) error {
+	if err := w.failed(); err != nil {
+		return err
+	}
 	tx := &Tx{ctx: context.Background(), store: w.store, conn: w.conn, now: w.store.Now()}
 	err := w.attempt(tx, group)
-	if resultCode(err) == codeFull && w.store.disk.useReserve() {
+	if troubleOf(err) == diskFull && w.store.disk.useReserve() {
+		w.store.log.Error("the disk is full; the reserve is in use")
 		*tx = Tx{ctx: tx.ctx, store: tx.store, conn: tx.conn, now: tx.now}
 		err = w.attempt(tx, group)
 	}
@@ -159,22 +184,40 @@ func (w *writer) transaction(group []*member) error {
 	}
 	w.store.versions.bump(tx.topics)
 	for _, f := range tx.after {
-		f()
+		w.afterwards(f)
 	}
 	return nil
 }
 
+// afterwards calls what a committed transaction left to do. It is on disk already: a panic there fails nobody.
+func (w *writer) afterwards(f func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.store.log.Error("panic after a commit", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
+	}()
+	f()
+}
+
 // judge tells a full disk from one that cannot be trusted.
 func (w *writer) judge(err error) error {
-	switch resultCode(err) {
-	case codeFull:
+	switch troubleOf(err) {
+	case diskFull:
+		w.store.disk.full()
 		w.store.log.Error("the disk is full", "err", err)
 		return fault.New(fault.DiskFull, "the disk is full").After(diskRetry)
-	case codeIOErr:
-		w.broken.Store(&err)
-		w.store.fatal(fmt.Errorf("the disk cannot be trusted any more: %w", err))
+	case untrusted:
+		w.breaks(err)
+	case noTrouble:
 	}
 	return err
+}
+
+// breaks ends all writing.
+func (w *writer) breaks(err error) {
+	if w.broken.CompareAndSwap(nil, &err) {
+		w.store.fatal(fmt.Errorf("the disk cannot be trusted any more: %w", err))
+	}
 }
 
 func (s *Store) fatal(err error) {
@@ -186,37 +229,34 @@ func (s *Store) fatal(err error) {
 }
 
 func (w *writer) attempt(tx *Tx, group []*member) (err error) {
-	if err := w.exec(tx.ctx, "BEGIN IMMEDIATE"); err != nil {
-		return err
+	if err := w.conn.exec("BEGIN IMMEDIATE"); err != nil {
+		return fmt.Errorf("begin: %w", err)
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, w.rollback())
+			w.rollback()
 		}
 	}()
-	for _, b := range split(group) {
-		if err := b.run(tx); err != nil {
-			return fmt.Errorf("%s: %w", b.batch.name, err)
+	for _, s := range split(group) {
+		err := s.run(tx)
+		if err == nil {
+			err = tx.failed // a batch that goes on after a failed statement would commit half of what it meant
+		}
+		if err != nil {
+			return &batchError{s.batch.name, err}
 		}
 	}
-	return w.exec(tx.ctx, "COMMIT")
+	return w.seal(group)
 }
 
-func (w *writer) exec(ctx context.Context, stmt string) error {
-	return w.conn.db.Raw(func(dc any) error {
-		p, err := w.conn.prepare(dc, stmt)
-		if err != nil {
-			return err
-		}
-		_, err = p.stmt.ExecContext(ctx, nil)
-		return err
-	})
-}
-
-// rollback ends the transaction. SQLite has ended it already after some errors; that is no new trouble.
-func (w *writer) rollback() error {
-	_ = w.exec(context.Background(), "ROLLBACK")
-	return nil
+// rollback ends the transaction, unless SQLite has ended it by itself, as it does after some errors.
+func (w *writer) rollback() {
+	if w.conn.handle.idle() {
+		return
+	}
+	if err := w.conn.exec("ROLLBACK"); err != nil {
+		w.breaks(fmt.Errorf("roll back: %w", err))
+	}
 }
 
 // share is what one batch has in a group.
@@ -235,7 +275,7 @@ func split(group []*member) []*share {
 		}
 		shares[i].values = append(shares[i].values, m.value)
 	}
-	slices.SortFunc(shares, func(a, b *share) int { return a.batch.order - b.batch.order })
+	slices.SortStableFunc(shares, func(a, b *share) int { return a.batch.order - b.batch.order })
 	return shares
 }
 
@@ -255,5 +295,4 @@ func (w *writer) close() {
 	w.wake.Signal()
 	w.mu.Unlock()
 	<-w.done
-	_ = w.conn.close()
 }

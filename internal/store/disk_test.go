@@ -1,0 +1,169 @@
+package store_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"tidings.dev/internal/fault"
+	"tidings.dev/internal/store"
+)
+
+// smallDisk is a file system of so many bytes in memory, or skips the test where one cannot be had.
+func smallDisk(t *testing.T, size int64) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", size)); err != nil {
+		t.Skipf("a small file system needs root: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+func fill(t *testing.T, dir string, leave int64) string {
+	t.Helper()
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(dir, "filler")
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Fallocate(int(f.Fd()), 0, 0, int64(st.Bavail)*st.Bsize-leave); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func soon(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	for range 200 {
+		if f() {
+			return
+		}
+		time.Sleep(20 * time.Millisecond) // the disk is looked at each second
+	}
+	t.Error("not within 4 s:", what)
+}
+
+func TestBelowTheFloorNothingNewIsAccepted(t *testing.T) {
+	t.Parallel()
+	dir := smallDisk(t, 128<<20)
+	s := openIn(t, store.Options{Dir: dir, Serve: true, DiskFloor: 16 << 20})
+	if err := s.Healthy(); err != nil {
+		t.Fatal(err)
+	}
+	filler := fill(t, dir, 8<<20)
+	soon(t, "accepting stops", func() bool { return fault.Is(s.Healthy(), fault.DiskFull) })
+	if f := fault.Of(s.Healthy()); f == nil || f.RetryAfter <= 0 {
+		t.Errorf("no time to come back is told: %v", f)
+	}
+	write(t, s, func(tx *store.Tx) error { return tx.Touch("still") })
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	soon(t, "accepting goes on", func() bool { return s.Healthy() == nil })
+}
+
+func TestTheReserveIsUsedWhenTheDiskIsFull(t *testing.T) {
+	t.Parallel()
+	dir := smallDisk(t, 160<<20)
+	s := openIn(t, store.Options{Dir: dir, Serve: true, DiskFloor: 1 << 20})
+	write(t, s, func(tx *store.Tx) error {
+		_, err := tx.Queries().ExecContext(tx.Context(), "CREATE TABLE probe (id bigint NOT NULL PRIMARY KEY, note text NOT NULL)")
+		return err
+	})
+	reserve := filepath.Join(dir, "reserve")
+	if _, err := os.Stat(reserve); err != nil {
+		t.Fatal(err)
+	}
+	filler := fill(t, dir, 256<<10)
+	next := int64(0)
+	add := func() error {
+		next++
+		return s.Write(func(tx *store.Tx) error {
+			_, err := store.Each(tx, addProbe, []row{{next, strings.Repeat("x", 100<<10)}})
+			return err
+		})
+	}
+	for range 10 { // far more than is left without the reserve
+		if err := add(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := os.Stat(reserve); err == nil {
+		t.Error("the reserve is still there")
+	}
+	if !fault.Is(s.Healthy(), fault.DiskFull) {
+		t.Errorf("healthy on a full disk: %v", s.Healthy())
+	}
+	kept := next
+	for range 2000 { // until the reserve is used up too
+		if err := add(); err != nil {
+			if !fault.Is(err, fault.DiskFull) {
+				t.Fatal(err)
+			}
+			break
+		}
+		kept = next
+	}
+	if kept == next {
+		t.Error("the disk never filled up")
+	}
+	if err := add(); !fault.Is(err, fault.DiskFull) {
+		t.Errorf("on a full disk: %v", err)
+	}
+	if s.Broken() {
+		t.Error("a full disk is taken for a broken one")
+	}
+	if n := count(t, s); n != int(kept) {
+		t.Errorf("%d rows, %d were told to be on disk", n, kept)
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	if err := add(); err != nil {
+		t.Errorf("after space was freed: %v", err)
+	}
+	soon(t, "accepting goes on", func() bool { return s.Healthy() == nil })
+	soon(t, "the reserve is back", func() bool { _, err := os.Stat(reserve); return err == nil })
+}
+
+func TestAFullDatabaseIsAFaultForAllWhoShareItAndPasses(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	limit := func(pages int) {
+		t.Helper()
+		write(t, s, func(tx *store.Tx) error {
+			_, err := tx.Queries().ExecContext(tx.Context(), fmt.Sprintf("PRAGMA max_page_count = %d", pages))
+			return err
+		})
+	}
+	limit(1) // SQLite takes what it has
+	err := s.Write(func(tx *store.Tx) error {
+		_, err := store.Each(tx, addProbe, []row{{1, strings.Repeat("x", 1<<20)}})
+		return err
+	})
+	if !fault.Is(err, fault.DiskFull) {
+		t.Fatalf("a full database: %v", err)
+	}
+	limit(1 << 30)
+	write(t, s, func(tx *store.Tx) error {
+		_, err := store.Each(tx, addProbe, []row{{1, strings.Repeat("x", 1<<20)}})
+		return err
+	})
+	soon(t, "accepting goes on without a floor", func() bool { return s.Healthy() == nil })
+}
