@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // Update says that golden files are to be rewritten with what is answered now.
@@ -71,7 +73,7 @@ func (c *goldenCase) run(file string) {
 		return
 	}
 	if got != string(text) {
-		c.t.Errorf("%s is answered otherwise now (run with -update and read the difference):\n%s", file, got)
+		c.t.Errorf("%s is answered otherwise now (-update takes it over):\n%s", file, cmp.Diff(string(text), got))
 	}
 }
 
@@ -198,7 +200,7 @@ func File(t *testing.T, path string, got []byte) {
 	}
 }
 
-// Drain reads a body to its end and puts it back.
+// drain reads a body to its end and puts it back.
 func drain(body *io.ReadCloser) []byte {
 	data, _ := io.ReadAll(*body)
 	*body = io.NopCloser(bytes.NewReader(data))

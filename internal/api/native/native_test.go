@@ -1,6 +1,7 @@
 package native
 
 import (
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -47,3 +48,5 @@ func TestDocumentIsCommitted(t *testing.T) {
 	w := begin(t)
 	apitest.File(t, "../../../docs/api/openapi.json", w.Do("", "GET", base+"/openapi.json", "").Body.Bytes())
 }
+
+var discard = slog.New(slog.DiscardHandler)

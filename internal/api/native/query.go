@@ -29,7 +29,7 @@ func checkQuery(r *http.Request, known []string) error {
 	}
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return fault.New(fault.MalformedBody, "the query cannot be read")
+		return fault.New(fault.InvalidField, "the query cannot be read")
 	}
 	for name, all := range values {
 		switch {
@@ -38,7 +38,7 @@ func checkQuery(r *http.Request, known []string) error {
 		case !slices.Contains(known, name):
 			return fault.New(fault.UnknownField, "there is no such parameter").In(clip(name))
 		case len(all) > 1:
-			return fault.New(fault.MalformedBody, "the parameter comes twice").In(name)
+			return fault.New(fault.InvalidField, "the parameter comes twice").In(name)
 		}
 	}
 	return nil

@@ -168,10 +168,28 @@ func showWhole(m *message.Message, steps []gateway.Step) wholeMessage {
 	return whole
 }
 
-// timeLayout is RFC 3339 UTC with milliseconds.
-const timeLayout = "2006-01-02T15:04:05.000Z"
-
-func showTime(t time.Time) string { return t.UTC().Format(timeLayout) }
+// showTime is RFC 3339 UTC with milliseconds. time.Format would take a tenth of the time of a whole request.
+func showTime(t time.Time) string {
+	t = t.UTC()
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	var b [24]byte
+	put := func(at, width, n int, mark byte) {
+		for i := at + width - 1; i >= at; i-- {
+			b[i] = byte('0' + n%10)
+			n /= 10
+		}
+		b[at+width] = mark
+	}
+	put(0, 4, year, '-')
+	put(5, 2, int(month), '-')
+	put(8, 2, day, 'T')
+	put(11, 2, hour, ':')
+	put(14, 2, minute, ':')
+	put(17, 2, second, '.')
+	put(20, 3, t.Nanosecond()/int(time.Millisecond), 'Z')
+	return string(b[:])
+}
 
 func showMaybe(t time.Time) *string {
 	if t.IsZero() || t.UnixMilli() == 0 {
