@@ -17,6 +17,7 @@ type Books struct {
 	Transfers []Transfer
 	Messages  map[int64]Row
 	Events    map[int64][]Event // of messages, by seq
+	Doubts    []int64           // when the product found an attempt of an earlier run without an outcome, Unix microseconds
 }
 
 // Wallet is the money of one account as the product adds it up.
@@ -154,7 +155,13 @@ func (b *Books) readMessages(db *sql.DB) error {
 				err := r.Scan(&id, &e.Seq, &e.Kind)
 				b.Events[id] = append(b.Events[id], e)
 				return err
-			}))
+			}),
+		each(db, `SELECT at FROM event WHERE json_extract(data, '$.reason') = 'server_stopped' ORDER BY at`, func(r *sql.Rows) error {
+			var at int64
+			err := r.Scan(&at)
+			b.Doubts = append(b.Doubts, at*1000)
+			return err
+		}))
 }
 
 // soon counts the jobs about customers' things that are due now or within the next seconds.

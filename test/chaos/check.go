@@ -139,7 +139,7 @@ const lag = 100 * time.Millisecond
 
 // duplicates: a message goes out twice only around a fault, never if it asked not to, always marked, and each fault
 // accounts for at most its bound. Messages whose outcome stays unknown count against the same bound.
-func duplicates(_ World, c *Cases) []Violation {
+func duplicates(w World, c *Cases) []Violation {
 	f := found{rule: "C3"}
 	blamed := make([]int, len(c.Faults))
 	unsure, bound := 0, 0
@@ -176,7 +176,40 @@ func duplicates(_ World, c *Cases) []Violation {
 	if unsure > bound {
 		f.add("", "%d messages are unknown or possibly doubled; %d faults allow %d", unsure, len(c.Faults), bound)
 	}
+	f.all = append(f.all, doubts(w)...)
 	return f.sorted()
+}
+
+// doubts: after a kill the product itself may find at most a window of attempts without an outcome, and none after it was
+// asked to stop.
+func doubts(w World) []Violation {
+	f := found{rule: "C3"}
+	if w.Books == nil {
+		return nil
+	}
+	allowed, since, next := 0, "the first start", 0
+	for n, e := range w.Load {
+		switch e.Op {
+		case "kill":
+			allowed += window
+			since = "the kill at " + clock(e.At)
+		case "term":
+			since = "SIGTERM at " + clock(e.At)
+		case "start":
+			end, found := nextOf(w.Load[n+1:], "start"), 0
+			for ; next < len(w.Books.Doubts) && w.Books.Doubts[next] < end-1000; next++ {
+				found++
+			}
+			if found > allowed {
+				f.add("", "after %s the product found %d attempts without an outcome; the bound is %d", since, found, allowed)
+			}
+			allowed = max(0, allowed-found)
+			if nextOf(w.Load[n+1:], "ready") < nextOf(w.Load[n+1:], "kill", "term") {
+				allowed = 0
+			}
+		}
+	}
+	return f.all
 }
 
 // blame is the fault that a repeated message can be put down to, or -1.

@@ -81,6 +81,7 @@ func moneyOf(m Row, held, charged int64) string {
 type told struct {
 	ids   map[int64]string // webhook-id by seq
 	acked map[int64]int64  // time of the first post that was answered with success, by seq
+	said  map[int64]string // the message's status, by seq
 	last  Post
 }
 
@@ -92,7 +93,7 @@ func webhooks(w World, c *Cases) []Violation {
 	for _, p := range w.Posts {
 		t := subjects[p.Subject]
 		if t == nil {
-			t = &told{ids: map[int64]string{}, acked: map[int64]int64{}}
+			t = &told{ids: map[int64]string{}, acked: map[int64]int64{}, said: map[int64]string{}}
 			subjects[p.Subject] = t
 		}
 		tag := c.tagOfSubject(p.Subject)
@@ -172,7 +173,10 @@ func (t *told) hear(p Post, stops []int64) (problems []string) {
 	if acked := t.acked[p.Seq]; acked != 0 && !between(stops, acked, p.At) {
 		say("event %d came again after it was acknowledged", p.Seq)
 	}
-	t.ids[p.Seq] = p.ID
+	if before := t.said[p.Seq-1]; follows[before] != nil && !slices.Contains(follows[before], p.Status) {
+		say("event %d says %s after %s", p.Seq, p.Status, before)
+	}
+	t.ids[p.Seq], t.said[p.Seq] = p.ID, p.Status
 	if p.Answer/100 == 2 && t.acked[p.Seq] == 0 {
 		t.acked[p.Seq] = p.At
 	}

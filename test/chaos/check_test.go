@@ -83,6 +83,9 @@ func story() World {
 	for n, m := range w.Final {
 		for seq := range int64(3) {
 			status := []string{"queued", "sent", m.Status}[seq]
+			if m.Status == "cancelled" && seq == 1 {
+				status = "queued"
+			}
 			w.Posts = append(w.Posts, Post{
 				At: 3*second + int64(n*10) + seq, ID: m.ID + string(rune('0'+seq)), Subject: m.ID, Seq: seq + 1, Previous: seq,
 				Status: status, Verified: true, Answer: 200,
@@ -177,6 +180,13 @@ func TestEveryBrokenPromiseIsFound(t *testing.T) {
 			w.Posts = slices.Insert(w.Posts, 1, again)
 		}},
 		{"gap in events", "C7", func(w *World) { w.Books.Events[1] = w.Books.Events[1][:2] }},
+		{"told of a way back", "C7", func(w *World) { w.Posts[0].Status = "failed" }},
+		{"more in doubt than the window", "C3", func(w *World) {
+			for range window + 1 {
+				w.Books.Doubts = append(w.Books.Doubts, 3*second)
+			}
+		}},
+		{"in doubt without a kill", "C3", func(w *World) { w.Books.Doubts = []int64{second} }},
 		{"told something else", "C7", func(w *World) { w.Posts[2].Status = "failed" }},
 		{"slow to start", "C8", func(w *World) {
 			dropRecords(w, func(r smsc.Record) bool { return r.Time > 2000 && r.Op == smsc.OpSubmit })
