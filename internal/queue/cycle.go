@@ -156,8 +156,11 @@ func (t *Task) back(owner int64, lost bool) againJobParams {
 	case t.Next.keep:
 		p.DueAt = t.order
 	}
-	if lost {
+	switch {
+	case lost:
 		p.Claims = t.Claims
+	case t.Panicked:
+		p.Claims = t.Claims + 1
 	}
 	return p
 }

@@ -28,14 +28,15 @@ type lane struct {
 	pace  *rate.Limiter
 	bell  chan struct{} // a token for each waiting worker that has something to look for
 
-	mu      sync.Mutex
-	buckets [4]ring            // by priority
-	known   map[int64]struct{} // jobs in memory or with a worker
-	busy    map[string][]Job   // order keys under way, and what waits behind each
-	picks   int
-	stale   bool      // look at the rows for buckets before picking
-	next    time.Time // when the next job of the lane is due
-	paused  time.Time
+	mu       sync.Mutex
+	buckets  [4]ring            // by priority
+	known    map[int64]struct{} // jobs in memory or with a worker
+	busy     map[string][]Job   // order keys under way, and what waits behind each
+	picks    int
+	stale    bool      // look at the rows for buckets before picking
+	surveyed time.Time // when that was last done
+	next     time.Time // when the next job of the lane is due
+	paused   time.Time
 }
 
 // bucket holds the jobs of one account and priority that are next.
@@ -196,7 +197,7 @@ func (l *lane) refill(ctx context.Context, class int, b *bucket) error {
 func (l *lane) survey(ctx context.Context) error {
 	now := l.queue.store.Now()
 	rows, at := on(l.queue.store.Reader()), nextBucketParams{Lane: l.name}
-	l.stale, l.next = false, time.Time{}
+	l.stale, l.next, l.surveyed = false, time.Time{}, time.Now()
 	for {
 		r, err := rows.NextBucket(ctx, at)
 		if store.NoRows(err) {
@@ -222,10 +223,10 @@ func (l *lane) survey(ctx context.Context) error {
 func (l *lane) release(t *Task) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.known, t.ID)
-	if t.Next.verb == again && t.mine {
-		l.putBack(t)
+	if t.Next.verb == again && t.mine && l.putBack(t) {
+		return
 	}
+	delete(l.known, t.ID)
 	if t.OrderKey == "" {
 		return
 	}
@@ -240,19 +241,25 @@ func (l *lane) release(t *Task) {
 	l.ring()
 }
 
-// putBack notes when a job that backs off is due again, and the pause that a throttling network asked for.
-func (l *lane) putBack(t *Task) {
+// putBack notes when a job that backs off is due again, and the pause that a throttling network asked for. A job that is
+// due at once stays in memory with its order key, so that nothing overtakes it: then putBack reports true.
+func (l *lane) putBack(t *Task) (stays bool) {
 	now := l.queue.store.Now()
 	if t.Next.pause > 0 {
 		l.paused = now.Add(t.Next.pause)
 	}
-	if t.Next.keep || !t.Next.due.After(now) {
-		l.stale = true
-		return
+	if !t.Next.keep && t.Next.due.After(now) {
+		if l.next.IsZero() || t.Next.due.Before(l.next) {
+			l.next = t.Next.due
+		}
+		return false
 	}
-	if l.next.IsZero() || t.Next.due.Before(l.next) {
-		l.next = t.Next.due
-	}
+	job := t.Job
+	job.Fence, job.Claims, job.Step, job.Data = t.held, 0, t.Next.step, t.Next.data
+	b := l.buckets[t.Priority].of(t.Account)
+	b.granted = append([]Job{job}, b.granted...)
+	l.ring()
+	return true
 }
 
 // wait returns when there may be work, or false when ctx ends.
@@ -264,11 +271,19 @@ func (l *lane) wait(ctx context.Context) bool {
 		return false
 	case <-l.bell:
 	case <-timer.C:
-		l.mu.Lock()
-		l.stale = true
-		l.mu.Unlock()
+		l.lookAgain()
 	}
 	return true
+}
+
+// lookAgain has the rows looked at when that was not done for a tick, or the next job is due by now.
+func (l *lane) lookAgain() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	due := !l.next.IsZero() && !l.next.After(l.queue.store.Now())
+	if due || time.Since(l.surveyed) >= tick {
+		l.stale = true
+	}
 }
 
 // patience is how long a worker may sleep: until the next job is due or the pause is over, and never longer than a tick.

@@ -66,6 +66,9 @@ func Again(due time.Time, step int64, data string) Next {
 	return Next{verb: again, due: due, step: step, data: data}
 }
 
+// Back puts the job back where it was, to be done again at once.
+func Back(step int64, data string) Next { return Next{verb: again, step: step, data: data, keep: true} }
+
 // Throttled puts the job back where it was and stops its lane for a while: that is no try of the job.
 func Throttled(pause time.Duration, step int64, data string) Next {
 	return Next{verb: again, step: step, data: data, pause: pause, keep: true}
@@ -101,6 +104,8 @@ type Kind struct {
 	Expired func(tx *store.Tx, tasks []*Task) error
 	// Counted jobs count against their account's cap.
 	Counted bool
+	// Hardy jobs are not suspected of killing the workers they die with: they are never parked for it.
+	Hardy bool
 }
 
 // Queue is all jobs of a store.

@@ -33,7 +33,7 @@ func (q *Queue) lost(tx *store.Tx, rows []jobRecord) error {
 	tasks := make([]*Task, len(rows))
 	for i, r := range rows {
 		job := jobOf(r)
-		tasks[i] = &Task{Job: job, held: r.Fence, owner: r.Owner, Next: Again(tx.Now(), r.Step, r.Data)}
+		tasks[i] = &Task{Job: job, held: r.Fence, owner: r.Owner, Next: Back(r.Step, r.Data)}
 	}
 	err := q.byKind(tasks, func(k Kind, tasks []*Task) error {
 		if k.Lost == nil {
@@ -45,7 +45,7 @@ func (q *Queue) lost(tx *store.Tx, rows []jobRecord) error {
 		return err
 	}
 	for _, t := range tasks {
-		if t.Claims >= poison && t.Next.verb == again {
+		if t.Claims >= poison && t.Next.verb == again && !q.kinds[t.Kind].Hardy {
 			q.log.Error("parked a job that ended its worker too often", "kind", t.Kind, "job", t.ID, "lane", t.Lane)
 			t.Next = Park()
 		}

@@ -73,12 +73,26 @@ func (q *Queue) openLanes(ctx context.Context, prefix string) (names []string, e
 
 // workWhileBusy works a lane until it has had no jobs for a while.
 func (q *Queue) workWhileBusy(ctx, hard context.Context, name string, workers int, do Do) {
-	for ctx.Err() == nil {
-		shift, end := context.WithTimeout(ctx, idle)
-		q.Work(shift, hard, name, workers, nil, do)
-		end()
-		if _, err := on(q.store.Reader()).NextLane(ctx, nextLaneParams{AfterLane: name[:len(name)-1], BeforeLane: name + "!"}); store.NoRows(err) {
+	shift, end := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() { q.endWhenIdle(shift, end, name) })
+	q.Work(shift, hard, name, workers, nil, do)
+	end()
+	watching.Wait()
+}
+
+// endWhenIdle ends a shift once its lane has no jobs.
+func (q *Queue) endWhenIdle(shift context.Context, end context.CancelFunc, name string) {
+	look := time.NewTicker(idle)
+	defer look.Stop()
+	for {
+		select {
+		case <-shift.Done():
 			return
+		case <-look.C:
+			if n, err := q.Waiting(shift, name); err == nil && n == 0 {
+				end()
+			}
 		}
 	}
 }

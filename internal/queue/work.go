@@ -95,7 +95,7 @@ func (l *lane) settle(ended, next *Task) (begun bool) {
 		}
 		l.queue.log.Error("cannot commit a result", "lane", l.name, "err", err)
 		if ended == nil {
-			next.Next, next.mine = Next{verb: again, keep: true}, true
+			next.Next, next.mine, next.held = Back(next.Step, next.Data), true, next.Fence // its row is as it was
 			l.release(next)
 			time.Sleep(wait)
 			return false

@@ -6,28 +6,33 @@ import (
 	"sync"
 )
 
-// versions tells how often each topic has been touched.
+// versions tells how often each topic has been touched: as the table said when it was last read, and here besides. The two
+// counts are kept apart, since a reading may or may not hold what was committed here meanwhile; a touch that is counted twice
+// costs one more load, one that is missed would never be made good.
 type versions struct {
 	mu    sync.RWMutex
-	stamp map[string]int64
+	table map[string]int64
+	here  map[string]int64
 }
 
 func (v *versions) of(topic string) int64 {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	return v.stamp[topic]
+	return v.table[topic] + v.here[topic]
 }
 
-// bump counts what this process touched. The count is kept above the table's, so that a read which began before the
-// commit is never taken for the news.
+// bump counts what this process touched.
 func (v *versions) bump(topics []string) {
 	if len(topics) == 0 {
 		return
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.here == nil {
+		v.here = map[string]int64{}
+	}
 	for _, t := range topics {
-		v.stamp[t]++
+		v.here[t]++
 	}
 }
 
@@ -38,19 +43,18 @@ func (s *Store) loadVersions(ctx context.Context) error {
 		return fmt.Errorf("read versions: %w", err)
 	}
 	defer func() { _ = rows.Close() }()
-	s.versions.mu.Lock()
-	defer s.versions.mu.Unlock()
-	if s.versions.stamp == nil {
-		s.versions.stamp = map[string]int64{}
-	}
+	table := map[string]int64{}
 	for rows.Next() {
 		var topic string
 		var n int64
 		if err := rows.Scan(&topic, &n); err != nil {
 			return fmt.Errorf("read versions: %w", err)
 		}
-		s.versions.stamp[topic] = max(n, s.versions.stamp[topic])
+		table[topic] = n
 	}
+	s.versions.mu.Lock()
+	defer s.versions.mu.Unlock()
+	s.versions.table = table
 	return rows.Err()
 }
 

@@ -85,7 +85,7 @@ func New(c Config) *Webhooks {
 	w.posts = c.Metrics.Counter("webhook_posts_total", "Posts to customers' webhooks.", "outcome")
 	w.took = c.Metrics.Histogram("webhook_post_seconds", "How long customers' webhooks take.", prometheus.ExponentialBuckets(0.001, 4, 8))
 	w.endpoints = store.NewCached(c.Store, topic, w.loadEndpoints)
-	c.Queue.Handle(kind, queue.Kind{Begin: w.begin, End: w.end, Lost: lost})
+	c.Queue.Handle(kind, queue.Kind{Begin: w.begin, End: w.end, Lost: lost, Hardy: true})
 	return w
 }
 
