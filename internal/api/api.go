@@ -84,7 +84,7 @@ func New(opt Options, core Core, surfaces ...Surface) *Front {
 	}
 	home := &Kit{Front: f, Surface: Surface{Name: "home", Routes: pages, Fail: failPlain}}
 	f.nowhere = f.seen.entry(home, "", "none", 0)
-	f.mux.HandleFunc(anywhere, func(w http.ResponseWriter, r *http.Request) { f.unmatched(visitOf(r), r) })
+	f.mux.HandleFunc(anywhere, func(_ http.ResponseWriter, r *http.Request) { f.unmatched(visitOf(r), r) })
 	home.Routes(home)
 	for _, s := range surfaces {
 		kit := &Kit{Front: f, Surface: s}

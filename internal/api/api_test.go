@@ -81,7 +81,7 @@ func TestWhatBreaksInsideStaysInside(t *testing.T) {
 		k.Handle("GET /s/panic", func(http.ResponseWriter, *http.Request) error { panic("SELECT secret") })
 		k.Handle("GET /s/error", func(http.ResponseWriter, *http.Request) error { return errors.New("SELECT secret") })
 		k.Handle("GET /s/late", func(w http.ResponseWriter, _ *http.Request) error {
-			w.WriteHeader(200)
+			w.WriteHeader(http.StatusOK)
 			return errors.New("SELECT secret")
 		})
 		k.Handle("GET /s/gone", func(_ http.ResponseWriter, r *http.Request) error { return r.Context().Err() })
@@ -103,7 +103,7 @@ func TestWhatBreaksInsideStaysInside(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	log.Reset()
-	w.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/s/gone", nil).WithContext(ctx))
+	w.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/s/gone", nil).WithContext(ctx))
 	if strings.Contains(log.String(), "ERROR") || !strings.Contains(log.String(), `"status":499`) {
 		t.Errorf("a caller who left is logged as %s", &log)
 	}
@@ -172,7 +172,7 @@ func TestForwardedAddressCountsFromTrustedProxiesOnly(t *testing.T) {
 		{"[::ffff:10.1.1.1]:99", "198.51.100.7", "198.51.100.7"},
 		{"10.1.1.1:99", "10.2.2.2", "10.2.2.2"},
 	} {
-		r := httptest.NewRequest("GET", "/who", nil)
+		r := httptest.NewRequest(http.MethodGet, "/who", nil)
 		r.RemoteAddr = c.peer
 		r.Header.Set("Authorization", "Bearer "+secret)
 		if c.forwarded != "" {
@@ -252,7 +252,7 @@ func TestRequestsAreCounted(t *testing.T) {
 	w.Do("", "GET", "/who", "")
 	w.Do("", "GET", "/nothing/17", "")
 	rec := httptest.NewRecorder()
-	m.Handler().ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
+	m.Handler().ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	for _, want := range []string{
 		`tidings_http_requests_total{method="GET",route="/who",status="200",surface="who"} 1`,
 		`tidings_http_requests_total{method="GET",route="/who",status="401",surface="who"} 1`,

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding"
 	"encoding/json"
 	"errors"
@@ -413,26 +414,25 @@ func (w *walker) text() []byte {
 
 // escaped goes on with a string that has escapes.
 func (w *walker) escaped(start int) []byte {
-	for w.pos < len(w.data) {
-		switch c := w.data[w.pos]; {
-		case c == '"':
+	for w.pos < len(w.data) && w.data[w.pos] != '"' {
+		if w.data[w.pos] != '\\' {
 			w.pos++
-			var said string
-			if json.Unmarshal(w.data[start-1:w.pos], &said) != nil {
-				w.syntax()
-			}
-			return []byte(said)
-		case c == '\\':
-			w.escape()
-			if w.fault != nil {
-				return nil
-			}
-		default:
-			w.pos++
+			continue
+		}
+		if w.escape(); w.fault != nil {
+			return nil
 		}
 	}
-	w.syntax()
-	return nil
+	if w.pos >= len(w.data) {
+		w.syntax()
+		return nil
+	}
+	w.pos++
+	var said string
+	if json.Unmarshal(w.data[start-1:w.pos], &said) != nil {
+		w.syntax()
+	}
+	return []byte(said)
 }
 
 // escape steps over one escape, or a pair of them for one character.
@@ -494,7 +494,7 @@ type names struct {
 func (n *names) twice(name []byte) bool {
 	if n.many == nil {
 		for _, seen := range n.few {
-			if string(seen) == string(name) {
+			if bytes.Equal(seen, name) {
 				return true
 			}
 		}

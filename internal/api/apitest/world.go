@@ -5,7 +5,6 @@ package apitest
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -53,7 +52,7 @@ const PublicURL = "https://tidings.example"
 // New returns a world whose front answers for the surfaces. The options that a test does not care about may be left out.
 func New(t testing.TB, opt api.Options, surfaces ...api.Surface) *World {
 	t.Helper()
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	if opt.Log == nil {
 		opt.Log = log
 	}

@@ -292,7 +292,7 @@ func TestPagesHoldEverythingOnce(t *testing.T) {
 		w.Do(secret, "POST", base+"/messages", body("+254701234567", fmt.Sprint("n", i)))
 	}
 	seen, cursor := map[string]bool{}, ""
-	for pages := 0; pages < 10; pages++ {
+	for range 10 {
 		var p page[MessageReply]
 		w.Do(secret, "GET", base+"/messages?limit=5&cursor="+cursor, "").JSON(t, &p)
 		for _, m := range p.Items {
@@ -324,11 +324,13 @@ func TestPagesHoldEverythingOnce(t *testing.T) {
 // TestBrokenHTTPNeverBreaksUs sends what no client should. net/http itself refuses a coding it does not know with 501, as
 // RFC 9112, 6.1 wants; nothing else may be a 5xx.
 func TestBrokenHTTPNeverBreaksUs(t *testing.T) {
+	t.Parallel()
 	w := begin(t)
 	secret := w.Key(w.Alice, account.Admin)
 	server := httptest.NewUnstartedServer(w)
 	server.Config = api.NewServer(w, discard)
 	server.Config.ReadHeaderTimeout, server.Config.ReadTimeout = 300*time.Millisecond, 600*time.Millisecond
+	server.Config.IdleTimeout = 300 * time.Millisecond
 	server.Start()
 	t.Cleanup(server.Close)
 	head := "POST /tidings/v1/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + secret + "\r\n"

@@ -53,10 +53,10 @@ func queryNames(t reflect.Type) (names []string) {
 	return names
 }
 
-// The inputs, as huma documents them. The handlers read the same by hand: huma's own reading costs more than all else of
-// a request, and puts its errors into package variables (README.md).
+// The inputs, as huma documents them; it sees only what is exported. The handlers read the same by hand (README.md).
 type (
 	noInput struct{}
+	// IDInput is a path with an id.
 	IDInput struct {
 		ID string `path:"id" format:"uuid"`
 	}
@@ -69,6 +69,7 @@ type (
 		Key  string `header:"Idempotency-Key" doc:"Makes a repeat harmless for seven days." maxLength:"255"`
 		Body batchRequest
 	}
+	// PageInput asks for a page of a list.
 	PageInput struct {
 		Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"50" doc:"Items of a page."`
 		Cursor string `query:"cursor" doc:"The next_cursor of the page before."`
@@ -171,7 +172,7 @@ func (o operation) document(d *document) {
 // Requests are closed: what is not named is refused. Replies are open, so that a client of today takes those of tomorrow.
 func (d *document) text() []byte {
 	for name, shape := range d.api.OpenAPI().Components.Schemas.Map() {
-		if shape.Type == huma.TypeObject && shape.AdditionalProperties == false && !strings.HasSuffix(name, "Request") {
+		if shape.Type == huma.TypeObject && closed(shape) && !strings.HasSuffix(name, "Request") {
 			shape.AdditionalProperties = nil
 		}
 	}
@@ -180,6 +181,12 @@ func (d *document) text() []byte {
 		panic(err) // it has nothing that cannot be encoded
 	}
 	return append(text, '\n')
+}
+
+// closed tells whether a shape takes only what it names.
+func closed(s *huma.Schema) bool {
+	more, ok := s.AdditionalProperties.(bool)
+	return ok && !more
 }
 
 // paper takes operations and serves none.
