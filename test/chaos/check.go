@@ -212,20 +212,22 @@ func doubts(w World) []Violation {
 	return f.all
 }
 
-// blame is the fault that a repeated message can be put down to, or -1.
+// blame is the fault that a repeated message can be put down to, the nearest to its first submit, or -1.
 func (c *Cases) blame(it *Case) int {
+	nearest, distance := -1, int64(1<<62)
 	for _, submits := range it.byPart() {
 		if len(submits) < 2 {
 			continue
 		}
-		first, second := submits[0].Time*1000-lag.Microseconds(), submits[1].Time*1000
+		first, second := submits[0].Time*1000, submits[1].Time*1000
 		for n, fault := range c.Faults {
-			if fault.At >= first && fault.At <= second && (fault.To == "" || digits(fault.To) == digits(it.To)) {
-				return n
+			mine := fault.To == "" || digits(fault.To) == digits(it.To)
+			if away := max(fault.At-first, first-fault.At); mine && fault.At >= first-lag.Microseconds() && fault.At <= second && away < distance {
+				nearest, distance = n, away
 			}
 		}
 	}
-	return -1
+	return nearest
 }
 
 // idempotency: one key is one request with one message for each of its items.
