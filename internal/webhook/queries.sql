@@ -76,3 +76,8 @@ DELETE FROM delivery WHERE id IN (SELECT d.id FROM delivery d WHERE d.id < @befo
 
 -- name: HurryDelivery :execrows
 UPDATE delivery SET due_at = @due_at WHERE id = @id AND done = 0;
+
+-- By the time of the subject: a delivery is not older than what it is about.
+-- name: ToldOf :many
+SELECT * FROM delivery
+WHERE webhook_id = @webhook_id AND account_id = @account_id AND subject = @subject AND id >= @from_id AND id < @before_id ORDER BY id;

@@ -596,6 +596,65 @@ func (q *queries) StartReplay(ctx context.Context, arg startReplayParams) (int64
 	return result.RowsAffected()
 }
 
+const toldOf = `-- name: ToldOf :many
+SELECT id, webhook_id, account_id, subject, seq, kind, tries, done, status, error, response, took, at, due_at, replay FROM delivery
+WHERE webhook_id = $1 AND account_id = $2 AND subject = $3 AND id >= $4 AND id < $5 ORDER BY id
+`
+
+type toldOfParams struct {
+	WebhookID int64
+	AccountID account.ID
+	Subject   int64
+	FromID    int64
+	BeforeID  int64
+}
+
+// By the time of the subject: a delivery is not older than what it is about.
+func (q *queries) ToldOf(ctx context.Context, arg toldOfParams) ([]deliveryRecord, error) {
+	rows, err := q.db.QueryContext(ctx, toldOf,
+		arg.WebhookID,
+		arg.AccountID,
+		arg.Subject,
+		arg.FromID,
+		arg.BeforeID,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []deliveryRecord
+	for rows.Next() {
+		var i deliveryRecord
+		if err := rows.Scan(
+			&i.ID,
+			&i.WebhookID,
+			&i.AccountID,
+			&i.Subject,
+			&i.Seq,
+			&i.Kind,
+			&i.Tries,
+			&i.Done,
+			&i.Status,
+			&i.Error,
+			&i.Response,
+			&i.Took,
+			&i.At,
+			&i.DueAt,
+			&i.Replay,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const webhooksOf = `-- name: WebhooksOf :many
 SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at FROM webhook
 WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT CAST($3 AS bigint)
