@@ -62,8 +62,11 @@ func List(ctx context.Context, s *store.Store, a account.ID, before id.Of[Entry]
 	return entries, nil
 }
 
-// Drop deletes the entries made before the given time.
-func Drop(tx *store.Tx, before time.Time) error {
-	_, err := store.Each(tx, dropEntries, []dropEntriesParams{{Before: int64(id.At[Entry](before))}})
-	return err
+// Drop deletes some of the entries made before the given time, and tells whether there may be more.
+func Drop(tx *store.Tx, before time.Time) (more bool, err error) {
+	n, err := store.Each(tx, dropEntries, []dropEntriesParams{{Before: int64(id.At[Entry](before))}})
+	if err != nil {
+		return false, fmt.Errorf("drop audit entries: %w", err)
+	}
+	return n[0] > 0, nil
 }

@@ -62,7 +62,7 @@ func (q *queries) AddEntry(ctx context.Context, arg addEntryParams) error {
 }
 
 const dropEntries = `-- name: DropEntries :execrows
-DELETE FROM audit WHERE id < $1
+DELETE FROM audit WHERE id IN (SELECT o.id FROM audit AS o WHERE o.id < $1 ORDER BY o.id LIMIT 500)
 `
 
 type dropEntriesParams struct {

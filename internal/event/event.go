@@ -116,10 +116,12 @@ func (l *Log) One(ctx context.Context, a account.ID, subject int64, seq int) (Ev
 	return eventOf(r), nil
 }
 
-// Drop deletes the events of subjects from one key up to, not including, another.
-func (l *Log) Drop(tx *store.Tx, from, before int64) error {
-	_, err := store.Each(tx, dropEvents, []dropEventsParams{{FromSubject: from, Before: before}})
-	return err
+// Drop deletes the events of subjects.
+func (l *Log) Drop(tx *store.Tx, subjects []int64) error {
+	if _, err := store.Each(tx, dropEvents, subjects); err != nil {
+		return fmt.Errorf("drop events: %w", err)
+	}
+	return nil
 }
 
 // DropOld deletes some of the events whose subjects began before the given time, and tells whether there may be more.

@@ -8,7 +8,7 @@ SELECT subject, seq, account_id, kind, data, at FROM event WHERE subject = @subj
 SELECT subject, seq, account_id, kind, data, at FROM event WHERE subject = @subject AND seq = @seq AND account_id = @account_id;
 
 -- name: DropEvents :execrows
-DELETE FROM event WHERE subject >= @from_subject AND subject < @before;
+DELETE FROM event WHERE subject = @subject;
 
 -- name: DropOldEvents :execrows
 DELETE FROM event WHERE subject IN (SELECT e.subject FROM event AS e WHERE e.subject < @before ORDER BY e.subject LIMIT 200);

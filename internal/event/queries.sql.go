@@ -58,16 +58,15 @@ func (q *queries) AddEvent(ctx context.Context, arg addEventParams) error {
 }
 
 const dropEvents = `-- name: DropEvents :execrows
-DELETE FROM event WHERE subject >= $1 AND subject < $2
+DELETE FROM event WHERE subject = $1
 `
 
 type dropEventsParams struct {
-	FromSubject int64
-	Before      int64
+	Subject int64
 }
 
 func (q *queries) DropEvents(ctx context.Context, arg dropEventsParams) (int64, error) {
-	result, err := q.db.ExecContext(ctx, dropEvents, arg.FromSubject, arg.Before)
+	result, err := q.db.ExecContext(ctx, dropEvents, arg.Subject)
 	if err != nil {
 		return 0, err
 	}

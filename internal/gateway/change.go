@@ -30,8 +30,9 @@ type state struct {
 		Reason    string
 	}
 	oldSeq  int64
-	parts   []partRecord // all that are known
-	fresh   []int        // of parts: what must be written
+	from    message.Status // as it was read
+	parts   []partRecord   // all that are known
+	fresh   []int          // of parts: what must be written
 	events  []event.Event
 	touched bool
 	post    bool // the network took it: the price is due
@@ -39,14 +40,14 @@ type state struct {
 }
 
 func stateOf(r messageRecord) *state {
-	s := &state{oldSeq: r.Seq}
+	s := &state{oldSeq: r.Seq, from: message.Status(r.Status)}
 	s.row.ID, s.row.Account, s.row.Status, s.row.Seq = r.ID, r.AccountID, message.Status(r.Status), r.Seq
 	s.row.Attempt, s.row.Total, s.row.Price = r.Attempt, r.Total, r.Price
 	s.row.Duplicate, s.row.Reason = r.Duplicate != 0, r.Reason
 	return s
 }
 
-// setPart takes news of a part: its status only rises, and its first error stays.
+// setPart takes news of a part: its status only rises, and the network's first id for it stays.
 func (s *state) setPart(p partRecord) {
 	p.MessageID, p.AccountID = s.row.ID, s.row.Account
 	s.touched = true
@@ -77,13 +78,18 @@ var kinds = map[message.Status]event.Kind{
 	message.Unknown: event.Unknown, message.Cancelled: event.Cancelled, message.Expired: event.Expired, message.Blocked: event.Blocked,
 }
 
-// refold brings the message's status up to its parts. A repeated or late report changes nothing.
-func (s *state) refold(now time.Time, c event.Change) {
+// fold is the status that the parts say.
+func (s *state) fold() message.Status {
 	parts := make([]message.Part, len(s.parts))
 	for i, p := range s.parts {
 		parts[i] = message.Part{Attempt: int(p.Attempt), Number: int(p.Number), Status: message.Status(p.Status)}
 	}
-	folded := message.Fold(parts, int(s.row.Total))
+	return message.Fold(parts, int(s.row.Total))
+}
+
+// refold brings the message's status up to its parts. A repeated or late report changes nothing.
+func (s *state) refold(now time.Time, c event.Change) {
+	folded := s.fold()
 	if folded == message.Sending || folded == s.row.Status {
 		return
 	}
@@ -92,6 +98,19 @@ func (s *state) refold(now time.Time, c event.Change) {
 	}
 	c.Correction = s.row.Status == message.Failed || s.row.Status > message.Read
 	s.become(folded, now, c)
+}
+
+// end ends a message that waits, with the status unless its parts say more: of one that went out in part, the rest never
+// will.
+func (s *state) end(status message.Status, now time.Time, c event.Change) {
+	switch folded := s.fold(); {
+	case folded != message.Sending:
+		status = folded
+	case len(s.parts) > 0:
+		status = message.Failed
+	}
+	s.void = true // of no effect once the price was due
+	s.become(status, now, c)
 }
 
 // become gives the message a status, with its reason and its event.

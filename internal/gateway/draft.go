@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -121,7 +122,7 @@ func checkTimes(m *message.Message, d message.Draft, now time.Time, validity tim
 			return fault.New(fault.InvalidSchedule, "a message may be scheduled from now to one year ahead").In("scheduled_at")
 		}
 		if d.ScheduledAt.After(now) {
-			start, m.Scheduled, m.Status = d.ScheduledAt, d.ScheduledAt.Truncate(time.Millisecond), message.Scheduled
+			start, m.Scheduled, m.Status = d.ScheduledAt, d.ScheduledAt.Truncate(time.Millisecond).UTC(), message.Scheduled
 		}
 	}
 	m.ValidUntil = start.Add(validity)
@@ -131,7 +132,7 @@ func checkTimes(m *message.Message, d message.Draft, now time.Time, validity tim
 		}
 		m.ValidUntil = d.ValidUntil
 	}
-	m.ValidUntil = m.ValidUntil.Truncate(time.Millisecond)
+	m.ValidUntil = m.ValidUntil.Truncate(time.Millisecond).UTC()
 	return nil
 }
 
@@ -154,9 +155,18 @@ func (g *Gateway) sender(ctx context.Context, m *message.Message, ch connection.
 	return nil
 }
 
+// split cuts a content as the channel's driver does.
+func (g *Gateway) split(ch connection.Channel, content message.Content) (message.Split, error) {
+	driver, ok := g.drivers[ch.Driver]
+	if !ok {
+		return message.Split{}, fmt.Errorf("there is no driver %q", ch.Driver)
+	}
+	return driver.Split(ch.Settings, content)
+}
+
 // measure counts parts and price. Both are kept: a later change of the price book or of the channel changes no message.
 func (g *Gateway) measure(ctx context.Context, m *message.Message, ch connection.Channel, c Caller) error {
-	split, err := g.drivers[ch.Driver].Split(ch.Settings, m.Content)
+	split, err := g.split(ch, m.Content)
 	if err != nil {
 		if f := fault.Of(err); f != nil {
 			return f.In("text")

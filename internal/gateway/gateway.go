@@ -66,8 +66,8 @@ type Gateway struct {
 
 // The order of the batches within a transaction: results and claims are the queue's 10.
 const (
+	inboundOrder = 5 // a STOP wins over the claims beside it
 	receiptOrder = 20
-	inboundOrder = 30
 	acceptOrder  = 40
 )
 
@@ -76,6 +76,8 @@ const (
 	sendKind    = "send"
 	doubtKind   = "doubt"  // the validity of a message with an unknown outcome ends
 	retainKind  = "retain" // what is past its retention goes
+	emptyKind   = "empty"  // a text whose retention ended while it waited goes
+	jointKind   = "joint"  // a long inbound text has waited for its missing parts
 	houseLane   = "house"  // the lane of jobs that are nobody's
 	lanePattern = "send:%d:%d"
 )
@@ -100,6 +102,8 @@ func New(p Parts) *Gateway {
 	p.Queue.Handle(sendKind, queue.Kind{Begin: g.beginSend, End: g.endSend, Lost: g.lostSend, Expired: g.expireSend, Counted: true})
 	p.Queue.Handle(doubtKind, queue.Kind{Begin: nothing, End: g.endDoubt})
 	p.Queue.Handle(retainKind, queue.Kind{Begin: nothing, End: nothing})
+	p.Queue.Handle(emptyKind, queue.Kind{Begin: nothing, End: emptyTexts})
+	p.Queue.Handle(jointKind, queue.Kind{Begin: g.giveUpJoin, End: nothing})
 	return g
 }
 

@@ -1,9 +1,11 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,20 +13,23 @@ import (
 	"tidings.dev/internal/consent"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/message"
+	"tidings.dev/internal/queue"
 	"tidings.dev/internal/store"
 )
 
 const (
-	keepInboundParts = 24 * time.Hour     // the parts of a text of which some never come
+	joinWait         = 30 * time.Minute   // how long the parts of a text wait for each other
+	keepInboundParts = 24 * time.Hour     // how long they are kept if even that does not end their wait
 	keepSeen         = 72 * time.Hour     // inbound ids, against repeats
 	answerWindow     = 7 * 24 * time.Hour // how long after our last message an inbound one may be its answer
 )
 
 // arrival is one inbound message within a shared transaction.
 type arrival struct {
-	in     message.Inbound
-	owner  account.ID // by the number it was sent to; zero: by what it answers
-	answer lastOutboundRow
+	in         message.Inbound
+	owner      account.ID // by the number it was sent to; zero: by what it answers
+	answers    message.ID
+	incomplete bool // parts of it never came
 }
 
 // Inbound stores a message that came to us. When it returns nil the message is on disk and may be acknowledged. A part of
@@ -85,18 +90,14 @@ func (g *Gateway) unseen(tx *store.Tx, members []*arrival) (fresh []*arrival, er
 
 // join keeps a part, and returns the whole text once every part is there.
 func (g *Gateway) join(tx *store.Tx, a *arrival) (*arrival, error) {
-	j := a.in.Joint
-	if j.Total <= 1 {
+	if a.in.Joint.Total <= 1 {
 		return a, nil
 	}
-	key := inboundPartsParams{
-		ChannelID: a.in.Channel, Sender: a.in.From.String(), Recipient: a.in.To.String(), Reference: int64(j.Reference),
-		Total: int64(j.Total), Now: tx.NowMilli(),
-	}
+	key := jointOf(a.in)
 	content, _ := json.Marshal(a.in.Content)
 	_, err := store.Each(tx, setInboundPart, []setInboundPartParams{{
 		ChannelID: key.ChannelID, Sender: key.Sender, Recipient: key.Recipient, Reference: key.Reference, Total: key.Total,
-		Number: int64(j.Number), Content: string(content), ExpiresAt: tx.Now().Add(keepInboundParts).UnixMilli(),
+		Number: int64(a.in.Joint.Number), Content: string(content), ExpiresAt: tx.Now().Add(keepInboundParts).UnixMilli(),
 	}})
 	if err != nil {
 		return nil, fmt.Errorf("keep an inbound part: %w", err)
@@ -105,9 +106,24 @@ func (g *Gateway) join(tx *store.Tx, a *arrival) (*arrival, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read inbound parts: %w", err)
 	}
-	if len(parts) < j.Total {
-		return nil, nil
+	switch len(parts) {
+	case a.in.Joint.Total:
+		return g.joined(tx, key, parts)
+	case 1:
+		return nil, g.Queue.Add(tx, []queue.Job{giveUpJob(tx, key, tx.Now().Add(joinWait))})
 	}
+	return nil, nil
+}
+
+// jointOf is what the parts of one text have in common.
+func jointOf(in message.Inbound) inboundPartsParams {
+	return inboundPartsParams{
+		ChannelID: in.Channel, Sender: in.From.String(), Recipient: in.To.String(), Reference: int64(in.Joint.Reference), Total: int64(in.Joint.Total),
+	}
+}
+
+// joined is the text of the parts that are there, which are kept no more.
+func (g *Gateway) joined(tx *store.Tx, key inboundPartsParams, parts []store.Found[inboundPartsRow]) (*arrival, error) {
 	var text strings.Builder
 	for _, p := range parts {
 		var c message.Content
@@ -116,34 +132,93 @@ func (g *Gateway) join(tx *store.Tx, a *arrival) (*arrival, error) {
 		}
 		text.WriteString(c.Text)
 	}
-	drop := dropInboundPartsParams{ChannelID: key.ChannelID, Sender: key.Sender, Recipient: key.Recipient, Reference: key.Reference, Total: key.Total}
-	if _, err := store.Each(tx, dropInboundParts, []dropInboundPartsParams{drop}); err != nil {
+	if _, err := store.Each(tx, dropInboundParts, []dropInboundPartsParams{dropInboundPartsParams(key)}); err != nil {
 		return nil, fmt.Errorf("drop inbound parts: %w", err)
 	}
-	whole := &arrival{in: a.in, owner: a.owner}
-	whole.in.Content, whole.in.Joint = message.Text(text.String()), message.Joint{}
-	return whole, nil
+	whole := &arrival{in: message.Inbound{
+		Channel: key.ChannelID, From: message.ParseAddress(key.Sender), To: message.ParseAddress(key.Recipient), Content: message.Text(text.String()),
+	}}
+	var err error
+	whole.owner, _, err = g.Numbers.Owner(tx.Context(), key.ChannelID, whole.in.To, text.String()) // its first word is in its first part
+	return whole, err
+}
+
+// giveUpJob is the job that ends the wait for parts that do not come.
+func giveUpJob(tx *store.Tx, key inboundPartsParams, at time.Time) queue.Job {
+	data, _ := json.Marshal(key) // strings and numbers: cannot fail
+	return queue.Job{ID: tx.NewID(), Lane: houseLane, Kind: jointKind, Subject: int64(key.ChannelID), Priority: int(message.Bulk), Due: at, Data: string(data)}
+}
+
+// giveUpJoin stores what is there of texts whose other parts have not come in time, and says so.
+func (g *Gateway) giveUpJoin(tx *store.Tx, tasks []*queue.Task) error {
+	var whole []*arrival
+	for _, t := range tasks {
+		t.Settled, t.Next = true, queue.Done()
+		var key inboundPartsParams
+		if err := json.Unmarshal([]byte(t.Data), &key); err != nil {
+			return fmt.Errorf("read the job of an inbound text: %w", err)
+		}
+		parts, err := store.Find[inboundPartsRow](tx, inboundParts, []inboundPartsParams{key})
+		if err != nil {
+			return fmt.Errorf("read inbound parts: %w", err)
+		}
+		if len(parts) == 0 {
+			continue // all came
+		}
+		began := moment(slices.MinFunc(parts, func(a, b store.Found[inboundPartsRow]) int {
+			return cmp.Compare(a.Row.ExpiresAt, b.Row.ExpiresAt)
+		}).Row.ExpiresAt).Add(-keepInboundParts)
+		if due := began.Add(joinWait); due.After(tx.Now()) { // they are of a later text with the same number
+			continue
+		}
+		a, err := g.joined(tx, key, parts)
+		if err != nil {
+			return err
+		}
+		a.incomplete = true
+		whole = append(whole, a)
+	}
+	if err := g.findOwners(tx, whole); err != nil {
+		return err
+	}
+	return g.insertInbound(tx, whole)
 }
 
 // findOwners decides whose each message is: the number's owner, else the account whose last outbound went to the sender
 // within seven days, else the operator.
 func (g *Gateway) findOwners(tx *store.Tx, whole []*arrival) error {
-	asks := make([]lastOutboundParams, len(whole))
-	for i, a := range whole {
-		asks[i] = lastOutboundParams{Recipient: a.in.From.String(), Since: message.ID(since(tx.Now().Add(-answerWindow))), ChannelID: a.in.Channel}
+	answered := message.ID(since(tx.Now().Add(-answerWindow)))
+	var owned, free []*arrival
+	var ofOwner []lastOutboundOfParams
+	var ofAnyone []lastOutboundParams
+	for _, a := range whole {
+		from := a.in.From.String()
+		if a.owner != 0 {
+			owned, ofOwner = append(owned, a), append(ofOwner, lastOutboundOfParams{Recipient: from, AccountID: a.owner, Since: answered, ChannelID: a.in.Channel})
+			continue
+		}
+		free, ofAnyone = append(free, a), append(ofAnyone, lastOutboundParams{Recipient: from, Since: answered, ChannelID: a.in.Channel})
 	}
-	found, err := store.First[lastOutboundRow](tx, lastOutbound, asks)
+	own, err := store.First[message.ID](tx, lastOutboundOf, ofOwner)
 	if err != nil {
 		return fmt.Errorf("find what is answered: %w", err)
 	}
-	for i, a := range whole {
-		if f := found[i]; f != nil && (a.owner == 0 || a.owner == f.AccountID) {
-			a.answer, a.owner = *f, f.AccountID
+	for i, id := range own {
+		if id != nil {
+			owned[i].answers = *id
 		}
-		if a.owner == 0 {
-			if a.owner, err = on(tx.Queries()).OperatorAccount(tx.Context()); err != nil {
-				return fmt.Errorf("find the operator's account: %w", err)
-			}
+	}
+	last, err := store.First[lastOutboundRow](tx, lastOutbound, ofAnyone)
+	if err != nil {
+		return fmt.Errorf("find who is answered: %w", err)
+	}
+	for i, a := range free {
+		if last[i] != nil {
+			a.owner, a.answers = last[i].AccountID, last[i].ID
+			continue
+		}
+		if a.owner, err = on(tx.Queries()).OperatorAccount(tx.Context()); err != nil {
+			return fmt.Errorf("find the operator's account: %w", err)
 		}
 	}
 	return nil
@@ -155,15 +230,22 @@ func (g *Gateway) insertInbound(tx *store.Tx, whole []*arrival) error {
 	events := make([]event.Event, len(whole))
 	var choices []consent.Choice
 	for i, a := range whole {
+		kind, err := g.kindOf(tx.Context(), a.in.Channel)
+		if err != nil {
+			return err
+		}
 		m := message.Message{
-			ID: message.ID(tx.NewID()), Account: a.owner, Direction: message.In, Kind: message.SMS, Channel: a.in.Channel, To: a.in.To,
+			ID: message.ID(tx.NewID()), Account: a.owner, Direction: message.In, Kind: kind, Channel: a.in.Channel, To: a.in.To,
 			From: a.in.From, Content: a.in.Content, Status: message.Received, Seq: 1, Total: 1, Priority: message.Transactional,
-			Updated: tx.Now(), Answers: a.answer.ID,
+			Updated: tx.Now(), Answers: a.answers,
+		}
+		if a.incomplete {
+			m.Reason = "incomplete"
 		}
 		rows[i] = rowOf(&m)
-		events[i] = event.Event{Subject: int64(m.ID), Seq: 1, Account: a.owner, Kind: event.Received, Change: event.Change{Status: m.Status.String()}, At: tx.Now()}
+		events[i] = event.Event{Subject: int64(m.ID), Seq: 1, Account: a.owner, Kind: event.Received, Change: event.Change{Status: m.Status.String(), Reason: m.Reason}, At: tx.Now()}
 		if w := consent.Read(a.in.Content.Text); w == consent.Stop || w == consent.Start {
-			choices = append(choices, consent.Choice{Account: a.owner, Address: a.in.From, Out: w == consent.Stop, Source: "inbound", Word: strings.TrimSpace(a.in.Content.Text)})
+			choices = append(choices, consent.Choice{Account: a.owner, Address: a.in.From, Out: w == consent.Stop, Source: "message", Word: strings.TrimSpace(a.in.Content.Text)})
 		}
 	}
 	if _, err := store.Each(tx, addMessage, rows); err != nil {
@@ -174,4 +256,10 @@ func (g *Gateway) insertInbound(tx *store.Tx, whole []*arrival) error {
 	}
 	_, err := g.Consent.Record(tx, choices)
 	return err
+}
+
+// kindOf is what a channel's messages travel as.
+func (g *Gateway) kindOf(ctx context.Context, id message.ChannelID) (message.Kind, error) {
+	ch, _, err := g.Connections.Get(ctx, id)
+	return ch.Kind, err
 }

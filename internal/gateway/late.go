@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"tidings.dev/internal/channel"
 	"tidings.dev/internal/event"
@@ -13,21 +14,42 @@ import (
 	"tidings.dev/internal/store"
 )
 
+// How long a late answer waits for the result that it is later than.
+const (
+	lateTries = 20
+	latePause = 50 * time.Millisecond
+)
+
+// errTooEarly says that the part's own result is not on disk yet.
+var errTooEarly = errors.New("the part has no result yet")
+
 // Late takes a network's answer to a part that came after its time was over: what was unknown is known after all. If the
 // part waits to be sent again and nobody has begun to, it is not.
-func (g *Gateway) Late(_ context.Context, m message.Outbound, remoteID string, err error) error {
-	status, change := message.Sent, event.Change{Attempt: m.Attempt}
+func (g *Gateway) Late(ctx context.Context, m message.Outbound, remoteID string, err error) error {
+	answer := message.Part{Attempt: m.Attempt, Number: m.Number, RemoteID: remoteID, Status: message.Sent}
+	change := event.Change{Attempt: m.Attempt}
 	if err != nil {
 		fail, ok := errors.AsType[*channel.Failure](err)
 		if !ok || fail.Verdict != channel.Reject {
 			return nil // it says nothing about what became of the part
 		}
-		status, change.Reason, change.Code = message.Failed, fail.Code, fail.Native
+		answer.Status, change.Reason, change.Code = message.Failed, fail.Code, fail.Native
 	}
-	return g.Store.Write(func(tx *store.Tx) error { return g.late(tx, m, remoteID, status, change) })
+	for range lateTries {
+		err = g.Store.Write(func(tx *store.Tx) error { return g.late(tx, m, answer, change) })
+		if !errors.Is(err, errTooEarly) {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(latePause):
+		}
+	}
+	return err
 }
 
-func (g *Gateway) late(tx *store.Tx, m message.Outbound, remoteID string, status message.Status, c event.Change) error {
+func (g *Gateway) late(tx *store.Tx, m message.Outbound, answer message.Part, c event.Change) error {
 	states, err := g.load(tx, []message.ID{m.Message})
 	if err != nil {
 		return err
@@ -37,19 +59,21 @@ func (g *Gateway) late(tx *store.Tx, m message.Outbound, remoteID string, status
 		return nil
 	}
 	i := slices.IndexFunc(s.parts, func(p partRecord) bool { return p.Attempt == int64(m.Attempt) && p.Number == int64(m.Number) })
-	if i < 0 || message.Status(s.parts[i].Status) != message.Unknown {
-		return nil
-	}
-	if waits, err := g.waitsAgain(tx, s, m); err != nil || waits {
-		return err
+	if i < 0 {
+		return errTooEarly
 	}
 	part := s.parts[i]
-	part.RemoteID, part.Status, part.Code = remoteID, int16(status), c.Code
+	if part.RemoteID != "" || message.Status(part.Status) > message.Failed {
+		return nil // it is known already
+	}
+	part.RemoteID, part.Status, part.Code = answer.RemoteID, int16(answer.Status), c.Code
 	s.setPart(part)
-	s.post, s.void = status == message.Sent, status == message.Failed
-	s.refold(tx.Now(), c)
-	if status == message.Sent {
-		p := &sending{out: m, remote: remoteID, at: moment(part.SentAt)}
+	s.post, s.void = answer.Status == message.Sent, answer.Status == message.Failed
+	if err := g.settleLate(tx, s, m, c); err != nil {
+		return err
+	}
+	if answer.RemoteID != "" {
+		p := &sending{out: m, remote: answer.RemoteID, at: moment(part.SentAt)}
 		p.row.ID, p.row.AccountID, p.row.ChannelID, p.row.Recipient = m.Message, m.Account, part.ChannelID, m.To.String()
 		if err := g.takeEarly(tx, s, p); err != nil {
 			return err
@@ -58,18 +82,43 @@ func (g *Gateway) late(tx *store.Tx, m message.Outbound, remoteID string, status
 	return g.write(tx, []*state{s})
 }
 
-// waitsAgain reports whether the part goes out again whatever the late answer says: someone has begun to, or the message
-// has more parts to send.
-func (g *Gateway) waitsAgain(tx *store.Tx, s *state, m message.Outbound) (bool, error) {
-	if !s.row.Status.Waiting() {
-		return false, nil
+// settleLate decides what a late answer means for the message. While someone sends the part again it is a fact and no
+// more. Else the resend is taken back, and what is left of a longer text goes out.
+func (g *Gateway) settleLate(tx *store.Tx, s *state, m message.Outbound, c event.Change) error {
+	if s.row.Status.Waiting() {
+		removed, err := g.takeBack(tx, s)
+		if err != nil {
+			return err
+		}
+		if !removed {
+			s.void = false
+			return nil
+		}
+		s.row.Duplicate, s.row.Attempt = false, int64(m.Attempt)
 	}
-	if s.row.Total > 1 {
-		return true, nil
+	if s.fold() != message.Sending || s.row.Status != message.Unknown && !s.row.Status.Waiting() {
+		s.refold(tx.Now(), c)
+		return nil
 	}
-	removed, err := g.Queue.Remove(tx, []queue.Job{{ID: int64(m.Message), Kind: sendKind, Account: m.Account}})
+	if s.row.Status == message.Unknown {
+		s.row.Status, s.row.Reason = message.Queued, ""
+		s.happen(event.Retrying, tx.Now(), event.Change{Reason: "late_answer", Attempt: m.Attempt})
+	}
+	return g.goOn(tx, m)
+}
+
+// goOn queues what follows a part.
+func (g *Gateway) goOn(tx *store.Tx, m message.Outbound) error {
+	rows, err := store.First[messageRecord](tx, messageByID, []message.ID{m.Message})
+	if err != nil || rows[0] == nil {
+		return fmt.Errorf("read message: %w", err)
+	}
+	whole := messageOf(*rows[0])
+	ch, _, err := g.Connections.Get(tx.Context(), whole.Channel)
 	if err != nil {
-		return true, fmt.Errorf("take back a resend: %w", err)
+		return err
 	}
-	return !removed[0], nil
+	job := jobFor(&whole, laneOf(ch, whole.To.String()), tx.Now())
+	job.Step = stepOf(m.Attempt, m.Number+1)
+	return g.Queue.Add(tx, []queue.Job{job})
 }

@@ -1,8 +1,8 @@
 -- name: AddMessage :exec
 INSERT INTO message (id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total,
-    encoding, price, currency, priority, on_unknown, reference, metadata, test, scheduled_at, valid_until, updated_at, answers, joint)
+    encoding, price, currency, priority, on_unknown, reference, metadata, test, reason, scheduled_at, valid_until, updated_at, answers, joint)
 VALUES (@id, @account_id, @direction, @kind, @channel_id, @recipient, @sender, @content, @status, @seq, @attempt, @total,
-    @encoding, @price, @currency, @priority, @on_unknown, @reference, @metadata, @test, @scheduled_at, @valid_until, @updated_at, @answers, @joint);
+    @encoding, @price, @currency, @priority, @on_unknown, @reference, @metadata, @test, @reason, @scheduled_at, @valid_until, @updated_at, @answers, @joint);
 
 -- A change is made to the message as it was read, or not at all.
 -- name: ChangeMessage :execrows
@@ -35,7 +35,7 @@ INSERT INTO early_receipt (id, channel_id, remote_id, receipt, expires_at) VALUE
 SELECT id, receipt FROM early_receipt WHERE channel_id = @channel_id AND remote_id = @remote_id ORDER BY id;
 
 -- name: DropEarly :exec
-DELETE FROM early_receipt WHERE id = @id;
+DELETE FROM early_receipt WHERE channel_id = @channel_id AND remote_id = @remote_id AND receipt = @receipt;
 
 -- name: EarlyKeys :many
 SELECT DISTINCT channel_id, remote_id FROM early_receipt;
@@ -56,9 +56,15 @@ VALUES (@account_id, @scope, @key, @fingerprint, @outcome, @expires_at)
 ON CONFLICT (account_id, scope, key) DO UPDATE
 SET fingerprint = excluded.fingerprint, outcome = excluded.outcome, expires_at = excluded.expires_at;
 
+-- What an inbound message may answer: whatever went out to its sender, or is just going out. Status 20 and above never did.
 -- name: LastOutbound :one
 SELECT id, account_id FROM message
-WHERE recipient = @recipient AND id > @since AND channel_id = @channel_id AND direction = 1 ORDER BY id DESC LIMIT 1;
+WHERE recipient = @recipient AND id > @since AND channel_id = @channel_id AND direction = 1 AND status < 20 ORDER BY id DESC LIMIT 1;
+
+-- name: LastOutboundOf :one
+SELECT id FROM message
+WHERE recipient = @recipient AND account_id = @account_id AND id > @since AND channel_id = @channel_id AND direction = 1 AND status < 20
+ORDER BY id DESC LIMIT 1;
 
 -- name: SeeInbound :execrows
 INSERT INTO inbound_seen (channel_id, remote_id, expires_at) VALUES (@channel_id, @remote_id, @expires_at)
@@ -68,11 +74,11 @@ ON CONFLICT (channel_id, remote_id) DO NOTHING;
 INSERT INTO inbound_part (channel_id, sender, recipient, reference, total, number, content, expires_at)
 VALUES (@channel_id, @sender, @recipient, @reference, @total, @number, @content, @expires_at)
 ON CONFLICT (channel_id, sender, recipient, reference, total, number) DO UPDATE
-SET content = excluded.content, expires_at = excluded.expires_at;
+SET content = excluded.content;
 
 -- name: InboundParts :many
-SELECT number, content FROM inbound_part
-WHERE channel_id = @channel_id AND sender = @sender AND recipient = @recipient AND reference = @reference AND total = @total AND expires_at > @now
+SELECT number, content, expires_at FROM inbound_part
+WHERE channel_id = @channel_id AND sender = @sender AND recipient = @recipient AND reference = @reference AND total = @total
 ORDER BY number;
 
 -- name: DropInboundParts :exec
@@ -112,7 +118,11 @@ ORDER BY j.id DESC LIMIT CAST(@page AS bigint);
 SELECT owner FROM job WHERE id = @id AND kind = 'send';
 
 -- name: OldMessages :many
-SELECT id FROM message WHERE id >= @from_id AND id < @before ORDER BY id LIMIT CAST(@page AS bigint);
+SELECT id, status, valid_until FROM message WHERE id >= @from_id AND id < @before ORDER BY id LIMIT CAST(@page AS bigint);
+
+-- What still waits, or may still be given its money back, stays.
+-- name: EndedMessages :many
+SELECT id FROM message WHERE id >= @from_id AND id < @before AND status >= 10 AND valid_until < @over ORDER BY id LIMIT CAST(@page AS bigint);
 
 -- name: EmptyMessage :exec
 UPDATE message SET content = '' WHERE id = @id AND content <> '';
@@ -123,17 +133,23 @@ DELETE FROM message WHERE id = @id;
 -- name: DropParts :exec
 DELETE FROM part WHERE message_id = @message_id;
 
+-- The small tables lose what has expired a share at a time: others must not wait long behind it.
 -- name: DropReferences :execrows
-DELETE FROM reference WHERE expires_at <= @now;
+DELETE FROM reference WHERE (account_id, reference) IN (
+    SELECT o.account_id, o.reference FROM reference AS o WHERE o.expires_at <= @now ORDER BY o.expires_at LIMIT 500);
 
 -- name: DropIdempotency :execrows
-DELETE FROM idempotency WHERE expires_at <= @now;
+DELETE FROM idempotency WHERE (account_id, scope, key) IN (
+    SELECT o.account_id, o.scope, o.key FROM idempotency AS o WHERE o.expires_at <= @now ORDER BY o.expires_at LIMIT 500);
 
 -- name: DropOldEarly :execrows
-DELETE FROM early_receipt WHERE expires_at <= @now;
+DELETE FROM early_receipt WHERE id IN (SELECT o.id FROM early_receipt AS o WHERE o.expires_at <= @now ORDER BY o.expires_at LIMIT 500);
 
 -- name: DropOldInboundParts :execrows
-DELETE FROM inbound_part WHERE expires_at <= @now;
+DELETE FROM inbound_part WHERE (channel_id, sender, recipient, reference, total, number) IN (
+    SELECT o.channel_id, o.sender, o.recipient, o.reference, o.total, o.number FROM inbound_part AS o
+    WHERE o.expires_at <= @now ORDER BY o.expires_at LIMIT 500);
 
 -- name: DropSeen :execrows
-DELETE FROM inbound_seen WHERE expires_at <= @now;
+DELETE FROM inbound_seen WHERE (channel_id, remote_id) IN (
+    SELECT o.channel_id, o.remote_id FROM inbound_seen AS o WHERE o.expires_at <= @now ORDER BY o.expires_at LIMIT 500);

@@ -92,9 +92,9 @@ func (q *queries) AddEarly(ctx context.Context, arg addEarlyParams) error {
 
 const addMessage = `-- name: AddMessage :exec
 INSERT INTO message (id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total,
-    encoding, price, currency, priority, on_unknown, reference, metadata, test, scheduled_at, valid_until, updated_at, answers, joint)
+    encoding, price, currency, priority, on_unknown, reference, metadata, test, reason, scheduled_at, valid_until, updated_at, answers, joint)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-    $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)
+    $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)
 `
 
 type addMessageParams struct {
@@ -118,6 +118,7 @@ type addMessageParams struct {
 	Reference   string
 	Metadata    string
 	Test        int16
+	Reason      string
 	ScheduledAt int64
 	ValidUntil  int64
 	UpdatedAt   int64
@@ -147,6 +148,7 @@ func (q *queries) AddMessage(ctx context.Context, arg addMessageParams) error {
 		arg.Reference,
 		arg.Metadata,
 		arg.Test,
+		arg.Reason,
 		arg.ScheduledAt,
 		arg.ValidUntil,
 		arg.UpdatedAt,
@@ -191,20 +193,23 @@ func (q *queries) ChangeMessage(ctx context.Context, arg changeMessageParams) (i
 }
 
 const dropEarly = `-- name: DropEarly :exec
-DELETE FROM early_receipt WHERE id = $1
+DELETE FROM early_receipt WHERE channel_id = $1 AND remote_id = $2 AND receipt = $3
 `
 
 type dropEarlyParams struct {
-	ID int64
+	ChannelID message.ChannelID
+	RemoteID  string
+	Receipt   string
 }
 
 func (q *queries) DropEarly(ctx context.Context, arg dropEarlyParams) error {
-	_, err := q.db.ExecContext(ctx, dropEarly, arg.ID)
+	_, err := q.db.ExecContext(ctx, dropEarly, arg.ChannelID, arg.RemoteID, arg.Receipt)
 	return err
 }
 
 const dropIdempotency = `-- name: DropIdempotency :execrows
-DELETE FROM idempotency WHERE expires_at <= $1
+DELETE FROM idempotency WHERE (account_id, scope, key) IN (
+    SELECT o.account_id, o.scope, o.key FROM idempotency AS o WHERE o.expires_at <= $1 ORDER BY o.expires_at LIMIT 500)
 `
 
 type dropIdempotencyParams struct {
@@ -257,7 +262,7 @@ func (q *queries) DropMessage(ctx context.Context, arg dropMessageParams) error 
 }
 
 const dropOldEarly = `-- name: DropOldEarly :execrows
-DELETE FROM early_receipt WHERE expires_at <= $1
+DELETE FROM early_receipt WHERE id IN (SELECT o.id FROM early_receipt AS o WHERE o.expires_at <= $1 ORDER BY o.expires_at LIMIT 500)
 `
 
 type dropOldEarlyParams struct {
@@ -273,7 +278,9 @@ func (q *queries) DropOldEarly(ctx context.Context, arg dropOldEarlyParams) (int
 }
 
 const dropOldInboundParts = `-- name: DropOldInboundParts :execrows
-DELETE FROM inbound_part WHERE expires_at <= $1
+DELETE FROM inbound_part WHERE (channel_id, sender, recipient, reference, total, number) IN (
+    SELECT o.channel_id, o.sender, o.recipient, o.reference, o.total, o.number FROM inbound_part AS o
+    WHERE o.expires_at <= $1 ORDER BY o.expires_at LIMIT 500)
 `
 
 type dropOldInboundPartsParams struct {
@@ -302,13 +309,15 @@ func (q *queries) DropParts(ctx context.Context, arg dropPartsParams) error {
 }
 
 const dropReferences = `-- name: DropReferences :execrows
-DELETE FROM reference WHERE expires_at <= $1
+DELETE FROM reference WHERE (account_id, reference) IN (
+    SELECT o.account_id, o.reference FROM reference AS o WHERE o.expires_at <= $1 ORDER BY o.expires_at LIMIT 500)
 `
 
 type dropReferencesParams struct {
 	Now int64
 }
 
+// The small tables lose what has expired a share at a time: others must not wait long behind it.
 func (q *queries) DropReferences(ctx context.Context, arg dropReferencesParams) (int64, error) {
 	result, err := q.db.ExecContext(ctx, dropReferences, arg.Now)
 	if err != nil {
@@ -318,7 +327,8 @@ func (q *queries) DropReferences(ctx context.Context, arg dropReferencesParams) 
 }
 
 const dropSeen = `-- name: DropSeen :execrows
-DELETE FROM inbound_seen WHERE expires_at <= $1
+DELETE FROM inbound_seen WHERE (channel_id, remote_id) IN (
+    SELECT o.channel_id, o.remote_id FROM inbound_seen AS o WHERE o.expires_at <= $1 ORDER BY o.expires_at LIMIT 500)
 `
 
 type dropSeenParams struct {
@@ -415,6 +425,46 @@ func (q *queries) EmptyMessage(ctx context.Context, arg emptyMessageParams) erro
 	return err
 }
 
+const endedMessages = `-- name: EndedMessages :many
+SELECT id FROM message WHERE id >= $1 AND id < $2 AND status >= 10 AND valid_until < $3 ORDER BY id LIMIT CAST($4 AS bigint)
+`
+
+type endedMessagesParams struct {
+	FromID message.ID
+	Before message.ID
+	Over   int64
+	Page   int64
+}
+
+// What still waits, or may still be given its money back, stays.
+func (q *queries) EndedMessages(ctx context.Context, arg endedMessagesParams) ([]message.ID, error) {
+	rows, err := q.db.QueryContext(ctx, endedMessages,
+		arg.FromID,
+		arg.Before,
+		arg.Over,
+		arg.Page,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []message.ID
+	for rows.Next() {
+		var id message.ID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const idempotency = `-- name: Idempotency :one
 SELECT fingerprint, outcome FROM idempotency WHERE account_id = $1 AND scope = $2 AND key = $3 AND expires_at > $4
 `
@@ -444,8 +494,8 @@ func (q *queries) Idempotency(ctx context.Context, arg idempotencyParams) (idemp
 }
 
 const inboundParts = `-- name: InboundParts :many
-SELECT number, content FROM inbound_part
-WHERE channel_id = $1 AND sender = $2 AND recipient = $3 AND reference = $4 AND total = $5 AND expires_at > $6
+SELECT number, content, expires_at FROM inbound_part
+WHERE channel_id = $1 AND sender = $2 AND recipient = $3 AND reference = $4 AND total = $5
 ORDER BY number
 `
 
@@ -455,12 +505,12 @@ type inboundPartsParams struct {
 	Recipient string
 	Reference int64
 	Total     int64
-	Now       int64
 }
 
 type inboundPartsRow struct {
-	Number  int64
-	Content string
+	Number    int64
+	Content   string
+	ExpiresAt int64
 }
 
 func (q *queries) InboundParts(ctx context.Context, arg inboundPartsParams) ([]inboundPartsRow, error) {
@@ -470,7 +520,6 @@ func (q *queries) InboundParts(ctx context.Context, arg inboundPartsParams) ([]i
 		arg.Recipient,
 		arg.Reference,
 		arg.Total,
-		arg.Now,
 	)
 	if err != nil {
 		return nil, err
@@ -479,7 +528,7 @@ func (q *queries) InboundParts(ctx context.Context, arg inboundPartsParams) ([]i
 	var items []inboundPartsRow
 	for rows.Next() {
 		var i inboundPartsRow
-		if err := rows.Scan(&i.Number, &i.Content); err != nil {
+		if err := rows.Scan(&i.Number, &i.Content, &i.ExpiresAt); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -495,7 +544,7 @@ func (q *queries) InboundParts(ctx context.Context, arg inboundPartsParams) ([]i
 
 const lastOutbound = `-- name: LastOutbound :one
 SELECT id, account_id FROM message
-WHERE recipient = $1 AND id > $2 AND channel_id = $3 AND direction = 1 ORDER BY id DESC LIMIT 1
+WHERE recipient = $1 AND id > $2 AND channel_id = $3 AND direction = 1 AND status < 20 ORDER BY id DESC LIMIT 1
 `
 
 type lastOutboundParams struct {
@@ -509,11 +558,37 @@ type lastOutboundRow struct {
 	AccountID account.ID
 }
 
+// What an inbound message may answer: whatever went out to its sender, or is just going out. Status 20 and above never did.
 func (q *queries) LastOutbound(ctx context.Context, arg lastOutboundParams) (lastOutboundRow, error) {
 	row := q.db.QueryRowContext(ctx, lastOutbound, arg.Recipient, arg.Since, arg.ChannelID)
 	var i lastOutboundRow
 	err := row.Scan(&i.ID, &i.AccountID)
 	return i, err
+}
+
+const lastOutboundOf = `-- name: LastOutboundOf :one
+SELECT id FROM message
+WHERE recipient = $1 AND account_id = $2 AND id > $3 AND channel_id = $4 AND direction = 1 AND status < 20
+ORDER BY id DESC LIMIT 1
+`
+
+type lastOutboundOfParams struct {
+	Recipient string
+	AccountID account.ID
+	Since     message.ID
+	ChannelID message.ChannelID
+}
+
+func (q *queries) LastOutboundOf(ctx context.Context, arg lastOutboundOfParams) (message.ID, error) {
+	row := q.db.QueryRowContext(ctx, lastOutboundOf,
+		arg.Recipient,
+		arg.AccountID,
+		arg.Since,
+		arg.ChannelID,
+	)
+	var id message.ID
+	err := row.Scan(&id)
+	return id, err
 }
 
 const listAll = `-- name: ListAll :many
@@ -978,7 +1053,7 @@ func (q *queries) MessageByID(ctx context.Context, arg messageByIDParams) (messa
 }
 
 const oldMessages = `-- name: OldMessages :many
-SELECT id FROM message WHERE id >= $1 AND id < $2 ORDER BY id LIMIT CAST($3 AS bigint)
+SELECT id, status, valid_until FROM message WHERE id >= $1 AND id < $2 ORDER BY id LIMIT CAST($3 AS bigint)
 `
 
 type oldMessagesParams struct {
@@ -987,19 +1062,25 @@ type oldMessagesParams struct {
 	Page   int64
 }
 
-func (q *queries) OldMessages(ctx context.Context, arg oldMessagesParams) ([]message.ID, error) {
+type oldMessagesRow struct {
+	ID         message.ID
+	Status     int16
+	ValidUntil int64
+}
+
+func (q *queries) OldMessages(ctx context.Context, arg oldMessagesParams) ([]oldMessagesRow, error) {
 	rows, err := q.db.QueryContext(ctx, oldMessages, arg.FromID, arg.Before, arg.Page)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []message.ID
+	var items []oldMessagesRow
 	for rows.Next() {
-		var id message.ID
-		if err := rows.Scan(&id); err != nil {
+		var i oldMessagesRow
+		if err := rows.Scan(&i.ID, &i.Status, &i.ValidUntil); err != nil {
 			return nil, err
 		}
-		items = append(items, id)
+		items = append(items, i)
 	}
 	if err := rows.Close(); err != nil {
 		return nil, err
@@ -1207,7 +1288,7 @@ const setInboundPart = `-- name: SetInboundPart :exec
 INSERT INTO inbound_part (channel_id, sender, recipient, reference, total, number, content, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (channel_id, sender, recipient, reference, total, number) DO UPDATE
-SET content = excluded.content, expires_at = excluded.expires_at
+SET content = excluded.content
 `
 
 type setInboundPartParams struct {

@@ -38,26 +38,23 @@ func (g *Gateway) Message(ctx context.Context, a account.ID, id message.ID) (mes
 	for _, p := range parts {
 		m.Parts = append(m.Parts, partOf(p))
 	}
-	return m, g.live(ctx, []*message.Message{&m})
+	return m, g.live(ctx, &m)
 }
 
-// live brings the waiting statuses up to this moment: what is scheduled and due is queued, what a worker has is sending.
-func (g *Gateway) live(ctx context.Context, messages []*message.Message) error {
-	now := g.Store.Now()
-	for _, m := range messages {
-		if !m.Status.Waiting() {
-			continue
-		}
-		if m.Status == message.Scheduled && !m.Scheduled.After(now) {
-			m.Status = message.Queued
-		}
-		owner, err := on(g.Store.Reader()).WorkedAt(ctx, workedAtParams{ID: int64(m.ID)})
-		if err != nil && !store.NoRows(err) {
-			return fmt.Errorf("look at the queue: %w", err)
-		}
-		if owner != 0 {
-			m.Status = message.Sending
-		}
+// live brings a waiting status up to this moment: what is scheduled and due is queued, what a worker has is sending.
+func (g *Gateway) live(ctx context.Context, m *message.Message) error {
+	if !m.Status.Waiting() {
+		return nil
+	}
+	if m.Status == message.Scheduled && !m.Scheduled.After(g.Store.Now()) {
+		m.Status = message.Queued
+	}
+	owner, err := on(g.Store.Reader()).WorkedAt(ctx, workedAtParams{ID: int64(m.ID)})
+	if err != nil && !store.NoRows(err) {
+		return fmt.Errorf("look at the queue: %w", err)
+	}
+	if owner != 0 {
+		m.Status = message.Sending
 	}
 	return nil
 }
@@ -85,27 +82,21 @@ func (g *Gateway) List(ctx context.Context, a account.ID, f Filter) ([]message.M
 		}
 		for _, r := range rows {
 			before = r.ID
-			if f.Direction != 0 && r.Direction != int16(f.Direction) {
+			m := messageOf(r)
+			if err := g.live(ctx, &m); err != nil {
+				return nil, err
+			}
+			if f.Direction != 0 && m.Direction != f.Direction || f.Status.Waiting() && m.Status != f.Status {
 				continue
 			}
-			list = append(list, messageOf(r))
+			if list = append(list, m); len(list) == f.Limit {
+				return list, nil
+			}
 		}
-		if len(rows) < f.Limit || len(list) >= f.Limit {
-			break
+		if len(rows) < f.Limit {
+			return list, nil
 		}
 	}
-	list = list[:min(len(list), f.Limit)]
-	pointers := make([]*message.Message, len(list))
-	for i := range list {
-		pointers[i] = &list[i]
-	}
-	if err := g.live(ctx, pointers); err != nil {
-		return nil, err
-	}
-	if f.Status.Waiting() {
-		list = slices.DeleteFunc(list, func(m message.Message) bool { return m.Status != f.Status })
-	}
-	return list, nil
 }
 
 func upper(f Filter) message.ID {
@@ -247,6 +238,9 @@ func (g *Gateway) EventData(ctx context.Context, e event.Event) (json.RawMessage
 		return json.Marshal(map[string]string{"address": e.Change.Address, "word": e.Change.Word})
 	}
 	r, err := on(g.Store.Reader()).MessageByID(ctx, messageByIDParams{ID: message.ID(e.Subject)})
+	if store.NoRows(err) {
+		return nil, fault.New(fault.NotHere, "there is no message %s any more", message.ID(e.Subject))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read message: %w", err)
 	}

@@ -64,7 +64,15 @@ func (g *Gateway) receive(tx *store.Tx, members []*news) error {
 			return err
 		}
 	}
-	return g.write(tx, slices.Compact(sorted(list)))
+	list = slices.Compact(sorted(list))
+	for _, s := range list {
+		if s.from.Waiting() && !s.row.Status.Waiting() { // of a text that cannot arrive any more, or has, nothing more goes out
+			if _, err := g.takeBack(tx, s); err != nil {
+				return err
+			}
+		}
+	}
+	return g.write(tx, list)
 }
 
 func sorted(list []*state) []*state {
@@ -72,13 +80,16 @@ func sorted(list []*state) []*state {
 	return list
 }
 
+// spellings are the ids under which we may know the part a receipt is about.
+func spellings(r message.Receipt) []string { return append([]string{r.RemoteID}, r.RemoteIDs...) }
+
 // match finds the part that each receipt is about: the newest with that id to that destination that is not yet
 // delivered, else the newest.
 func (g *Gateway) match(tx *store.Tx, members []*news) ([]*partsByRemoteRow, error) {
 	var asks []partsByRemoteParams
 	var of []int
 	for i, n := range members {
-		for _, id := range append([]string{n.receipt.RemoteID}, n.receipt.RemoteIDs...) {
+		for _, id := range spellings(n.receipt) {
 			asks = append(asks, partsByRemoteParams{ChannelID: n.receipt.Channel, RemoteID: id})
 			of = append(of, i)
 		}
@@ -120,7 +131,7 @@ func better(a, b *partsByRemoteRow) bool {
 }
 
 func stateOfMatch(r *partsByRemoteRow) *state {
-	s := &state{oldSeq: r.Seq, parts: []partRecord{r.part()}}
+	s := &state{oldSeq: r.Seq, from: message.Status(r.Status), parts: []partRecord{r.part()}}
 	s.row.ID, s.row.Account, s.row.Status, s.row.Seq = r.ID, r.AccountID, message.Status(r.Status), r.Seq
 	s.row.Attempt, s.row.Total, s.row.Price = r.Attempt, r.Total, r.Price
 	s.row.Duplicate, s.row.Reason = r.Duplicate != 0, r.Reason
@@ -148,6 +159,9 @@ func (s *state) report(r *partsByRemoteRow, rec message.Receipt, now time.Time) 
 		part.DoneAt = 0
 	}
 	s.setPart(part)
+	if s.row.Status.Waiting() && s.fold() == message.Unknown {
+		return // what is unknown of it goes out again
+	}
 	s.refold(now, event.Change{Reason: rec.Reason, Code: rec.Code, Attempt: int(r.PartAttempt)})
 }
 
@@ -178,15 +192,22 @@ func (e *early) remove(k earlyOfParams) {
 	delete(e.keys, k)
 }
 
+func (e *early) replace(rows []earlyKeysRow) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	clear(e.keys)
+	for _, r := range rows {
+		e.keys[earlyOfParams(r)] = struct{}{}
+	}
+}
+
 // loadEarly reads what an earlier start of the server, or another node, put by.
 func (g *Gateway) loadEarly(ctx context.Context) error {
 	rows, err := on(g.Store.Reader()).EarlyKeys(ctx)
 	if err != nil {
 		return fmt.Errorf("read early receipts: %w", err)
 	}
-	for _, r := range rows {
-		g.early.add(earlyOfParams(r))
-	}
+	g.early.replace(rows)
 	return nil
 }
 
@@ -196,7 +217,7 @@ func (g *Gateway) keepEarly(tx *store.Tx, r message.Receipt) error {
 		return fmt.Errorf("encode receipt: %w", err)
 	}
 	var rows []addEarlyParams
-	for _, id := range append([]string{r.RemoteID}, r.RemoteIDs...) {
+	for _, id := range spellings(r) {
 		rows = append(rows, addEarlyParams{ID: tx.NewID(), ChannelID: r.Channel, RemoteID: id, Receipt: string(text), ExpiresAt: tx.Now().Add(keepEarly).UnixMilli()})
 		g.early.add(earlyOfParams{ChannelID: r.Channel, RemoteID: id})
 	}
@@ -216,7 +237,8 @@ func (g *Gateway) takeEarly(tx *store.Tx, s *state, p *sending) error {
 	if err != nil {
 		return fmt.Errorf("read early receipts: %w", err)
 	}
-	var used []int64
+	used := 0
+	var drop []dropEarlyParams
 	for _, f := range found {
 		var rec message.Receipt
 		if err := json.Unmarshal([]byte(f.Row.Receipt), &rec); err != nil {
@@ -230,13 +252,30 @@ func (g *Gateway) takeEarly(tx *store.Tx, s *state, p *sending) error {
 			ID: p.row.ID, AccountID: p.row.AccountID, PartAttempt: sent.Attempt, Number: sent.Number, ChannelID: sent.ChannelID,
 			RemoteID: sent.RemoteID, PartStatus: sent.Status, SentAt: sent.SentAt,
 		}, rec, tx.Now())
-		used = append(used, f.Row.ID)
+		used++
+		for _, id := range spellings(rec) {
+			drop = append(drop, dropEarlyParams{ChannelID: rec.Channel, RemoteID: id, Receipt: f.Row.Receipt})
+		}
 	}
-	if _, err := store.Each(tx, dropEarly, used); err != nil {
+	if _, err := store.Each(tx, dropEarly, drop); err != nil {
 		return fmt.Errorf("drop early receipts: %w", err)
 	}
-	if len(used) == len(found) {
+	if used == len(found) {
 		tx.After(func() { g.early.remove(key) })
 	}
 	return nil
+}
+
+// dropOldEarly is a share of the work of forgetting receipts whose results never came.
+func (g *Gateway) dropOldEarly(tx *store.Tx) (more bool, err error) {
+	n, err := store.Each(tx, dropOldEarly, []int64{tx.NowMilli()})
+	if err != nil || n[0] == 0 {
+		return false, err
+	}
+	rows, err := on(tx.Queries()).EarlyKeys(tx.Context())
+	if err != nil {
+		return false, fmt.Errorf("read early receipts: %w", err)
+	}
+	tx.After(func() { g.early.replace(rows) })
+	return true, nil
 }

@@ -15,7 +15,10 @@ import (
 const (
 	retainJob   = 1 // the key of the one job that ends retention
 	retainEvery = 10 * time.Minute
-	retainPage  = 100 // messages in one transaction: others must not wait long behind it
+	retainPage  = 100       // messages in one transaction: others must not wait long behind it
+	retainSlack = time.Hour // after a message's validity, for what is decided at its end
+
+	houseWorkers = 2 // retention may be long at work, and others must not wait behind it
 )
 
 // retained is how far the texts have been emptied.
@@ -39,7 +42,7 @@ func (g *Gateway) Start(ctx context.Context) error {
 
 // House works the lane of jobs that are nobody's until ctx ends.
 func (g *Gateway) House(ctx, hard context.Context) {
-	g.Queue.Serve(ctx, hard, houseLane, 1, func(ctx context.Context, t *queue.Task) {
+	g.Queue.Work(ctx, hard, houseLane, houseWorkers, nil, func(_ context.Context, t *queue.Task) {
 		t.Next = queue.Done()
 		if t.Kind != retainKind {
 			return // what there is to do, End does
@@ -64,9 +67,6 @@ func (g *Gateway) Retain(ctx context.Context, emptied *message.ID) error {
 	if err := g.dropMessages(ctx, now); err != nil {
 		return err
 	}
-	if err := g.dropExpired(); err != nil {
-		return err
-	}
 	for _, chore := range g.chores {
 		if err := g.finish(ctx, chore); err != nil {
 			return fmt.Errorf("end retention: %w", err)
@@ -84,7 +84,8 @@ func (g *Gateway) Also(c Chore) { g.chores = append(g.chores, c) }
 // ownChores are those of the gateway's own keepers.
 func (g *Gateway) ownChores() []Chore {
 	return []Chore{
-		Older(g.Settings.KeepAudit, func(tx *store.Tx, before time.Time) (bool, error) { return false, audit.Drop(tx, before) }),
+		expired(dropReferences), expired(dropIdempotency), expired(dropOldInboundParts), expired(dropSeen), g.dropOldEarly,
+		Older(g.Settings.KeepAudit, audit.Drop),
 		Older(g.Settings.KeepLedger, g.Wallet.Fold),
 		Older(g.Settings.KeepEvents, g.Events.DropOld),
 	}
@@ -97,6 +98,17 @@ func Older(keep time.Duration, end func(tx *store.Tx, before time.Time) (more bo
 			return false, nil
 		}
 		return end(tx, tx.Now().Add(-keep))
+	}
+}
+
+// expired is the chore of emptying a small table of what is over.
+func expired(stmt string) Chore {
+	return func(tx *store.Tx) (bool, error) {
+		n, err := store.Each(tx, stmt, []int64{tx.NowMilli()})
+		if err != nil {
+			return false, fmt.Errorf("drop what has expired: %w", err)
+		}
+		return n[0] > 0, nil
 	}
 }
 
@@ -120,58 +132,91 @@ func (g *Gateway) emptyBodies(ctx context.Context, now time.Time, from *message.
 	if g.Settings.KeepBodies <= 0 {
 		return nil
 	}
-	before := message.ID(since(now.Add(-g.Settings.KeepBodies)))
-	return g.each(ctx, from, before, func(tx *store.Tx, ids []message.ID) error {
-		_, err := store.Each(tx, emptyMessage, ids)
+	page := oldMessagesParams{Before: message.ID(since(now.Add(-g.Settings.KeepBodies))), Page: retainPage}
+	return g.each(ctx, from, func() ([]oldMessagesRow, error) {
+		page.FromID = *from
+		return on(g.Store.Reader()).OldMessages(ctx, page)
+	}, g.emptyPage)
+}
+
+// emptyPage empties texts. One that still waits is emptied when its validity is over.
+func (g *Gateway) emptyPage(tx *store.Tx, rows []oldMessagesRow) error {
+	var ended []message.ID
+	var later []queue.Job
+	for _, r := range rows {
+		if !message.Status(r.Status).Waiting() {
+			ended = append(ended, r.ID)
+			continue
+		}
+		due := moment(r.ValidUntil).Add(retainSlack)
+		later = append(later, queue.Job{ID: tx.NewID(), Lane: houseLane, Kind: emptyKind, Subject: int64(r.ID), Priority: int(message.Bulk), Due: due})
+	}
+	if _, err := store.Each(tx, emptyMessage, ended); err != nil {
 		return err
-	})
+	}
+	return g.Queue.Add(tx, later)
+}
+
+func emptyTexts(tx *store.Tx, tasks []*queue.Task) error {
+	ids := make([]int64, len(tasks))
+	for i, t := range tasks {
+		ids[i] = t.Subject
+	}
+	if _, err := store.Each(tx, emptyMessage, ids); err != nil {
+		return fmt.Errorf("empty texts: %w", err)
+	}
+	return nil
 }
 
 func (g *Gateway) dropMessages(ctx context.Context, now time.Time) error {
 	if g.Settings.KeepMessages <= 0 {
 		return nil
 	}
-	before := message.ID(since(now.Add(-g.Settings.KeepMessages)))
 	from := message.ID(0)
-	return g.each(ctx, &from, before, func(tx *store.Tx, ids []message.ID) error {
-		if _, err := store.Each(tx, dropMessage, ids); err != nil {
-			return err
+	page := endedMessagesParams{
+		Before: message.ID(since(now.Add(-g.Settings.KeepMessages))), Over: now.Add(-retainSlack).UnixMilli(), Page: retainPage,
+	}
+	return g.each(ctx, &from, func() ([]oldMessagesRow, error) {
+		page.FromID = from
+		ids, err := on(g.Store.Reader()).EndedMessages(ctx, page)
+		rows := make([]oldMessagesRow, len(ids))
+		for i, id := range ids {
+			rows[i].ID = id
 		}
-		if _, err := store.Each(tx, dropParts, ids); err != nil {
-			return err
-		}
-		return g.Events.Drop(tx, int64(ids[0]), int64(ids[len(ids)-1])+1)
-	})
+		return rows, err
+	}, g.dropPage)
 }
 
-// each calls f for the messages from one key up to another, a page in a transaction, and rests as long as each took.
-func (g *Gateway) each(ctx context.Context, from *message.ID, before message.ID, f func(*store.Tx, []message.ID) error) error {
+func (g *Gateway) dropPage(tx *store.Tx, rows []oldMessagesRow) error {
+	ids := make([]int64, len(rows))
+	for i, r := range rows {
+		ids[i] = int64(r.ID)
+	}
+	if _, err := store.Each(tx, dropMessage, ids); err != nil {
+		return err
+	}
+	if _, err := store.Each(tx, dropParts, ids); err != nil {
+		return err
+	}
+	return g.Events.Drop(tx, ids)
+}
+
+// each ends the retention of messages from one key on, a page in a transaction, and rests as long as each took.
+func (g *Gateway) each(ctx context.Context, from *message.ID, read func() ([]oldMessagesRow, error), end func(*store.Tx, []oldMessagesRow) error) error {
 	for ctx.Err() == nil {
-		ids, err := on(g.Store.Reader()).OldMessages(ctx, oldMessagesParams{FromID: *from, Before: before, Page: retainPage})
+		rows, err := read()
 		if err != nil {
 			return fmt.Errorf("find old messages: %w", err)
 		}
-		if len(ids) == 0 {
+		if len(rows) == 0 {
 			return nil
 		}
 		began := time.Now()
-		if err := g.Store.Write(func(tx *store.Tx) error { return f(tx, ids) }); err != nil {
+		if err := g.Store.Write(func(tx *store.Tx) error { return end(tx, rows) }); err != nil {
 			return fmt.Errorf("end the retention of messages: %w", err)
 		}
-		*from = ids[len(ids)-1] + 1
+		*from = rows[len(rows)-1].ID + 1
 		time.Sleep(time.Since(began))
 	}
 	return ctx.Err()
-}
-
-// dropExpired empties the small tables of what is over.
-func (g *Gateway) dropExpired() error {
-	return g.Store.Write(func(tx *store.Tx) error {
-		for _, stmt := range []string{dropReferences, dropIdempotency, dropOldEarly, dropOldInboundParts, dropSeen} {
-			if _, err := store.Each(tx, stmt, []int64{tx.NowMilli()}); err != nil {
-				return fmt.Errorf("drop what has expired: %w", err)
-			}
-		}
-		return nil
-	})
 }

@@ -16,7 +16,7 @@ func rowOf(m *message.Message) addMessageParams {
 		Recipient: m.To.String(), Sender: m.From.String(), Content: string(content), Status: int16(m.Status), Seq: int64(m.Seq),
 		Attempt: int64(m.Attempt), Total: int64(m.Total), Encoding: m.Encoding, Price: m.Price, Currency: m.Currency,
 		Priority: int16(m.Priority), OnUnknown: string(m.OnUnknown), Reference: m.Reference, Metadata: string(m.Metadata),
-		Test: flag(m.Test), ScheduledAt: milli(m.Scheduled), ValidUntil: milli(m.ValidUntil), UpdatedAt: milli(m.Updated),
+		Test: flag(m.Test), Reason: m.Reason, ScheduledAt: milli(m.Scheduled), ValidUntil: milli(m.ValidUntil), UpdatedAt: milli(m.Updated),
 		Answers: int64(m.Answers), Joint: int64(m.Joint),
 	}
 }
@@ -27,7 +27,7 @@ func asRecord(p addMessageParams) messageRecord {
 		ID: p.ID, AccountID: p.AccountID, Direction: p.Direction, Kind: p.Kind, ChannelID: p.ChannelID, Recipient: p.Recipient,
 		Sender: p.Sender, Content: p.Content, Status: p.Status, Seq: p.Seq, Attempt: p.Attempt, Total: p.Total, Encoding: p.Encoding,
 		Price: p.Price, Currency: p.Currency, Priority: p.Priority, OnUnknown: p.OnUnknown, Reference: p.Reference,
-		Metadata: p.Metadata, Test: p.Test, ScheduledAt: p.ScheduledAt, ValidUntil: p.ValidUntil, UpdatedAt: p.UpdatedAt,
+		Metadata: p.Metadata, Test: p.Test, Reason: p.Reason, ScheduledAt: p.ScheduledAt, ValidUntil: p.ValidUntil, UpdatedAt: p.UpdatedAt,
 		Answers: p.Answers, Joint: p.Joint,
 	}
 }

@@ -24,6 +24,9 @@ func ofStep(step int64) (attempt, n int) { return int(step >> 16), int(step & 0x
 func nextPart(step int64) int64          { return step + 1 }
 func nextAttempt(step int64) int64       { return step + 1<<16 }
 
+// outcomeUnknown is the reason of a message that ends without anyone knowing what became of it.
+const outcomeUnknown = "outcome_unknown"
+
 // sending is one part with a worker: what goes out, and what came back.
 type sending struct {
 	row    messageRecord
@@ -75,7 +78,7 @@ func (g *Gateway) next(t *queue.Task, p *sending) queue.Next {
 		tries, _ := strconv.Atoi(t.Data)
 		return queue.Again(g.Store.Now().Add(queue.Backoff(tries)), t.Step, strconv.Itoa(tries+1))
 	case g.resends(p):
-		return queue.Again(g.Store.Now(), nextAttempt(t.Step), "")
+		return queue.Back(nextAttempt(t.Step), "")
 	default:
 		return queue.Done()
 	}
@@ -106,20 +109,19 @@ func (g *Gateway) beginSend(tx *store.Tx, tasks []*queue.Task) error {
 	for i, t := range tasks {
 		row, ok := rows[message.ID(t.ID)]
 		switch {
-		case !ok:
-			t.Settled, t.Next = true, queue.Done()
+		case !ok || !message.Status(row.Status).Waiting():
 		case row.ValidUntil <= tx.NowMilli():
 			over[row.ID] = message.Expired
 		case out[i]:
 			over[row.ID] = message.Blocked
 		default:
-			if t.Payload, err = g.compose(tx.Context(), t, row); err != nil {
-				return err
+			if t.Payload, err = g.compose(tx.Context(), t, row); err == nil {
+				continue
 			}
+			g.Log.Error("cannot send a message any more", "message", row.ID, "err", err)
+			over[row.ID] = message.Failed
 		}
-		if over[row.ID] != 0 {
-			t.Settled, t.Next = true, queue.Done()
-		}
+		t.Settled, t.Next = true, queue.Done()
 	}
 	return g.endWaiting(tx, over)
 }
@@ -159,9 +161,12 @@ func (g *Gateway) compose(ctx context.Context, t *queue.Task, row messageRecord)
 		if err != nil {
 			return nil, err
 		}
-		split, err := g.drivers[ch.Driver].Split(ch.Settings, m.Content)
-		if err != nil || len(split.Texts) < part {
-			return nil, fmt.Errorf("split message %s for channel %s: %d parts of %d, %w", m.ID, m.Channel, len(split.Texts), m.Total, err)
+		split, err := g.split(ch, m.Content)
+		if err != nil {
+			return nil, fmt.Errorf("split it: %w", err)
+		}
+		if len(split.Texts) != m.Total {
+			return nil, fmt.Errorf("it was accepted as %d parts, and channel %s makes %d of it now", m.Total, m.Channel, len(split.Texts))
 		}
 		out.Text = split.Texts[part-1]
 	}
@@ -228,6 +233,7 @@ func (g *Gateway) statesOf(tx *store.Tx, tasks []*queue.Task) (map[message.ID]*s
 // factOnly keeps the network's id of a part whose job is someone else's by now, so that its receipt still finds it.
 func (g *Gateway) factOnly(s *state, p *sending) {
 	if p.fail == nil {
+		s.post = true
 		s.setPart(g.partOf(p, message.Sent, ""))
 	}
 }
@@ -261,14 +267,18 @@ func (g *Gateway) outcome(tx *store.Tx, s *state, p *sending, next queue.Next) (
 		s.refold(now, c)
 	case p.fail.Verdict == channel.Retry && p.fail.Pause > 0:
 	case p.fail.Verdict == channel.Retry:
-		s.happen(event.Retrying, now, c)
+		if s.row.Status.Waiting() {
+			s.happen(event.Retrying, now, c)
+		}
+	case !s.row.Status.Waiting(): // another part has ended it meanwhile
+		s.setPart(g.partOf(p, message.Unknown, c.Code))
 	case g.resends(p):
 		s.setPart(g.partOf(p, message.Unknown, c.Code))
 		s.row.Duplicate, s.row.Status = true, message.Queued
 		s.happen(event.Retrying, now, c)
 	case message.OnUnknown(p.row.OnUnknown) == message.Fail:
 		s.void = true
-		c.Reason = "outcome_unknown"
+		c.Reason = outcomeUnknown
 		s.setPart(g.partOf(p, message.Failed, c.Code))
 		s.refold(now, c)
 	default:
@@ -301,7 +311,7 @@ func (g *Gateway) endDoubt(tx *store.Tx, tasks []*queue.Task) error {
 	var still []*state
 	for _, s := range states {
 		if s.row.Status == message.Unknown {
-			s.touched, s.void, s.row.Reason = true, true, "outcome_unknown"
+			s.touched, s.void, s.row.Reason = true, true, outcomeUnknown
 			still = append(still, s)
 		}
 	}
@@ -335,8 +345,7 @@ func (g *Gateway) expireSend(tx *store.Tx, tasks []*queue.Task) error {
 	return g.endWaiting(tx, over)
 }
 
-// endWaiting ends messages that wait. One of which a part is with the network already has failed; one of which a part may
-// be there is unknown.
+// endWaiting ends messages that wait.
 func (g *Gateway) endWaiting(tx *store.Tx, over map[message.ID]message.Status) error {
 	ids := make([]message.ID, 0, len(over))
 	for id := range over {
@@ -349,17 +358,14 @@ func (g *Gateway) endWaiting(tx *store.Tx, over map[message.ID]message.Status) e
 	}
 	var list []*state
 	for id, s := range states {
-		status := over[id]
-		c := event.Change{Reason: status.String(), Attempt: int(s.row.Attempt)}
-		for _, p := range s.parts {
-			status = message.Failed
-			if message.Status(p.Status) == message.Unknown {
-				status = message.Unknown
-				break
-			}
+		if !s.row.Status.Waiting() {
+			continue // a part has ended it before
 		}
-		s.void = true
-		s.become(status, tx.Now(), c)
+		reason := over[id].String()
+		if over[id] == message.Failed {
+			reason = "channel_changed"
+		}
+		s.end(over[id], tx.Now(), event.Change{Reason: reason, Attempt: int(s.row.Attempt)})
 		list = append(list, s)
 	}
 	return g.write(tx, list)

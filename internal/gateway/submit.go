@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"tidings.dev/internal/account"
 	"tidings.dev/internal/consent"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/message"
@@ -159,9 +158,10 @@ func (g *Gateway) settleItems(tx *store.Tx, fresh []*acceptance) error {
 	for _, a := range fresh {
 		a.reply.Results = make([]Result, len(a.items))
 		for i := range a.items {
-			a.reply.Results[i] = Result{Message: a.items[i].message, Fault: a.items[i].fault}
-			a.reply.Results[i].Message.ID = message.ID(tx.NewID())
-			a.reply.Results[i].Message.Updated = tx.Now()
+			m := a.items[i].message
+			m.ID = message.ID(tx.NewID())
+			m.Updated = m.ID.Time()
+			a.reply.Results[i] = Result{Message: m, Fault: a.items[i].fault}
 		}
 	}
 	for _, settle := range []func(*store.Tx, []*Result) error{g.settleOptOuts, g.settleReferences} {
@@ -170,10 +170,32 @@ func (g *Gateway) settleItems(tx *store.Tx, fresh []*acceptance) error {
 		}
 		refuseWhole(fresh)
 	}
-	if err := g.settleBalance(tx, open(fresh)); err != nil {
+	return g.settleBalances(tx, fresh)
+}
+
+// settleBalances holds the prices. A request that one unpaid item refuses as a whole comes after the others, alone: what
+// it holds only to give it back must not be missing to them.
+func (g *Gateway) settleBalances(tx *store.Tx, fresh []*acceptance) error {
+	var whole, single []*acceptance
+	for _, a := range fresh {
+		if len(a.items) > 1 && slices.Contains(a.request.Whole, fault.InsufficientBalance) {
+			whole = append(whole, a)
+			continue
+		}
+		single = append(single, a)
+	}
+	if err := g.settleBalance(tx, open(single)); err != nil {
 		return err
 	}
-	return g.refundWhole(tx, fresh)
+	for i := range whole {
+		if err := g.settleBalance(tx, open(whole[i:i+1])); err != nil {
+			return err
+		}
+		if err := g.Wallet.Void(tx, moves(refuseWhole(whole[i:i+1]))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // open lists the results that nothing speaks against so far.
@@ -266,17 +288,13 @@ func refuseWhole(fresh []*acceptance) (refused []*Result) {
 		}
 		for k := range a.reply.Results {
 			if a.reply.Results[k].Fault == nil {
-				a.reply.Results[k].Fault = a.reply.Results[i].Fault
+				f := *a.reply.Results[i].Fault // each its own: a surface may say which field is at fault
+				a.reply.Results[k].Fault = &f
 				refused = append(refused, &a.reply.Results[k])
 			}
 		}
 	}
 	return refused
-}
-
-// refundWhole gives back what was held for items that a later one took with it.
-func (g *Gateway) refundWhole(tx *store.Tx, fresh []*acceptance) error {
-	return g.Wallet.Void(tx, moves(refuseWhole(fresh)))
 }
 
 // insert writes what was accepted: messages, jobs, references, keys.
@@ -354,10 +372,10 @@ func (g *Gateway) replay(tx *store.Tx, repeats []repeat) error {
 	for _, r := range repeats {
 		r.of.reply.Replayed = true
 		if r.first != nil {
-			r.of.reply.Results = r.first.reply.Results
+			r.of.reply.Results = slices.Clone(r.first.reply.Results)
 			continue
 		}
-		results, err := g.remember(tx, r.of.caller.Account.ID, r.outcome)
+		results, err := g.remember(tx, r.outcome)
 		if err != nil {
 			return err
 		}
@@ -366,7 +384,7 @@ func (g *Gateway) replay(tx *store.Tx, repeats []repeat) error {
 	return nil
 }
 
-func (g *Gateway) remember(tx *store.Tx, _ account.ID, text string) ([]Result, error) {
+func (g *Gateway) remember(tx *store.Tx, text string) ([]Result, error) {
 	var items []outcome
 	if err := json.Unmarshal([]byte(text), &items); err != nil {
 		return nil, fmt.Errorf("read an idempotency outcome: %w", err)
@@ -382,7 +400,11 @@ func (g *Gateway) remember(tx *store.Tx, _ account.ID, text string) ([]Result, e
 	results := make([]Result, len(items))
 	for i, it := range items {
 		results[i].Fault = it.Fault
-		if it.Fault == nil && rows[i] != nil {
+		switch {
+		case it.Fault != nil:
+		case rows[i] == nil: // its retention is over
+			results[i].Message.ID = it.ID
+		default:
 			results[i].Message = asAccepted(messageOf(*rows[i]))
 		}
 	}

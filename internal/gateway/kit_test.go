@@ -1,0 +1,394 @@
+package gateway_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"tidings.dev/internal/account"
+	"tidings.dev/internal/audit"
+	"tidings.dev/internal/channel"
+	"tidings.dev/internal/channel/channeltest"
+	"tidings.dev/internal/connection"
+	"tidings.dev/internal/consent"
+	"tidings.dev/internal/event"
+	"tidings.dev/internal/fault"
+	"tidings.dev/internal/gateway"
+	"tidings.dev/internal/member"
+	"tidings.dev/internal/message"
+	"tidings.dev/internal/number"
+	"tidings.dev/internal/queue"
+	"tidings.dev/internal/route"
+	"tidings.dev/internal/store"
+	"tidings.dev/internal/wallet"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	price = 800_000        // of one part to +254
+	funds = 10_000_000_000 // of each account
+)
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// world is a whole core over one scripted network, on a store of its own.
+type world struct {
+	t           testing.TB
+	dir         string
+	settings    gateway.Settings
+	network     *channeltest.Scripted
+	store       *store.Store
+	queue       *queue.Queue
+	events      *event.Log
+	wallet      *wallet.Keeper
+	consent     *consent.Keeper
+	numbers     *number.Keeper
+	members     *member.Keeper
+	connections *connection.Keeper
+	routes      *route.Keeper
+	gateway     *gateway.Gateway
+	alice       account.Account
+	channel     message.ChannelID
+	trial       message.ChannelID
+	stop        func() // ends all work, not the store
+	close       func()
+}
+
+type option func(*world)
+
+func with(s gateway.Settings) option { return func(w *world) { w.settings = s } }
+
+// newWorld starts a core that works until the test ends. Prices are on; Alice has funds.
+func newWorld(t testing.TB, options ...option) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), network: &channeltest.Scripted{}}
+	for _, o := range options {
+		o(w)
+	}
+	w.open()
+	w.settle()
+	w.start()
+	return w
+}
+
+func (w *world) open(followers ...event.Follower) {
+	w.t.Helper()
+	s, err := store.Open(w.t.Context(), store.Options{Dir: w.dir, Serve: true, Log: quiet})
+	w.must(err)
+	w.store, w.queue, w.events = s, queue.New(s, quiet), event.New(s)
+	for _, f := range followers {
+		w.events.FollowedBy(f)
+	}
+	w.wallet, w.consent, w.numbers, w.members = wallet.New(s), consent.New(s, w.events), number.New(s), member.New(s)
+	w.connections, w.routes = connection.New(s), route.New(s)
+	w.gateway = gateway.New(gateway.Parts{
+		Store: s, Queue: w.queue, Events: w.events, Wallet: w.wallet, Consent: w.consent, Numbers: w.numbers,
+		Connections: w.connections, Routes: w.routes, Log: quiet, Settings: w.settings,
+		Drivers: []channel.Driver{w.network.Driver(), (&channeltest.Scripted{Name: gateway.TestDriver}).Driver()},
+	})
+	w.stop = func() {}
+	w.close = sync.OnceFunc(func() { w.stop(); _ = s.Close() })
+	w.t.Cleanup(w.close)
+}
+
+// settle makes what every test needs: prices, the channels, the operator, and Alice.
+func (w *world) settle() {
+	w.t.Helper()
+	w.write(func(tx *store.Tx) error {
+		if _, err := w.members.Create(tx, audit.System, account.Account{Name: "Operator", Currency: "KES", Operator: true, Active: true}, "operator", ""); err != nil {
+			return err
+		}
+		if err := w.wallet.SetPrices(tx, audit.System, []wallet.Price{{Currency: "KES", Prefix: "254", Amount: price}}); err != nil {
+			return err
+		}
+		for driver, id := range map[string]*message.ChannelID{"scripted": &w.channel, gateway.TestDriver: &w.trial} {
+			c, err := w.connections.Create(tx, audit.System, connection.Channel{
+				Name: driver, Driver: driver, Kind: message.SMS, Shards: 1, Enabled: true, Sender: message.Address{Kind: message.Name, Value: "TIDINGS"},
+			})
+			if err != nil {
+				return err
+			}
+			*id = c.ID
+		}
+		return w.routes.SetDefault(tx, audit.System, 0, message.SMS, w.channel)
+	})
+	w.alice = w.account()
+}
+
+var accounts atomic.Int64
+
+// account makes an account with funds.
+func (w *world) account() (a account.Account) {
+	w.t.Helper()
+	w.write(func(tx *store.Tx) (err error) {
+		name := fmt.Sprintf("account-%d", accounts.Add(1))
+		if a, err = w.members.Create(tx, audit.System, account.Account{Name: name, Region: "KE", Currency: "KES", Active: true}, name, ""); err != nil {
+			return err
+		}
+		if err = w.wallet.Open(tx, a.ID, "KES"); err != nil {
+			return err
+		}
+		return w.wallet.TopUp(tx, audit.System, a.ID, funds, "start")
+	})
+	return a
+}
+
+// start recovers and works as a server does.
+func (w *world) start() {
+	w.t.Helper()
+	w.must(w.queue.Recover(w.t.Context()))
+	w.must(w.gateway.Start(w.t.Context()))
+	soft, stop := context.WithCancel(context.Background())
+	hard, end := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	for ch, n := range map[message.ChannelID]*channeltest.Scripted{w.channel: w.network, w.trial: {Name: gateway.TestDriver}} {
+		session, err := n.Driver().Open(w.t.Context(), channel.Env{Channel: ch, Sink: w.gateway, Log: quiet})
+		w.must(err)
+		running.Go(func() { _ = session.Run(hard) })
+		running.Go(func() {
+			w.queue.Work(soft, hard, gateway.Lane(ch, 0), channel.WindowOf(session), nil, w.gateway.Sender(session))
+		})
+	}
+	running.Go(func() { w.gateway.House(soft, hard) })
+	running.Go(func() { w.queue.Sweep(soft) })
+	w.stop = sync.OnceFunc(func() {
+		stop()
+		end()
+		running.Wait()
+	})
+}
+
+// kill is the server's death and its next start: the folder as it is on disk at this moment is opened anew, and what
+// is under way finds no one.
+func (w *world) kill() {
+	w.t.Helper()
+	image := w.t.TempDir()
+	w.write(func(*store.Tx) error { return copyFolder(image, w.dir) }) // while nobody writes
+	w.close()
+	w.dir = image
+	w.open()
+	w.start()
+}
+
+func copyFolder(to, from string) error {
+	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || d.Name() == "reserve" || strings.HasSuffix(d.Name(), "-shm") {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(to, d.Name()), data, 0o600)
+	})
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) write(f func(*store.Tx) error) {
+	w.t.Helper()
+	w.must(w.store.Write(f))
+}
+
+func (w *world) caller(a account.Account) gateway.Caller {
+	return gateway.Caller{Account: a, Key: account.Key{Account: a.ID}, By: audit.Actor{Name: "key:test"}}
+}
+
+// phone is a number of its own for each n.
+func phone(n int) string { return fmt.Sprintf("+2547%08d", n) }
+
+func draft(to, text string) message.Draft {
+	return message.Draft{To: to, Content: message.Text(text)}
+}
+
+// long is a text of so many parts.
+func long(parts int) string { return strings.Repeat("x", 160*parts-10) }
+
+func (w *world) submit(r gateway.Request) (gateway.Reply, error) {
+	return w.gateway.Submit(w.t.Context(), w.caller(w.alice), r)
+}
+
+// send submits one draft that must be accepted.
+func (w *world) send(d message.Draft) message.ID {
+	w.t.Helper()
+	reply, err := w.submit(gateway.Request{Drafts: []message.Draft{d}})
+	w.must(err)
+	if f := reply.Results[0].Fault; f != nil {
+		w.t.Fatal(f)
+	}
+	return reply.Results[0].Message.ID
+}
+
+// refused submits one draft that must be refused with the code.
+func (w *world) refused(d message.Draft, code fault.Code) *fault.Fault {
+	w.t.Helper()
+	reply, err := w.submit(gateway.Request{Drafts: []message.Draft{d}})
+	if err == nil {
+		if len(reply.Results) != 1 || reply.Results[0].Fault == nil {
+			w.t.Fatalf("accepted, want %s", code)
+		}
+		err = reply.Results[0].Fault
+	}
+	if !fault.Is(err, code) {
+		w.t.Fatalf("%v, want %s", err, code)
+	}
+	return fault.Of(err)
+}
+
+func (w *world) message(id message.ID) message.Message {
+	w.t.Helper()
+	a, err := w.gateway.Owner(w.t.Context(), id)
+	w.must(err)
+	m, err := w.gateway.Message(w.t.Context(), a, id)
+	w.must(err)
+	return m
+}
+
+// await waits until the message has the status.
+func (w *world) await(id message.ID, s message.Status) message.Message {
+	w.t.Helper()
+	w.until(func() bool { return w.message(id).Status == s }, func() string {
+		return fmt.Sprintf("%s, want %s: %s", w.message(id).Status, s, w.told(id))
+	})
+	return w.message(id)
+}
+
+// until polls: a lane may sleep up to a second before it looks at a clock that a test has moved.
+func (w *world) until(holds func() bool, why func() string) {
+	w.t.Helper()
+	for end := time.Now().Add(10 * time.Second); !holds(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			w.t.Fatal(why())
+		}
+	}
+}
+
+// sends waits until the network was given n parts.
+func (w *world) sends(n int) []message.Outbound {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), 10*time.Second)
+	defer cancel()
+	all, err := w.network.AwaitSends(ctx, n)
+	if err != nil {
+		w.t.Fatalf("%d parts of %d: %v", len(all), n, err)
+	}
+	return all
+}
+
+// told is what was told of a message, in short.
+func (w *world) told(id message.ID) string {
+	w.t.Helper()
+	a, err := w.gateway.Owner(w.t.Context(), id)
+	w.must(err)
+	events, err := w.events.Of(w.t.Context(), a, int64(id))
+	w.must(err)
+	var words []string
+	for i, e := range events {
+		if e.Seq != i+1 {
+			w.t.Errorf("event %d of %s has number %d", i+1, id, e.Seq)
+		}
+		word := strings.TrimPrefix(string(e.Kind), "message.")
+		if e.Change.Correction {
+			word += "(correction)"
+		}
+		if e.Change.Duplicate {
+			word += "(duplicate)"
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, " ")
+}
+
+func (w *world) wantTold(id message.ID, want string) {
+	w.t.Helper()
+	if got := w.told(id); got != want {
+		w.t.Errorf("told %q, want %q", got, want)
+	}
+}
+
+// report has the network tell of a part.
+func (w *world) report(id message.ID, attempt, part int, s message.Status) {
+	w.t.Helper()
+	m := w.message(id)
+	for _, p := range m.Parts {
+		if p.Attempt == attempt && p.Number == part {
+			w.must(w.gateway.Receipt(w.t.Context(), message.Receipt{Channel: w.channel, RemoteID: p.RemoteID, To: m.To, Status: s, Reason: reasonOf(s)}))
+			return
+		}
+	}
+	w.t.Fatalf("message %s has no part %d of attempt %d", id, part, attempt)
+}
+
+func reasonOf(s message.Status) string {
+	if s == message.Failed {
+		return "undelivered"
+	}
+	return ""
+}
+
+// says has a phone write to us.
+func (w *world) says(from, text string) {
+	w.t.Helper()
+	w.must(w.gateway.Inbound(w.t.Context(), inbound(w.channel, from, text)))
+}
+
+func inbound(ch message.ChannelID, from, text string) message.Inbound {
+	return message.Inbound{
+		Channel: ch, From: message.Address{Kind: message.Phone, Value: from}, To: message.Address{Kind: message.Name, Value: "TIDINGS"}, Content: message.Text(text),
+	}
+}
+
+func (w *world) balance() wallet.Balance {
+	w.t.Helper()
+	b, err := w.wallet.Balance(w.t.Context(), w.alice.ID)
+	w.must(err)
+	return b
+}
+
+// wantMoney checks what Alice was charged and what is held for her, in parts.
+func (w *world) wantMoney(chargedParts, heldParts int64) {
+	w.t.Helper()
+	if b := w.balance(); b.Charged != chargedParts*price || b.Held != heldParts*price {
+		w.t.Errorf("charged %d and held %d, want the price of %d and %d parts", b.Charged, b.Held, chargedParts, heldParts)
+	}
+	if err := w.wallet.Verify(w.t.Context()); err != nil {
+		w.t.Error(err)
+	}
+}
+
+// hasJob tells whether the message waits to be sent.
+func (w *world) hasJob(id message.ID) bool {
+	w.t.Helper()
+	job, _, err := w.queue.Find(w.t.Context(), int64(id))
+	w.must(err)
+	return job != nil
+}
+
+func showJSON(v any) string {
+	text, _ := json.Marshal(v)
+	return string(text)
+}
+
+// count counts a table's rows.
+func (w *world) count(table string) (n int) {
+	w.t.Helper()
+	w.must(w.store.Reader().QueryRowContext(w.t.Context(), "SELECT count(*) FROM "+table).Scan(&n))
+	return n
+}
