@@ -61,13 +61,13 @@ func TestDriverAgainstAServer(t *testing.T) {
 	numbers := make(chan string, 10_000)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var in struct {
-			To        string `json:"to"`
-			Reference string `json:"client_reference"`
+			To   string `json:"to"`
+			Text string `json:"text"`
 		}
 		if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in.To == "" || r.Header.Get("Authorization") != "Bearer key" {
 			t.Errorf("request: %+v, %v", in, err)
 		}
-		numbers <- in.Reference
+		numbers <- in.Text
 		if seen.Add(1)%10 == 0 {
 			refused.Add(1)
 			http.Error(w, "no", http.StatusTooManyRequests)

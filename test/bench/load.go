@@ -39,7 +39,7 @@ const sampleText = "Your code is 482913. It is valid for ten minutes."
 func recipient(n int64) string { return fmt.Sprintf("+25471%03d%04d", n/9000%1000, n%9000) }
 
 func jsonBody(dst []byte, n int64) []byte {
-	return fmt.Appendf(dst, `{"to":"%s","from":"ACME","text":"m%07d %s","client_reference":"r-%d-%d"}`, recipient(n), n%10_000_000, sampleText, os.Getpid(), n)
+	return fmt.Appendf(dst, `{"to":"%s","from":"ACME","text":"m%07d %s"}`, recipient(n), n%10_000_000, sampleText)
 }
 
 // postForm writes a POST of JSON with the key.

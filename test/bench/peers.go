@@ -140,10 +140,9 @@ func serveUntilInputEnds(address string, count *counter) error {
 // nullMain is a handler that only parses and replies: what any durable accept is compared with.
 func nullMain([]string) error {
 	type request struct {
-		To        string `json:"to"`
-		From      string `json:"from"`
-		Text      string `json:"text"`
-		Reference string `json:"client_reference"`
+		To   string `json:"to"`
+		From string `json:"from"`
+		Text string `json:"text"`
 	}
 	type reply struct {
 		ID     string `json:"id"`

@@ -162,6 +162,7 @@ func acceptRow(ctx context.Context, b *Bench) ([]*Figure, error) {
 	ratio := &Figure{Name: "accept / null handler", Floor: 0.40, Aim: 0.50}
 	tail := &Figure{Name: "p99 of accept / p99 of null handler", Floor: 2, Aim: 1.2, Lower: true}
 	rate, cpu := &Figure{Name: "accepts", Unit: "1/s"}, &Figure{Name: "CPU of an accept", Unit: "us"}
+	plain := &Figure{Name: "CPU of the null handler", Unit: "us"}
 	null, err := startPeer("null")
 	if err != nil {
 		return nil, err
@@ -187,6 +188,10 @@ func acceptRow(ctx context.Context, b *Bench) ([]*Figure, error) {
 			if err != nil {
 				return err
 			}
+			nulls, err := cpuOf(null.command.Process.Pid)
+			if err != nil {
+				return err
+			}
 			spent, err := cpuOf(s.process.Pid())
 			if err != nil {
 				return err
@@ -203,6 +208,11 @@ func acceptRow(ctx context.Context, b *Bench) ([]*Figure, error) {
 			if err != nil {
 				return err
 			}
+			allNulls, err := cpuOf(null.command.Process.Pid)
+			if err != nil {
+				return err
+			}
+			plain.add(float64((allNulls - nulls).Microseconds()) / float64(after.OK))
 			ratio.add(own.rate() / ((before.rate() + after.rate()) / 2))
 			tail.add(own.P99 / ((before.P99 + after.P99) / 2))
 			rate.add(own.rate())
@@ -213,7 +223,7 @@ func acceptRow(ctx context.Context, b *Bench) ([]*Figure, error) {
 			return nil, err
 		}
 	}
-	return []*Figure{ratio, tail, rate, cpu}, nil
+	return []*Figure{ratio, tail, rate, cpu, plain}, nil
 }
 
 func batchRow(ctx context.Context, b *Bench) ([]*Figure, error) {
