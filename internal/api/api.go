@@ -24,6 +24,7 @@ type Options struct {
 	TrustedProxies []netip.Prefix // only from these is X-Forwarded-For believed
 	Body           int64          // bytes of a body; 0: 1 MiB
 	BatchBody      int64          // bytes of a body that sends a batch; 0: 16 MiB
+	Batch          int            // most messages in one request; 0: 1,000
 	PerMinute      int            // requests a minute of one key; 0: no limit
 	Burst          int            // requests at once of one key after a pause
 	Log            *slog.Logger
@@ -77,6 +78,9 @@ func New(opt Options, core Core, surfaces ...Surface) *Front {
 	if opt.BatchBody == 0 {
 		opt.BatchBody = 16 << 20
 	}
+	if opt.Batch == 0 {
+		opt.Batch = 1000
+	}
 	f := &Front{
 		opt: opt, core: core, log: opt.Log, mux: http.NewServeMux(), seen: newMeters(opt.Metrics),
 		keys:     newBuckets[account.KeyID](opt.PerMinute, opt.Burst),
@@ -105,6 +109,9 @@ func (k *Kit) Core() Core { return k.core }
 
 // PublicURL is how the world reaches this server.
 func (k *Kit) PublicURL() string { return k.opt.PublicURL }
+
+// MaxBatch is how many messages one request may send.
+func (k *Kit) MaxBatch() int { return k.opt.Batch }
 
 // Handle registers a handler for a pattern such as "GET /tidings/v1/messages/{id}".
 func (k *Kit) Handle(pattern string, h Handler) { k.handle(pattern, k.opt.Body, h) }

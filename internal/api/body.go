@@ -57,17 +57,16 @@ func (v *visit) read(b *bytes.Buffer, r *http.Request) error {
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
 		return fault.New(fault.MalformedBody, "a compressed body is not taken")
 	}
-	tooLarge := fault.New(fault.BodyTooLarge, "the body is larger than %d bytes", v.entry.body)
 	if r.ContentLength > v.entry.body {
 		v.Header().Set("Connection", "close")
-		return tooLarge
+		return v.tooLarge()
 	}
 	if r.ContentLength > 0 {
 		b.Grow(int(min(r.ContentLength+bytes.MinRead, keptBuffer)))
 	}
 	_, err := b.ReadFrom(http.MaxBytesReader(v.ResponseWriter, r.Body, v.entry.body))
 	if _, over := errors.AsType[*http.MaxBytesError](err); over {
-		return tooLarge
+		return v.tooLarge()
 	}
 	if err != nil {
 		v.Header().Set("Connection", "close")
@@ -76,12 +75,8 @@ func (v *visit) read(b *bytes.Buffer, r *http.Request) error {
 	return nil
 }
 
-// NoBody refuses a body where none belongs.
-func NoBody(r *http.Request) error {
-	if r.ContentLength > 0 {
-		return fault.New(fault.MalformedBody, "this request takes no body")
-	}
-	return nil
+func (v *visit) tooLarge() error {
+	return fault.New(fault.BodyTooLarge, "the body is larger than %d bytes", v.entry.body)
 }
 
 // Submission is the drafts of a request as the gateway wants them, with the key that makes a repeat harmless. The

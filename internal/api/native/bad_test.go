@@ -1,6 +1,7 @@
 package native
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,6 +16,8 @@ import (
 	"tidings.dev/internal/api"
 	"tidings.dev/internal/api/apitest"
 	"tidings.dev/internal/audit"
+	"tidings.dev/internal/fault"
+	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/key"
 	"tidings.dev/internal/store"
 )
@@ -390,4 +393,40 @@ func TestHealthTellsWhatFails(t *testing.T) {
 	if err := json.Unmarshal(r.Body.Bytes(), &h); err != nil || r.Code != 200 || h.Status != "ok" {
 		t.Errorf("%d %s", r.Code, r.Body)
 	}
+}
+
+// full refuses as a gateway without room does, until it has some.
+type full struct {
+	api.Gateway
+	fault *fault.Fault
+}
+
+func (f *full) Submit(ctx context.Context, c gateway.Caller, r gateway.Request) (gateway.Reply, error) {
+	if f.fault != nil {
+		return gateway.Reply{}, fmt.Errorf("submit: %w", f.fault)
+	}
+	return f.Gateway.Submit(ctx, c, r)
+}
+
+func TestFullServerSaysWhenToComeBack(t *testing.T) {
+	w := begin(t)
+	secret := w.Key(w.Alice, account.MessagesSend)
+	gate := &full{Gateway: w.Gateway}
+	w.Core.Gateway = gate
+	w.Handler = api.New(api.Options{PublicURL: apitest.PublicURL, Batch: 2, Log: discard}, w.Core, Surface)
+	for code, wait := range map[fault.Code]string{fault.QueueFull: "5", fault.DiskFull: "1"} {
+		gate.fault = fault.New(code, "no room")
+		if code == fault.QueueFull {
+			gate.fault = gate.fault.After(5 * time.Second)
+		}
+		r := w.Do(secret, "POST", base+"/messages", body("+254701234567", "x"), "Idempotency-Key", "k")
+		expect(t, r, 503, string(code), "")
+		if got := r.Header().Get("Retry-After"); got != wait {
+			t.Errorf("%s: Retry-After is %q, want %s", code, got, wait)
+		}
+	}
+	gate.fault = nil
+	expect(t, w.Do(secret, "POST", base+"/messages", body("+254701234567", "x"), "Idempotency-Key", "k"), 202, "", "")
+	three := `{"messages":[` + strings.Repeat(body("+254701234567", "x")+",", 2) + body("+254701234567", "x") + `]}`
+	expect(t, w.Do(secret, "POST", base+"/messages/batch", three), 413, "too_many_items", "messages")
 }

@@ -42,8 +42,8 @@ func (s *server) createBatch(w http.ResponseWriter, r *http.Request) error {
 		return fault.New(fault.MissingField, "a batch has messages").In("messages")
 	case len(in.Messages) == 0:
 		return fault.New(fault.InvalidField, "a batch has at least one message").In("messages")
-	case len(in.Messages) > maxBatch:
-		return fault.New(fault.TooManyItems, "%d messages; at most %d in one request", len(in.Messages), maxBatch).In("messages")
+	case len(in.Messages) > s.kit.MaxBatch():
+		return fault.New(fault.TooManyItems, "%d messages; at most %d in one request", len(in.Messages), s.kit.MaxBatch()).In("messages")
 	}
 	drafts, wrong := in.drafts()
 	var results []gateway.Result
@@ -56,8 +56,6 @@ func (s *server) createBatch(w http.ResponseWriter, r *http.Request) error {
 	}
 	return api.Reply(w, http.StatusAccepted, s.showResults(results, wrong))
 }
-
-const maxBatch = 1000
 
 // submit hands drafts to the gateway and says in the reply's head whether it is a repeat.
 func (s *server) submit(w http.ResponseWriter, r *http.Request, drafts ...message.Draft) (gateway.Reply, error) {
