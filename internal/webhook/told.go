@@ -42,7 +42,7 @@ func (d Delivery) Outcome() string {
 		text = fmt.Sprintf("%s at once", d.Status)
 	}
 	if d.Code != 0 {
-		text += fmt.Sprintf(", answered %d in %s", d.Code, d.Took.Round(time.Millisecond))
+		text += fmt.Sprintf(", answered %d in %s", d.Code, d.Took.Round(100*time.Microsecond))
 	}
 	if d.Error != "" {
 		text += ", " + d.Error
