@@ -75,7 +75,7 @@ type MessageReply struct {
 	Metadata        object  `json:"metadata"`
 	Test            bool    `json:"test" doc:"Sent with a test key: no network had it."`
 	Duplicate       bool    `json:"possible_duplicate" doc:"It was sent again after an attempt with unknown outcome: the recipient may have it twice."`
-	Answers         string  `json:"in_reply_to,omitempty" format:"uuid" doc:"For an inbound message, the outbound one it most likely answers."`
+	Answers         string  `json:"answers,omitempty" format:"uuid" doc:"For an inbound message, the outbound one it most likely answers."`
 	ScheduledAt     *string `json:"scheduled_at" format:"date-time" nullable:"true"`
 	ValidUntil      *string `json:"valid_until" format:"date-time" nullable:"true"`
 	CreatedAt       string  `json:"created_at" format:"date-time"`
