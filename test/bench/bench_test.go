@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -119,7 +120,7 @@ func TestAnswersAreReadWhole(t *testing.T) {
 			t.Errorf("%d %q %v, want %+v", status, body, err, want)
 		}
 	}
-	if _, _, err := readAnswer(in, nil); err != io.EOF {
+	if _, _, err := readAnswer(in, nil); !errors.Is(err, io.EOF) {
 		t.Errorf("at the end: %v", err)
 	}
 }

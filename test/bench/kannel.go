@@ -206,7 +206,6 @@ func (k *kannel) cpu() (time.Duration, error) {
 
 // side is one of those compared: how to start it, send to it, and read its CPU.
 type side struct {
-	name string
 	send func(last time.Duration) (Tally, error)
 	cpu  func() (time.Duration, error)
 	end  func()
@@ -302,13 +301,17 @@ func (b *Bench) against(ctx context.Context, what string, whole bool, goals [2][
 		return nil, err
 	}
 	defer own.end()
-	var peers [2]*side
-	for n := range peers {
-		if peers[n], err = b.kannelSide(ctx, smsc.address, sink, 10, n == 1); err != nil {
-			return nil, err
-		}
-		defer peers[n].end()
+	bare, err := b.kannelSide(ctx, smsc.address, sink, 10, false)
+	if err != nil {
+		return nil, err
 	}
+	defer bare.end()
+	spooled, err := b.kannelSide(ctx, smsc.address, sink, 10, true)
+	if err != nil {
+		return nil, err
+	}
+	defer spooled.end()
+	peers := [2]*side{bare, spooled}
 	names := [2]string{"Kannel without a store", "Kannel with its spool"}
 	rate, cpu := &Figure{Name: what + ", own", Unit: "1/s"}, &Figure{Name: "CPU of " + what + ", own", Unit: "us"}
 	for n, name := range names {

@@ -88,7 +88,8 @@ func loadMain(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	size, write := int64(1), form(nil)
+	size := int64(1)
+	var write form
 	switch *kind {
 	case "json":
 		write = postForm(*host, "/tidings/v1/messages", *key, jsonBody)
@@ -162,7 +163,7 @@ func (d *driver) connection() error {
 		if _, err := conn.Write(out); err != nil {
 			return err
 		}
-		status := 0
+		var status int
 		if status, body, err = readAnswer(in, body[:0]); err != nil {
 			return fmt.Errorf("answer %d: %w", n, err)
 		}

@@ -101,7 +101,8 @@ func (p *peer) ask(method string) (c Count, err error) {
 		return c, err
 	}
 	defer resp.Body.Close()
-	return c, json.NewDecoder(resp.Body).Decode(&c)
+	err = json.NewDecoder(resp.Body).Decode(&c)
+	return c, err
 }
 
 // settled waits until the count has stood still for a while, or has reached the goal.
@@ -240,7 +241,7 @@ type quickAck struct{ *net.TCPConn }
 
 func (q quickAck) Read(p []byte) (int, error) {
 	n, err := q.TCPConn.Read(p)
-	if raw, problem := q.TCPConn.SyscallConn(); problem == nil {
+	if raw, problem := q.SyscallConn(); problem == nil {
 		_ = raw.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1) })
 	}
 	return n, err

@@ -95,20 +95,21 @@ var orphans = map[string]string{
 }
 
 func (b *Books) readIntegrity(db *sql.DB) error {
-	var problems []error
 	text := ""
-	problems = append(problems, each(db, `PRAGMA integrity_check`, func(r *sql.Rows) error {
-		err := r.Scan(&text)
-		if text != "ok" {
-			b.Integrity = append(b.Integrity, text)
-		}
-		return err
-	}))
-	problems = append(problems, each(db, `SELECT "table" FROM pragma_foreign_key_check`, func(r *sql.Rows) error {
-		err := r.Scan(&text)
-		b.Integrity = append(b.Integrity, "foreign key of "+text)
-		return err
-	}))
+	problems := []error{
+		each(db, `PRAGMA integrity_check`, func(r *sql.Rows) error {
+			err := r.Scan(&text)
+			if text != "ok" {
+				b.Integrity = append(b.Integrity, text)
+			}
+			return err
+		}),
+		each(db, `SELECT "table" FROM pragma_foreign_key_check`, func(r *sql.Rows) error {
+			err := r.Scan(&text)
+			b.Integrity = append(b.Integrity, "foreign key of "+text)
+			return err
+		}),
+	}
 	for name, query := range orphans {
 		problems = append(problems, each(db, query, func(r *sql.Rows) error {
 			var id int64

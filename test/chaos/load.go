@@ -230,15 +230,13 @@ func (l *Load) answered(key string) bool {
 // deliver makes the request and writes down what came of it.
 func (l *Load) deliver(ctx context.Context, s sent) {
 	n := l.numbers.Add(1)
-	op, path, body := "send", "/tidings/v1/messages", any(nil)
+	op, path, body := "send", "/tidings/v1/messages", draft(s.items[0])
 	if s.batch {
 		drafts := make([]any, len(s.items))
 		for n, i := range s.items {
 			drafts[n] = draft(i)
 		}
 		op, path, body = "batch", "/tidings/v1/messages/batch", map[string]any{"messages": drafts}
-	} else {
-		body = draft(s.items[0])
 	}
 	text, _ := json.Marshal(body)
 	headers := []string{}
@@ -250,7 +248,7 @@ func (l *Load) deliver(ctx context.Context, s sent) {
 	status, reply, err := l.client.Do(ctx, http.MethodPost, path, text, headers...)
 	e := l.outcome(n, op, status, reply, err)
 	if e.Phase == OK {
-		e.Items = l.accept(s, status, reply, &e)
+		e.Items = l.accept(s, reply, &e)
 	}
 	l.history.add(e)
 	l.after(ctx, e)
@@ -295,7 +293,7 @@ func (l *Load) outcome(n int64, op string, status int, reply []byte, err error) 
 }
 
 // accept reads the ids out of a yes.
-func (l *Load) accept(s sent, status int, reply []byte, e *Entry) []Item {
+func (l *Load) accept(s sent, reply []byte, e *Entry) []Item {
 	items := make([]Item, len(s.items))
 	var err error
 	if s.batch {

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
+
+	"tidings.dev/test/product"
 )
 
 const (
@@ -71,50 +74,27 @@ func summary(out io.Writer, w World, c *Cases) {
 	}
 }
 
+// moment is one line of a timeline.
+type moment struct {
+	at   int64
+	text string
+}
+
 // timeline prints everything that is known about one message in the order of time, with the faults between.
 func timeline(out io.Writer, w World, it *Case) {
-	type line struct {
-		at   int64
-		text string
-	}
-	var lines []line
-	add := func(at int64, format string, args ...any) {
-		lines = append(lines, line{at, fmt.Sprintf(format, args...)})
-	}
-	requests := map[int64]bool{}
-	for _, e := range w.Load {
-		mine := e.Tag == it.Tag || requests[e.N] && e.N != 0
-		for _, i := range e.Items {
-			mine = mine || i.Tag == it.Tag
-		}
-		if mine {
-			requests[e.N] = true
-			add(e.At, "customer  %s %s %s%s %s %s", e.Op, e.Phase, e.Status, e.Code, e.Key, e.Error)
-		}
-	}
-	for _, r := range w.SMSC {
-		if tagOf(r.Text) == it.Tag || !isStopper(it.To) && digits(r.To) == digits(it.To) || isStopper(it.To) && digits(r.From) == digits(it.To) {
-			add(r.Time*1000, "network   %s %s %s part %d id %s %.12s", r.Op, r.Status, r.State, r.Number, r.RemoteID, r.Text)
-		}
-	}
-	for _, m := range it.Final {
-		for _, p := range w.Posts {
-			if p.Subject == m.ID {
-				add(p.At, "webhook   %s seq %d try %s answered %d", p.Type, p.Seq, p.Attempt, p.Answer)
-			}
-		}
-	}
-	slices.SortStableFunc(lines, func(a, b line) int { return int(a.at - b.at) })
+	lines := slices.Concat(asked(w, it), carried(w, it), heard(w, it))
 	if len(lines) == 0 {
 		return
 	}
+	byTime := func(a, b moment) int { return cmp.Compare(a.at, b.at) }
+	slices.SortStableFunc(lines, byTime)
 	first, last := lines[0].at, lines[len(lines)-1].at
 	for _, e := range w.Load {
 		if slices.Contains([]string{"kill", "term", "start", "ready", "quiet"}, e.Op) && e.At >= first && e.At <= last+2_000_000 {
-			add(e.At, "  *****   %s", e.Op)
+			lines = append(lines, moment{e.At, "  *****   " + e.Op})
 		}
 	}
-	slices.SortStableFunc(lines, func(a, b line) int { return int(a.at - b.at) })
+	slices.SortStableFunc(lines, byTime)
 	fmt.Fprintf(out, "\n%s to %s, on_unknown %s\n", it.Tag, it.To, it.OnUnknown)
 	for _, l := range lines {
 		fmt.Fprintf(out, "  %s %s\n", clock(l.at), strings.TrimRight(l.text, " "))
@@ -122,4 +102,38 @@ func timeline(out io.Writer, w World, it *Case) {
 	for _, m := range it.Final {
 		fmt.Fprintf(out, "  in the end %s %s possible_duplicate %v id %s\n", m.Status, m.Reason, m.Duplicate, m.ID)
 	}
+}
+
+// asked is what the customer's software did about the message.
+func asked(w World, it *Case) (lines []moment) {
+	requests := map[int64]bool{}
+	for _, e := range w.Load {
+		mine := e.Tag == it.Tag || e.N != 0 && requests[e.N]
+		if mine || slices.ContainsFunc(e.Items, func(i Item) bool { return i.Tag == it.Tag }) {
+			requests[e.N] = true
+			lines = append(lines, moment{e.At, fmt.Sprintf("customer  %s %s %s%s %s %s", e.Op, e.Phase, e.Status, e.Code, e.Key, e.Error)})
+		}
+	}
+	return lines
+}
+
+// carried is what the network saw of it; of somebody who opts out, also what they wrote.
+func carried(w World, it *Case) (lines []moment) {
+	for _, r := range w.SMSC {
+		mine := tagOf(r.Text) == it.Tag || !isStopper(it.To) && digits(r.To) == digits(it.To)
+		if mine || isStopper(it.To) && digits(r.From) == digits(it.To) {
+			lines = append(lines, moment{r.Time * 1000, fmt.Sprintf("network   %s %s %s part %d id %s %.12s", r.Op, r.Status, r.State, r.Number, r.RemoteID, r.Text)})
+		}
+	}
+	return lines
+}
+
+// heard is what the customer's receiver was told.
+func heard(w World, it *Case) (lines []moment) {
+	for _, p := range w.Posts {
+		if slices.ContainsFunc(it.Final, func(m product.Message) bool { return m.ID == p.Subject }) {
+			lines = append(lines, moment{p.At, fmt.Sprintf("webhook   %s seq %d try %s answered %d", p.Type, p.Seq, p.Attempt, p.Answer)})
+		}
+	}
+	return lines
 }

@@ -1,6 +1,7 @@
 package journey
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -306,7 +307,7 @@ func TestIdempotentRepeat(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, header, second, err := c.Exchange(t.Context(), http.MethodPost, "/tidings/v1/messages", body, "Idempotency-Key", "repeat-1")
-	if err != nil || status != http.StatusAccepted || string(second) != string(first) || header.Get("Idempotent-Replayed") != "true" {
+	if err != nil || status != http.StatusAccepted || !bytes.Equal(second, first) || header.Get("Idempotent-Replayed") != "true" {
 		t.Errorf("the repeat: %d %v %v\n%s\n%s", status, header.Get("Idempotent-Replayed"), err, first, second)
 	}
 	var m product.Message
