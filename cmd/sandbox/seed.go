@@ -10,17 +10,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"tidings.dev/internal/account"
 	"tidings.dev/internal/app"
-	"tidings.dev/internal/audit"
-	"tidings.dev/internal/channel"
 	"tidings.dev/internal/config"
-	"tidings.dev/internal/connection"
-	"tidings.dev/internal/key"
-	"tidings.dev/internal/message"
-	"tidings.dev/internal/store"
 	"tidings.dev/internal/telemetry"
-	"tidings.dev/internal/wallet"
 )
 
 const (
@@ -55,19 +47,19 @@ type seededAccount struct {
 
 // plan is who lives in the sandbox.
 var plan = []struct {
-	account account.Account
+	account app.NewAccount
 	number  string
 }{
-	{account.Account{Name: "Acme", Region: "KE", Currency: "KES", Active: true}, "20880"},
-	{account.Account{Name: "Globex", Region: "DE", Currency: "EUR", Active: true}, "+4915202000000"},
+	{app.NewAccount{Name: "Acme", Region: "KE", Currency: "KES"}, "20880"},
+	{app.NewAccount{Name: "Globex", Region: "DE", Currency: "EUR"}, "+4915202000000"},
 }
 
 // prices are those of a small price book, in micro-units for each part.
-var prices = []wallet.Price{
-	{Currency: "KES", Prefix: "254", Amount: 800_000},
-	{Currency: "KES", Prefix: "", Amount: 4 * micro},
-	{Currency: "EUR", Prefix: "49", Amount: 70_000},
-	{Currency: "EUR", Prefix: "", Amount: 90_000},
+var prices = []app.Price{
+	{Currency: "KES", Prefix: "254", Micros: 800_000},
+	{Currency: "KES", Prefix: "", Micros: 4 * micro},
+	{Currency: "EUR", Prefix: "49", Micros: 70_000},
+	{Currency: "EUR", Prefix: "", Micros: 90_000},
 }
 
 // prepare seeds a fresh folder, and shows a seeded one the way to this run's SMSC.
@@ -93,37 +85,24 @@ func prepare(ctx context.Context, cfg config.Config, smscAddress string) (s *see
 	if err := json.Unmarshal(text, s); err != nil {
 		return nil, fmt.Errorf("read %s: %w", file, err)
 	}
-	return s, redirect(ctx, core, smscAddress)
+	return s, core.Redirect(ctx, network, smppSettings(smscAddress))
 }
 
 // plant makes the accounts, their keys and numbers, and the channel they share.
 func plant(ctx context.Context, c *app.Core, smscAddress string) (*seed, error) {
 	s := &seed{WebhookSecrets: map[string]string{}}
-	op, err := c.Operator(ctx)
+	if err := plantOperator(ctx, c, s); err != nil {
+		return nil, err
+	}
+	ch, err := c.CreateChannel(app.NewChannel{Shared: true, Name: network, Driver: "smpp", Sender: "Tidings", Default: true}, smppSettings(smscAddress))
 	if err != nil {
 		return nil, err
 	}
-	s.Operator.Email, s.Operator.Password = "operator@sandbox.test", "operator-sandbox"
-	if err := c.SetSignIn(audit.CLI, op.ID, s.Operator.Email, s.Operator.Password); err != nil {
-		return nil, err
-	}
-	if s.Operator.APIKey, err = makeKey(c, op.ID, false, account.Operate); err != nil {
-		return nil, err
-	}
-	if s.Internal, err = makeKey(c, op.ID, false, account.Internal); err != nil {
-		return nil, err
-	}
-	ch, err := c.CreateChannel(audit.CLI, connection.Channel{
-		Name: network, Driver: "smpp", Settings: smppSettings(smscAddress), Sender: message.Address{Kind: message.Name, Value: "Tidings"},
-	}, true)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.SetPrices(audit.CLI, prices); err != nil {
+	if err := c.SetPrices(prices...); err != nil {
 		return nil, err
 	}
 	for _, p := range plan {
-		a, err := plantAccount(c, p.account, ch.ID, p.number)
+		a, err := plantAccount(ctx, c, p.account, ch.ID, p.number)
 		if err != nil {
 			return nil, err
 		}
@@ -132,50 +111,48 @@ func plant(ctx context.Context, c *app.Core, smscAddress string) (*seed, error) 
 	return s, nil
 }
 
-func plantAccount(c *app.Core, a account.Account, ch message.ChannelID, number string) (s seededAccount, err error) {
-	s = seededAccount{Name: a.Name, Username: strings.ToLower(a.Name), Password: strings.ToLower(a.Name) + "-sandbox", Region: a.Region, Numbers: []string{number}}
-	made, err := c.CreateAccount(audit.CLI, a, s.Username, s.Password, 10_000*micro)
-	if err != nil {
-		return s, err
-	}
-	s.ID = made.ID.String()
-	address, err := message.ParseSender(number, a.Region)
-	if err != nil {
-		return s, err
-	}
-	if err := c.AssignNumber(audit.CLI, made.ID, ch, address); err != nil {
-		return s, err
-	}
-	if s.APIKey, err = makeKey(c, made.ID, false, account.Admin); err != nil {
-		return s, err
-	}
-	s.TestAPIKey, err = makeKey(c, made.ID, true, account.Admin)
-	return s, err
-}
-
-func makeKey(c *app.Core, owner account.ID, test bool, scope account.Scope) (string, error) {
-	made, err := c.CreateKey(audit.CLI, key.Key{Account: owner, Name: "sandbox", Test: test, Scopes: account.Scopes{scope}})
-	return made.Secret, err
-}
-
-func smppSettings(address string) channel.Settings {
-	text, _ := json.Marshal(map[string]any{"address": address, "system_id": systemID, "password": smscPassword, "window": 10})
-	return text
-}
-
-// redirect points the shared channel at the SMSC of this run.
-func redirect(ctx context.Context, c *app.Core, address string) error {
-	all, err := c.Connections.All(ctx)
+func plantOperator(ctx context.Context, c *app.Core, s *seed) error {
+	op, err := c.Operator(ctx)
 	if err != nil {
 		return err
 	}
-	for _, ch := range all {
-		if ch.Name == network && ch.Account == 0 {
-			ch.Settings = smppSettings(address)
-			return c.Store.Write(func(tx *store.Tx) error { return c.Connections.Update(tx, audit.CLI, ch) })
-		}
+	s.Operator.Email, s.Operator.Password = "operator@sandbox.test", "operator-sandbox"
+	if err := c.SetSignIn(op.ID.String(), s.Operator.Email, s.Operator.Password); err != nil {
+		return err
 	}
-	return fmt.Errorf("the folder has no channel %q", network)
+	key, err := c.CreateKey(ctx, app.NewKey{Name: "sandbox", Scopes: []string{"operator"}})
+	if err != nil {
+		return err
+	}
+	internal, err := c.CreateKey(ctx, app.NewKey{Name: "sandbox, internal", Internal: true})
+	s.Operator.APIKey, s.Internal = key.Secret, internal.Secret
+	return err
+}
+
+func plantAccount(ctx context.Context, c *app.Core, a app.NewAccount, ch, number string) (s seededAccount, err error) {
+	a.Username, a.Credit = strings.ToLower(a.Name), 10_000*micro
+	a.Password = a.Username + "-sandbox"
+	made, err := c.CreateAccount(a)
+	if err != nil {
+		return s, err
+	}
+	if err := c.AssignNumber(made.ID, ch, number, a.Region); err != nil {
+		return s, err
+	}
+	live, err := c.CreateKey(ctx, app.NewKey{Account: made.ID, Name: "sandbox"})
+	if err != nil {
+		return s, err
+	}
+	test, err := c.CreateKey(ctx, app.NewKey{Account: made.ID, Name: "sandbox, test", Test: true})
+	return seededAccount{
+		ID: made.ID, Name: a.Name, Username: a.Username, Password: a.Password, APIKey: live.Secret, TestAPIKey: test.Secret,
+		Region: a.Region, Numbers: []string{number},
+	}, err
+}
+
+func smppSettings(address string) []byte {
+	text, _ := json.Marshal(map[string]any{"address": address, "system_id": systemID, "password": smscPassword, "window": 10})
+	return text
 }
 
 // facts is the ready file.

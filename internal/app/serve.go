@@ -141,7 +141,7 @@ func (s *Server) prepare(ctx context.Context, out io.Writer) error {
 	if s.Config.PublicURL == "" {
 		s.Config.PublicURL = "http://" + s.where.API
 	}
-	first, err := s.operatorKey(ctx)
+	first, err := s.firstKey(ctx)
 	if err != nil {
 		return fmt.Errorf("make the operator's key: %w", err)
 	}
@@ -166,10 +166,11 @@ func (s *Server) answers() http.Handler {
 	cfg := s.Config
 	return api.New(api.Options{
 		PublicURL: cfg.PublicURL, TrustedProxies: cfg.TrustedProxies, Body: int64(cfg.Limits.Body), BatchBody: int64(cfg.Limits.BatchBody),
+		Batch:     cfg.Limits.Batch,
 		PerMinute: cfg.Rate.RequestsPerMinute, Burst: cfg.Rate.Burst, Log: s.Log, Metrics: s.Metrics,
 	}, api.Core{
 		Store: s.Store, Gateway: s.Gateway, Keys: s.Keys, Members: s.Members, Wallet: s.Wallet, Routes: s.Routes,
-		Webhooks: s.Webhooks, Health: &s.health,
+		Webhooks: s.Webhooks, Health: &s.health, OriginKnown: s.Keys.OriginKnown,
 	}, surfaces()...)
 }
 

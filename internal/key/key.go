@@ -56,13 +56,16 @@ type Made struct {
 
 // Keeper keeps keys.
 type Keeper struct {
-	store *store.Store
-	hot   *store.Cached[*hot]
-	uses  uses
+	store   *store.Store
+	hot     *store.Cached[*hot]
+	uses    uses
+	origins *store.Cached[map[string]bool]
 }
 
 // New returns the keeper of the store's keys.
-func New(s *store.Store) *Keeper { return &Keeper{store: s, hot: store.NewCached(s, topic, coldStart)} }
+func New(s *store.Store) *Keeper {
+	return &Keeper{store: s, hot: store.NewCached(s, topic, coldStart), origins: store.NewCached(s, topic, loadOrigins)}
+}
 
 // Create makes a key. It expires after 1 to 365 days, 365 when it does not say. The scopes that reach beyond an account are
 // given only when operator is set.

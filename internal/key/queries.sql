@@ -18,3 +18,6 @@ UPDATE api_key SET revoked_at = @revoked_at WHERE id = @id AND account_id = @acc
 
 -- name: UseKey :execrows
 UPDATE api_key SET used_at = @used_at WHERE id = @id AND used_at < @used_at;
+
+-- name: AllOrigins :many
+SELECT DISTINCT origins FROM api_key WHERE origins <> '' AND revoked_at = 0;

@@ -72,6 +72,33 @@ func (q *queries) AddKey(ctx context.Context, arg addKeyParams) error {
 	return err
 }
 
+const allOrigins = `-- name: AllOrigins :many
+SELECT DISTINCT origins FROM api_key WHERE origins <> '' AND revoked_at = 0
+`
+
+func (q *queries) AllOrigins(ctx context.Context) ([]string, error) {
+	rows, err := q.db.QueryContext(ctx, allOrigins)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var origins string
+		if err := rows.Scan(&origins); err != nil {
+			return nil, err
+		}
+		items = append(items, origins)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const keyByHash = `-- name: KeyByHash :one
 SELECT id, account_id, hash, name, hint, test, scopes, addresses, origins, expires_at, revoked_at, used_at FROM api_key WHERE hash = $1
 `
