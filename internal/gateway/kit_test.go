@@ -176,9 +176,11 @@ func (w *world) kill() {
 	w.t.Helper()
 	image := w.t.TempDir()
 	w.write(func(*store.Tx) error { return copyFolder(image, w.dir) }) // while nobody writes
+	ahead := time.Until(w.store.Now())
 	w.close()
 	w.dir = image
 	w.open()
+	w.store.Shift(ahead)
 	w.start()
 }
 

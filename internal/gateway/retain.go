@@ -15,7 +15,7 @@ import (
 const (
 	retainJob   = 1 // the key of the one job that ends retention
 	retainEvery = 10 * time.Minute
-	retainPage  = 100       // messages in one transaction: others must not wait long behind it
+	retainPage  = 25        // messages in one transaction: others must not wait long behind it
 	retainSlack = time.Hour // after a message's validity, for what is decided at its end
 
 	houseWorkers = 2 // retention may be long at work, and others must not wait behind it
@@ -174,7 +174,8 @@ func (g *Gateway) dropMessages(ctx context.Context, now time.Time) error {
 	}
 	from := message.ID(0)
 	page := endedMessagesParams{
-		Before: message.ID(since(now.Add(-g.Settings.KeepMessages))), Over: now.Add(-retainSlack).UnixMilli(), Page: retainPage,
+		Before: message.ID(since(now.Add(-g.Settings.KeepMessages))), Page: retainPage,
+		Over: now.Add(-max(retainSlack, g.Settings.KeepMessages-maxValidity)).UnixMilli(), // a scheduled one is kept after its time
 	}
 	return g.each(ctx, &from, func() ([]oldMessagesRow, error) {
 		page.FromID = from

@@ -308,6 +308,7 @@ func (g *Gateway) insert(tx *store.Tx, fresh []*acceptance) error {
 		for i := range a.reply.Results {
 			r := &a.reply.Results[i]
 			if r.Fault != nil {
+				r.Message = message.Message{} // there is none
 				continue
 			}
 			accepted++

@@ -1,0 +1,205 @@
+package gateway_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"tidings.dev/internal/audit"
+	"tidings.dev/internal/channel"
+	"tidings.dev/internal/channel/channeltest"
+	"tidings.dev/internal/event"
+	"tidings.dev/internal/fault"
+	"tidings.dev/internal/gateway"
+	"tidings.dev/internal/message"
+	"tidings.dev/internal/store"
+)
+
+const day = 24 * time.Hour
+
+func TestRetention(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, with(gateway.Settings{KeepBodies: day, KeepMessages: 30 * day, KeepAudit: day}))
+	later := draft(phone(1), "much later")
+	later.ScheduledAt = w.store.Now().Add(60 * day)
+	scheduled := w.send(later)
+	retry := channeltest.Fail(channel.Failure{Verdict: channel.Retry, Code: "no"})
+	w.network.On(phone(1), retry, retry, w.network.Take)
+	old := w.send(draft(phone(2), "old"))
+	w.await(old, message.Sent)
+	keyed := gateway.Request{Drafts: []message.Draft{draft(phone(3), "x")}, Key: "k"}
+	keyed.Drafts[0].Reference = "r"
+	_, err := w.submit(keyed)
+	w.must(err)
+	w.must(w.gateway.Receipt(t.Context(), message.Receipt{Channel: w.channel, RemoteID: "nobody's", Status: message.Delivered}))
+
+	w.pass(2 * day)
+	w.until(func() bool { return w.message(old).Content.Text == "" }, func() string { return "the old text is still there" })
+	young := w.send(draft(phone(4), "young"))
+	w.await(young, message.Sent)
+	if m := w.message(scheduled); m.Content.Text != "much later" {
+		t.Errorf("a text that waits became %q", m.Content.Text)
+	}
+	w.kill()
+	w.pass(31 * day)
+	w.until(func() bool { return w.count("message") == 1 }, func() string { return fmt.Sprint(w.count("message"), " messages") })
+	w.until(func() bool {
+		return w.count("idempotency")+w.count("reference")+w.count("early_receipt")+w.count("audit") == 0
+	}, func() string {
+		return "the small tables keep what has expired"
+	})
+	if _, err := w.gateway.Message(t.Context(), w.alice.ID, young); !fault.Is(err, fault.NotHere) {
+		t.Errorf("a message past its retention: %v", err)
+	}
+	if _, err := w.gateway.EventData(t.Context(), event.Event{Subject: int64(young), Kind: event.Sent}); !fault.Is(err, fault.NotHere) {
+		t.Errorf("its events: %v", err)
+	}
+	if n := w.count("part") + w.count("event"); n != 0 {
+		t.Errorf("%d parts and events are left", n)
+	}
+	w.pass(27 * day) // to the schedule
+	w.until(func() bool { return w.told(scheduled) == "retrying retrying" || w.told(scheduled) == "retrying" }, func() string { return w.told(scheduled) })
+	w.pass(time.Hour)
+	w.await(scheduled, message.Sent)
+	if out := w.network.Sends(); out[len(out)-1].Text != "much later" {
+		t.Errorf("%q went out", out[len(out)-1].Text)
+	}
+	w.pass(3 * day)
+	w.until(func() bool { return w.message(scheduled).Content.Text == "" }, func() string { return "its text is kept too long" })
+	w.pass(31 * day)
+	w.until(func() bool { return w.count("message") == 0 }, func() string { return "it is kept too long" })
+	w.wantMoney(4, 0)
+}
+
+// pass lets time pass once retention rests, so that it begins anew in another time.
+func (w *world) pass(d time.Duration) {
+	w.t.Helper()
+	w.until(func() bool {
+		job, working, err := w.queue.Find(w.t.Context(), 1)
+		w.must(err)
+		return !working && job.Due.After(w.store.Now())
+	}, func() string { return "retention does not rest" })
+	w.store.Shift(d)
+}
+
+func TestLists(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var ids []message.ID
+	for n := range 12 {
+		d := draft(phone(n%2), "x")
+		if n%3 > 0 {
+			d.ScheduledAt = w.store.Now().Add(time.Hour)
+		}
+		if n == 5 {
+			d.Reference = "five"
+		}
+		ids = append(ids, w.send(d))
+	}
+	for n := 0; n < 12; n += 3 {
+		w.await(ids[n], message.Sent)
+	}
+	w.says(phone(0), "hi")
+	bob := w.account()
+	list := func(f gateway.Filter) (got []int) {
+		for {
+			page, err := w.gateway.List(t.Context(), w.alice.ID, f)
+			w.must(err)
+			for _, m := range page {
+				got = append(got, slices.Index(ids, m.ID))
+				f.Before = m.ID
+			}
+			if len(page) < f.Limit {
+				return got
+			}
+		}
+	}
+	for _, limit := range []int{1, 2, 5, 100} {
+		for _, c := range []struct {
+			filter gateway.Filter
+			want   string
+		}{
+			{gateway.Filter{}, "[-1 11 10 9 8 7 6 5 4 3 2 1 0]"},
+			{gateway.Filter{Direction: message.Out, To: message.Address{Kind: message.Phone, Value: phone(1)}}, "[11 9 7 5 3 1]"},
+			{gateway.Filter{Status: message.Sent}, "[9 6 3 0]"},
+			{gateway.Filter{Status: message.Scheduled}, "[11 10 8 7 5 4 2 1]"},
+			{gateway.Filter{Status: message.Queued}, "[]"},
+			{gateway.Filter{Status: message.Received}, "[-1]"},
+			{gateway.Filter{Reference: "five"}, "[5]"},
+			{gateway.Filter{Channel: w.channel, Direction: message.In}, "[-1]"},
+			{gateway.Filter{Since: ids[4].Time().Add(time.Hour)}, "[]"},
+		} {
+			c.filter.Limit = limit
+			if got := fmt.Sprint(list(c.filter)); got != c.want {
+				t.Errorf("limit %d, %+v: %s, want %s", limit, c.filter, got, c.want)
+			}
+		}
+	}
+	if list, err := w.gateway.List(t.Context(), bob.ID, gateway.Filter{Limit: 10}); err != nil || len(list) != 0 {
+		t.Errorf("another account sees %d, %v", len(list), err)
+	}
+	w.store.Shift(time.Hour)
+	steps, err := w.gateway.Journey(t.Context(), w.alice.ID, ids[0])
+	w.must(err)
+	if len(steps) != 3 || steps[0].Name != "accepted" {
+		t.Errorf("journey %+v", steps)
+	}
+}
+
+// TestDeletingHoldsNobodyUp measures accepting while retention deletes.
+func TestDeletingHoldsNobodyUp(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures time")
+	}
+	w := newWorld(t, with(gateway.Settings{KeepMessages: 30 * day}))
+	w.write(func(tx *store.Tx) error { return w.wallet.TopUp(tx, audit.System, w.alice.ID, 100*funds, "") })
+	old := 100_000
+	if raceEnabled {
+		old = 5_000
+	}
+	w.stop()
+	for range old / 1000 {
+		drafts := make([]message.Draft, 1000)
+		for i := range drafts {
+			drafts[i] = draft(phone(i), "old")
+		}
+		_, err := w.submit(gateway.Request{Drafts: drafts})
+		w.must(err)
+	}
+	w.write(func(tx *store.Tx) error { // as if they were sent
+		if _, err := tx.Queries().ExecContext(tx.Context(), "DELETE FROM job"); err != nil {
+			return err
+		}
+		_, err := tx.Queries().ExecContext(tx.Context(), "UPDATE message SET status = 11")
+		return err
+	})
+	accept := func(until func() bool) (p99 time.Duration) {
+		var took []time.Duration
+		for !until() || len(took) < 500 {
+			began := time.Now()
+			w.send(draft(phone(1), "x"))
+			took = append(took, time.Since(began))
+			time.Sleep(200 * time.Microsecond)
+		}
+		slices.Sort(took)
+		return took[len(took)*99/100]
+	}
+	alone := accept(func() bool { return true })
+	w.store.Shift(31 * day)
+	deleted := make(chan error, 1)
+	began := time.Now()
+	go func() {
+		var from message.ID
+		deleted <- w.gateway.Retain(t.Context(), &from)
+	}()
+	busy := accept(func() bool { return len(deleted) > 0 })
+	w.must(<-deleted)
+	t.Logf("p99 of accepting: %s alone, %s while %d messages are deleted in %s", alone, busy, old, time.Since(began))
+	if n := w.count("message WHERE status = 11"); n != 0 {
+		t.Errorf("%d old messages are left", n)
+	}
+	if busy > 5*alone && busy > 25*time.Millisecond { // the bench has the finer figure
+		t.Errorf("accepting took %s at the 99th percentile while old messages were deleted, %s alone", busy, alone)
+	}
+}
