@@ -75,7 +75,9 @@ func prepare(ctx context.Context, cfg config.Config, smscAddress string) (s *see
 		if s, err = plant(ctx, core, smscAddress); err != nil {
 			return nil, fmt.Errorf("seed the sandbox: %w", err)
 		}
-		text, _ = json.Marshal(s)
+		if text, err = json.Marshal(s); err != nil {
+			return nil, err
+		}
 		return s, os.WriteFile(file, text, 0o600)
 	}
 	if err != nil {
@@ -151,8 +153,7 @@ func plantAccount(ctx context.Context, c *app.Core, a app.NewAccount, ch, number
 }
 
 func smppSettings(address string) []byte {
-	text, _ := json.Marshal(map[string]any{"address": address, "system_id": systemID, "password": smscPassword, "window": 10})
-	return text
+	return fmt.Appendf(nil, `{"address":%q,"system_id":%q,"password":%q,"window":10}`, address, systemID, smscPassword)
 }
 
 // facts is the ready file.

@@ -65,7 +65,7 @@ func run(ctx context.Context, args, env []string, out, problems io.Writer) int {
 	parser, err := kong.New(&all, kong.Name("tidings"), kong.Description("A messaging gateway of your own: SMS and WhatsApp, every message safe."),
 		kong.UsageOnError(), kong.Writers(out, problems), kong.Exit(func(code int) { exited = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 	if err != nil {
-		fmt.Fprintln(problems, err)
+		say(problems, "%v\n", err)
 		return 2
 	}
 	command, err := parser.Parse(args)
@@ -79,12 +79,12 @@ func run(ctx context.Context, args, env []string, out, problems io.Writer) int {
 	s := &session{ctx: ctx, out: out, all: &all}
 	if command.Command() != "version" {
 		if s.cfg, err = all.settings(env); err != nil {
-			fmt.Fprintf(problems, "These settings make no sense:\n%s\n", err)
+			say(problems, "These settings make no sense:\n%s\n", err)
 			return 2
 		}
 	}
 	if err := command.Run(s); err != nil {
-		fmt.Fprintln(problems, "tidings:", err)
+		say(problems, "tidings: %v\n", err)
 		return 1
 	}
 	return 0
@@ -130,3 +130,6 @@ func (s *session) print(value any, format string, args ...any) error {
 	_, err := fmt.Fprintf(s.out, format, args...)
 	return err
 }
+
+// say writes for a person. Where that fails there is nobody to tell.
+func say(to io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(to, format, args...) }

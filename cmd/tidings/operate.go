@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"time"
 
@@ -37,7 +36,7 @@ func (accountList) Run(s *session) error {
 			return errors.Join(err, s.print(all, ""))
 		}
 		for _, a := range all {
-			fmt.Fprintf(s.out, "%s  %-24s %-3s %-3s%s\n", a.ID, a.Name, a.Region, a.Currency, map[bool]string{true: "  operator"}[a.Operator])
+			say(s.out, "%s  %-24s %-3s %-3s%s\n", a.ID, a.Name, a.Region, a.Currency, map[bool]string{true: "  operator"}[a.Operator])
 		}
 		return nil
 	})
@@ -74,7 +73,7 @@ func (k keyList) Run(s *session) error {
 			return errors.Join(err, s.print(keys, ""))
 		}
 		for _, one := range keys {
-			fmt.Fprintf(s.out, "%s  %s  %-20s until %s%s\n", one.ID, one.Hint, one.Name, one.Expires.Format(time.DateOnly), map[bool]string{true: "  revoked"}[one.Revoked])
+			say(s.out, "%s  %s  %-20s until %s%s\n", one.ID, one.Hint, one.Name, one.Expires.Format(time.DateOnly), map[bool]string{true: "  revoked"}[one.Revoked])
 		}
 		return nil
 	})
@@ -125,7 +124,7 @@ func (channelList) Run(s *session) error {
 			return errors.Join(err, s.print(all, ""))
 		}
 		for _, one := range all {
-			fmt.Fprintf(s.out, "%s  %-20s %-8s %-8s %s\n", one.ID, one.Name, one.Driver, one.Kind, one.Account)
+			say(s.out, "%s  %-20s %-8s %-8s %s\n", one.ID, one.Name, one.Driver, one.Kind, one.Account)
 		}
 		return nil
 	})
@@ -153,7 +152,7 @@ func (priceList) Run(s *session) error {
 			return errors.Join(err, s.print(prices, ""))
 		}
 		for _, p := range prices {
-			fmt.Fprintf(s.out, "%-12s %s %d micros %s\n", p.Prefix, p.Currency, p.Micros, p.Account)
+			say(s.out, "%-12s %s %d micros %s\n", p.Prefix, p.Currency, p.Micros, p.Account)
 		}
 		return nil
 	})
@@ -201,9 +200,9 @@ func (t traceCommand) Run(s *session) error {
 		if err != nil || s.all.JSON {
 			return errors.Join(err, s.print(j, ""))
 		}
-		fmt.Fprintf(s.out, "message %s is %s %s\n", j.Message, j.Status, j.Reason)
+		say(s.out, "message %s is %s %s\n", j.Message, j.Status, j.Reason)
 		for _, step := range j.Steps {
-			fmt.Fprintf(s.out, "  %s  %-12s %s\n", step.At.Format("2006-01-02 15:04:05.000"), step.Name, step.Detail)
+			say(s.out, "  %s  %-12s %s\n", step.At.Format("2006-01-02 15:04:05.000"), step.Name, step.Detail)
 		}
 		return nil
 	})

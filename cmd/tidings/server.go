@@ -35,7 +35,7 @@ func (c checkCommand) Run(s *session) error {
 		return s.print(shown, "")
 	}
 	for _, one := range shown {
-		fmt.Fprintf(s.out, "%-36s %v\n", one.Key, one.Value)
+		say(s.out, "%-36s %v\n", one.Key, one.Value)
 	}
 	return nil
 }

@@ -146,7 +146,10 @@ func (s *Server) prepare(ctx context.Context, out io.Writer) error {
 		return fmt.Errorf("make the operator's key: %w", err)
 	}
 	if first != "" {
-		fmt.Fprintf(out, "\nThis is the operator's API key. It is shown this once:\n\n    %s\n\n", first)
+		_, err = fmt.Fprintf(out, "\nThis is the operator's API key. It is shown this once:\n\n    %s\n\n", first)
+		if err != nil {
+			return fmt.Errorf("show the operator's key: %w", err)
+		}
 	}
 	if err := s.Queue.Recover(ctx); err != nil {
 		return err

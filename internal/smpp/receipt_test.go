@@ -181,7 +181,7 @@ func TestTimes(t *testing.T) {
 			t.Errorf("%v: %s", d, got)
 		}
 	}
-	if got, err := ParseTime("000002030405000R", now); err != nil || got != now.Add(51*time.Hour+4*time.Minute+5*time.Second) {
+	if got, err := ParseTime("000002030405000R", now); err != nil || !got.Equal(now.Add(51*time.Hour+4*time.Minute+5*time.Second)) {
 		t.Error(got, err)
 	}
 	if odd := time.FixedZone("", 1000); FormatTime(time.Date(2026, 1, 1, 0, 16, 40, 0, odd)) != "260101000000000+" {

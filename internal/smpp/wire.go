@@ -1,6 +1,7 @@
 package smpp
 
 import (
+	"errors"
 	"fmt"
 	"io"
 )
@@ -125,7 +126,7 @@ func (s *Session) uncork() {
 }
 
 func (s *Session) lostConnection(err error) {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF // an end without unbind is never in good order
 	}
 	s.end(fmt.Errorf("read: %w", err))
@@ -134,7 +135,7 @@ func (s *Session) lostConnection(err error) {
 // lostFrame tells the peer why, and ends: after a wrong length nothing can be read (SMPP 3.4, 4.3).
 func (s *Session) lostFrame(err error) {
 	sequence := uint32(0)
-	if frame, ok := err.(*FrameError); ok {
+	if frame, ok := errors.AsType[*FrameError](err); ok {
 		sequence = frame.Sequence
 	}
 	s.endAfterFlush(Header{Command: GenericNack, Status: StatusInvalidCommandLength, Sequence: sequence}, err)
