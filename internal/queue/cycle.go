@@ -48,8 +48,11 @@ func (q *Queue) turn(tx *store.Tx, cycles []*cycle) error {
 		return err
 	}
 	for _, t := range ended {
-		if t.Next.verb == advance && !t.Fenced {
-			t.held, t.Step, t.Data = t.held+1, t.Next.step, t.Next.data
+		if t.Next.verb != advance || t.yields {
+			continue
+		}
+		if t.mine = !t.Fenced; t.mine {
+			t.held, t.Step, t.Data, t.Claims = t.held+1, t.Next.step, t.Next.data, 0
 			claimed = append(claimed, t)
 		}
 	}
@@ -73,7 +76,7 @@ func (q *Queue) end(tx *store.Tx, tasks []*Task) error {
 // begin lets handlers load what claimed jobs are about; some turn out to have nothing to do.
 func (q *Queue) begin(tx *store.Tx, tasks []*Task) error {
 	for _, t := range tasks {
-		t.mine, t.Settled = true, false
+		t.mine, t.Settled, t.Next = true, false, Next{}
 	}
 	if err := q.byKind(tasks, func(k Kind, tasks []*Task) error { return k.Begin(tx, tasks) }); err != nil {
 		return err
@@ -95,7 +98,7 @@ func (q *Queue) claim(tx *store.Tx, tasks []*Task) ([]*Task, error) {
 	}
 	var claimed []*Task
 	for i, t := range tasks {
-		if n[i] == 1 {
+		if won(n[i]) {
 			t.held = t.Fence + 1
 			claimed = append(claimed, t)
 		}
@@ -114,11 +117,11 @@ func (q *Queue) dispose(tx *store.Tx, tasks []*Task, lost bool) error {
 		if lost {
 			owner = t.owner
 		}
-		switch t.Next.verb {
-		case finish:
+		switch {
+		case t.Next.verb == unset, t.Next.verb == finish:
 			done = append(done, finishJobParams{ID: t.ID, Owner: owner, Fence: t.held})
 			order[0] = append(order[0], t)
-		case advance:
+		case t.Next.verb == advance && !t.yields:
 			ahead = append(ahead, advanceJobParams{Step: t.Next.step, Data: t.Next.data, ID: t.ID, Owner: owner, Fence: t.held})
 			order[2] = append(order[2], t)
 		default:
@@ -143,7 +146,10 @@ func (q *Queue) dispose(tx *store.Tx, tasks []*Task, lost bool) error {
 			t.Fenced = n[k] == 0
 		}
 	}
-	tx.After(func() { q.disposed(tasks) })
+	finished := slices.DeleteFunc(order[0], func(t *Task) bool { return t.Fenced || !q.kinds[t.Kind].Counted })
+	if len(finished) > 0 {
+		tx.After(func() { q.finished(finished) })
+	}
 	return nil
 }
 
@@ -153,26 +159,39 @@ func (t *Task) back(owner int64, lost bool) againJobParams {
 	switch {
 	case t.Next.verb == park:
 		p.DueAt, p.Step, p.Data = never, t.Step, t.Data
-	case t.Next.keep:
+	case t.Next.keep, t.yields:
 		p.DueAt = t.order
 	}
-	switch {
-	case lost:
+	if p.Claims = t.tries(); lost {
 		p.Claims = t.Claims
-	case t.Panicked:
-		p.Claims = t.Claims + 1
 	}
 	return p
 }
 
-// disposed counts what ended and brings the memory of tasks up to the rows.
-func (q *Queue) disposed(tasks []*Task) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, t := range tasks {
-		if t.Next.verb == finish && !t.Fenced && q.kinds[t.Kind].Counted {
-			q.depth.add(t.Account, -1)
+// tries is how many claims in a row now brought no result.
+func (t *Task) tries() int64 {
+	if t.Panicked || t.failed {
+		return t.Claims + 1
+	}
+	return 0
+}
+
+// postpone lets a job that cannot be begun wait as one that failed.
+func (q *Queue) postpone(t *Task) error {
+	return q.store.Write(func(tx *store.Tx) error {
+		claimed, err := q.claim(tx, []*Task{t})
+		if err != nil || len(claimed) == 0 {
+			return err
 		}
+		t.mine, t.failed, t.Next = true, true, q.retry(t)
+		return q.dispose(tx, claimed, false)
+	})
+}
+
+// finished takes jobs that are done off their accounts' depth.
+func (q *Queue) finished(tasks []*Task) {
+	for _, t := range tasks {
+		q.depth.add(t.Account, -1)
 	}
 }
 

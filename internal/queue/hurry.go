@@ -16,18 +16,16 @@ func (q *Queue) Hurry(tx *store.Tx, jobs []Job) error {
 	if _, err := store.Each(tx, hurryJob, rows); err != nil {
 		return fmt.Errorf("hurry jobs: %w", err)
 	}
-	tx.After(func() { q.wake(jobs) })
+	tx.After(func() { q.hurried(jobs) })
 	return nil
 }
 
-// wake tells whoever works the jobs' lanes.
-func (q *Queue) wake(jobs []Job) {
+// hurried tells whoever works the jobs' lanes.
+func (q *Queue) hurried(jobs []Job) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, j := range jobs {
-		if l := q.lanes[j.Lane]; l != nil {
-			l.wake(j.Priority, j.Account, j.Due)
-		}
+		q.tells(j.Lane, j.Due.UnixMilli(), func(l *lane) { l.nudge(j.Priority, j.Account, place{j.Due.UnixMilli(), j.ID}) })
 	}
 }
 

@@ -26,15 +26,27 @@ UPDATE job SET due_at = @due_at WHERE id = @id AND owner = 0;
 
 -- The buckets of a lane, one at a time, each with its earliest job.
 -- name: NextBucket :one
-SELECT priority, account_id, due_at FROM job
+SELECT priority, account_id, due_at, id, order_key FROM job
 WHERE lane = @lane AND owner = 0 AND (priority, account_id) > (CAST(@after_priority AS smallint), CAST(@after_account AS bigint))
-ORDER BY priority, account_id, due_at LIMIT 1;
+ORDER BY priority, account_id, due_at, id LIMIT 1;
 
 -- name: ReadyJobs :many
 SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job
 WHERE lane = @lane AND priority = @priority AND account_id = @account_id
   AND (due_at, id) > (@after_due, @after_id) AND due_at <= @now AND owner = 0
 ORDER BY due_at, id LIMIT 128;
+
+-- The jobs of a bucket that wait behind one order key: few of many, so the key has no index.
+-- name: BehindKey :many
+SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job
+WHERE lane = @lane AND priority = @priority AND account_id = @account_id
+  AND (due_at, id) > (@after_due, @after_id) AND due_at <= @now AND owner = 0 AND order_key = @order_key
+ORDER BY due_at, id LIMIT 128;
+
+-- name: NextDue :one
+SELECT due_at FROM job
+WHERE lane = @lane AND priority = @priority AND account_id = @account_id AND due_at > @now AND owner = 0
+ORDER BY due_at LIMIT 1;
 
 -- name: LostJobs :many
 SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job

@@ -134,6 +134,70 @@ func (q *queries) AgainJob(ctx context.Context, arg againJobParams) (int64, erro
 	return result.RowsAffected()
 }
 
+const behindKey = `-- name: BehindKey :many
+SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job
+WHERE lane = $1 AND priority = $2 AND account_id = $3
+  AND (due_at, id) > ($4, $5) AND due_at <= $6 AND owner = 0 AND order_key = $7
+ORDER BY due_at, id LIMIT 128
+`
+
+type behindKeyParams struct {
+	Lane      string
+	Priority  int16
+	AccountID account.ID
+	AfterDue  int64
+	AfterID   int64
+	Now       int64
+	OrderKey  string
+}
+
+// The jobs of a bucket that wait behind one order key: few of many, so the key has no index.
+func (q *queries) BehindKey(ctx context.Context, arg behindKeyParams) ([]jobRecord, error) {
+	rows, err := q.db.QueryContext(ctx, behindKey,
+		arg.Lane,
+		arg.Priority,
+		arg.AccountID,
+		arg.AfterDue,
+		arg.AfterID,
+		arg.Now,
+		arg.OrderKey,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []jobRecord
+	for rows.Next() {
+		var i jobRecord
+		if err := rows.Scan(
+			&i.ID,
+			&i.Lane,
+			&i.Kind,
+			&i.Subject,
+			&i.AccountID,
+			&i.OrderKey,
+			&i.Priority,
+			&i.DueAt,
+			&i.ExpiresAt,
+			&i.Owner,
+			&i.Fence,
+			&i.Claims,
+			&i.Step,
+			&i.Data,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const claimJob = `-- name: ClaimJob :execrows
 UPDATE job SET owner = $1, fence = fence + 1, claims = claims + 1
 WHERE id = $2 AND owner = 0 AND fence = $3
@@ -398,9 +462,9 @@ func (q *queries) LostJobs(ctx context.Context, arg lostJobsParams) ([]jobRecord
 }
 
 const nextBucket = `-- name: NextBucket :one
-SELECT priority, account_id, due_at FROM job
+SELECT priority, account_id, due_at, id, order_key FROM job
 WHERE lane = $1 AND owner = 0 AND (priority, account_id) > (CAST($2 AS smallint), CAST($3 AS bigint))
-ORDER BY priority, account_id, due_at LIMIT 1
+ORDER BY priority, account_id, due_at, id LIMIT 1
 `
 
 type nextBucketParams struct {
@@ -413,14 +477,47 @@ type nextBucketRow struct {
 	Priority  int16
 	AccountID account.ID
 	DueAt     int64
+	ID        int64
+	OrderKey  string
 }
 
 // The buckets of a lane, one at a time, each with its earliest job.
 func (q *queries) NextBucket(ctx context.Context, arg nextBucketParams) (nextBucketRow, error) {
 	row := q.db.QueryRowContext(ctx, nextBucket, arg.Lane, arg.AfterPriority, arg.AfterAccount)
 	var i nextBucketRow
-	err := row.Scan(&i.Priority, &i.AccountID, &i.DueAt)
+	err := row.Scan(
+		&i.Priority,
+		&i.AccountID,
+		&i.DueAt,
+		&i.ID,
+		&i.OrderKey,
+	)
 	return i, err
+}
+
+const nextDue = `-- name: NextDue :one
+SELECT due_at FROM job
+WHERE lane = $1 AND priority = $2 AND account_id = $3 AND due_at > $4 AND owner = 0
+ORDER BY due_at LIMIT 1
+`
+
+type nextDueParams struct {
+	Lane      string
+	Priority  int16
+	AccountID account.ID
+	Now       int64
+}
+
+func (q *queries) NextDue(ctx context.Context, arg nextDueParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, nextDue,
+		arg.Lane,
+		arg.Priority,
+		arg.AccountID,
+		arg.Now,
+	)
+	var due_at int64
+	err := row.Scan(&due_at)
+	return due_at, err
 }
 
 const nextLane = `-- name: NextLane :one

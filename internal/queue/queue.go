@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"strings"
 	"sync"
 	"time"
 
@@ -52,7 +51,8 @@ type Next struct {
 type verb int
 
 const (
-	finish verb = iota
+	unset verb = iota
+	finish
 	again
 	advance
 	park
@@ -91,6 +91,8 @@ type Task struct {
 	held     int64 // the fence of this claim
 	mine     bool  // the claim succeeded
 	owner    int64 // for a lost job, the start that had it
+	yields   bool  // its next step must wait: the job goes back in its place meanwhile
+	failed   bool  // it could not be begun, which counts as a claim without a result
 }
 
 // Kind is how the jobs of one kind are done. Begin and End run in the transactions of claim and result and get all tasks
@@ -137,6 +139,9 @@ func (q *Queue) Handle(kind string, k Kind) { q.kinds[kind] = k }
 func (q *Queue) Add(tx *store.Tx, jobs []Job) error {
 	rows := make([]addJobParams, len(jobs))
 	for i, j := range jobs {
+		if j.Priority < 1 || j.Priority > lowest {
+			return fmt.Errorf("add jobs: priority %d is not among 1 to %d", j.Priority, lowest)
+		}
 		rows[i] = addJobParams{
 			ID: j.ID, Lane: j.Lane, Kind: j.Kind, Subject: j.Subject, AccountID: j.Account, OrderKey: j.OrderKey,
 			Priority: int16(j.Priority), DueAt: j.Due.UnixMilli(), ExpiresAt: milli(j.Expires), Step: j.Step, Data: j.Data,
@@ -180,24 +185,28 @@ func (q *Queue) Find(ctx context.Context, id int64) (job *Job, working bool, err
 	return &j, r.Owner != 0, nil
 }
 
-// added counts new jobs and wakes whoever works their lanes.
+// added counts new jobs and tells whoever works their lanes.
 func (q *Queue) added(jobs []Job) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for i := range jobs {
-		j := &jobs[i]
+		j := jobs[i]
 		if q.kinds[j.Kind].Counted {
 			q.depth.add(j.Account, 1)
 		}
-		if l := q.lanes[j.Lane]; l != nil {
-			l.wake(j.Priority, j.Account, j.Due)
-			continue
-		}
-		for _, s := range q.served {
-			if strings.HasPrefix(j.Lane, s.prefix) {
-				s.ring()
-			}
-		}
+		j.order, j.Fence, j.Claims = j.Due.UnixMilli(), 0, 0
+		q.tells(j.Lane, j.order, func(l *lane) { l.offer(j) })
+	}
+}
+
+// tells a lane of a job, or whoever would open it. The caller holds the lock.
+func (q *Queue) tells(name string, due int64, tell func(*lane)) {
+	if l := q.lanes[name]; l != nil {
+		tell(l)
+		return
+	}
+	if s := q.serving(name); s != nil {
+		s.asks(name, due, q.store.Now().UnixMilli())
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tidings.dev/internal/account"
+	"tidings.dev/internal/fault"
 	"tidings.dev/internal/store"
 )
 
@@ -22,10 +23,32 @@ func (q *Queue) Recover(ctx context.Context) error {
 		if len(rows) == 0 {
 			return q.recount(ctx)
 		}
-		if err := q.store.Write(func(tx *store.Tx) error { return q.lost(tx, rows) }); err != nil {
+		if err := q.giveBack(rows); err != nil {
 			return fmt.Errorf("give back lost jobs: %w", err)
 		}
 	}
+}
+
+// giveBack settles lost jobs, each alone if they cannot be settled together. One that its handler cannot settle is
+// parked: it must not keep the server from starting.
+func (q *Queue) giveBack(rows []jobRecord) error {
+	err := q.store.Write(func(tx *store.Tx) error { return q.lost(tx, rows) })
+	if err == nil || fault.Of(err) != nil {
+		return err
+	}
+	if len(rows) > 1 {
+		for i := range rows {
+			if err := q.giveBack(rows[i : i+1]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	q.log.Error("parked a lost job that cannot be settled", "kind", rows[0].Kind, "job", rows[0].ID, "lane", rows[0].Lane, "err", err)
+	return q.store.Write(func(tx *store.Tx) error {
+		t := &Task{Job: jobOf(rows[0]), held: rows[0].Fence, owner: rows[0].Owner, Next: Park()}
+		return q.dispose(tx, []*Task{t}, true)
+	})
 }
 
 // lost asks each job's handler what becomes of it. One that killed its worker too often is parked.
@@ -45,6 +68,9 @@ func (q *Queue) lost(tx *store.Tx, rows []jobRecord) error {
 		return err
 	}
 	for _, t := range tasks {
+		if t.Next.verb == advance { // nobody is there to go on
+			t.Next = Back(t.Next.step, t.Next.data)
+		}
 		if t.Claims >= poison && t.Next.verb == again && !q.kinds[t.Kind].Hardy {
 			q.log.Error("parked a job that ended its worker too often", "kind", t.Kind, "job", t.ID, "lane", t.Lane)
 			t.Next = Park()
@@ -64,7 +90,7 @@ func (q *Queue) Sweep(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			q.log.Error("cannot sweep the queue", "err", err)
 		}
-		if n > 0 {
+		if n > 0 && err == nil {
 			continue
 		}
 		select {
@@ -83,7 +109,17 @@ func (q *Queue) expire(ctx context.Context) (int, error) {
 	for i, r := range rows {
 		tasks[i] = &Task{Job: jobOf(r), Next: Done()}
 	}
-	return len(tasks), q.store.Write(func(tx *store.Tx) error { return q.overdue(tx, tasks) })
+	err = q.store.Write(func(tx *store.Tx) error { return q.overdue(tx, tasks) })
+	if err == nil || len(tasks) == 1 || fault.Of(err) != nil {
+		return len(tasks), err
+	}
+	for _, t := range tasks { // one whose end cannot be written keeps nobody else
+		alone := q.store.Write(func(tx *store.Tx) error { return q.overdue(tx, []*Task{t}) })
+		if alone != nil {
+			q.log.Error("cannot end a job whose time is over", "kind", t.Kind, "job", t.ID, "err", alone)
+		}
+	}
+	return len(tasks), err
 }
 
 // overdue claims the expired jobs and, of those that were still free, tells their handlers and removes them.

@@ -3,96 +3,189 @@ package queue
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
 	"tidings.dev/internal/store"
 )
 
-// idle is how long a lane that Serve opened stays open without work.
-const idle = 10 * time.Second
+// linger is how long a lane that Serve opened stays open without work.
+const linger = 10 * time.Second
 
 // service works all lanes whose names begin alike, each while it has jobs.
 type service struct {
 	prefix string
 	bell   chan struct{}
+	asked  map[string]struct{} // lanes that were told of work and are not open
+	next   int64               // when a lane that is not open has a job due; 0: none is known
 }
 
-func (s *service) ring() {
+// asks tells of a job in a lane that is not open. The caller holds the queue's lock.
+func (s *service) asks(lane string, due, now int64) {
+	if due-now < linger.Milliseconds() {
+		s.asked[lane] = struct{}{}
+	} else {
+		s.later(due)
+	}
 	select {
 	case s.bell <- struct{}{}:
 	default:
 	}
 }
 
+func (s *service) later(due int64) {
+	if due != 0 && due != never && (s.next == 0 || due < s.next) {
+		s.next = due
+	}
+}
+
 // Serve works every lane whose name begins with prefix until ctx ends, each with its own workers, while it has jobs.
 func (q *Queue) Serve(ctx, hard context.Context, prefix string, workers int, do Do) {
-	s := &service{prefix: prefix, bell: make(chan struct{}, 1)}
+	s := &service{prefix: prefix, bell: make(chan struct{}, 1), asked: map[string]struct{}{}}
 	q.mu.Lock()
 	q.served = append(q.served, s)
 	q.mu.Unlock()
 	var running sync.WaitGroup
 	defer running.Wait()
-	for {
-		lanes, err := q.openLanes(ctx, prefix)
-		if err != nil && ctx.Err() == nil {
-			q.log.Error("cannot list lanes", "prefix", prefix, "err", err)
+	defer q.leave(s)
+	var listing time.Time
+	for ctx.Err() == nil {
+		if q.nears(s) || !time.Now().Before(listing) {
+			began := time.Now()
+			if err := q.list(ctx, s); err != nil && ctx.Err() == nil {
+				q.log.Error("cannot list lanes", "prefix", prefix, "err", err)
+			}
+			listing = began.Add(max(tick, 50*time.Since(began)))
 		}
-		for _, name := range lanes {
-			running.Go(func() { q.workWhileBusy(ctx, hard, name, workers, do) })
+		for _, name := range q.wanted(s) {
+			if l, open := q.openLane(name, workers, nil, true); open {
+				running.Go(func() { q.run(ctx, hard, l, workers, do) })
+			}
 		}
+		timer := time.NewTimer(q.patience(s))
 		select {
 		case <-ctx.Done():
-			return
 		case <-s.bell:
-		case <-time.After(tick):
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+func (q *Queue) leave(s *service) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i := range q.served {
+		if q.served[i] == s {
+			q.served = append(q.served[:i:i], q.served[i+1:]...)
+			return
 		}
 	}
 }
 
-// openLanes lists the lanes with jobs that nobody works here yet, and takes them.
-func (q *Queue) openLanes(ctx context.Context, prefix string) (names []string, err error) {
-	at := nextLaneParams{AfterLane: prefix, BeforeLane: prefix + "~"}
+// nears reports whether a lane that is not open soon has a job due; the list then tells which.
+func (q *Queue) nears(s *service) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if s.next == 0 || s.next-q.store.Now().UnixMilli() >= linger.Milliseconds() {
+		return false
+	}
+	s.next = 0
+	return true
+}
+
+func (q *Queue) patience(s *service) time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if s.next == 0 {
+		return tick
+	}
+	return min(tick, max(time.Duration(s.next-q.store.Now().UnixMilli())*time.Millisecond-linger, time.Millisecond))
+}
+
+// wanted takes the names of lanes that have work.
+func (q *Queue) wanted(s *service) []string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	names := make([]string, 0, len(s.asked))
+	for name := range s.asked {
+		names = append(names, name)
+	}
+	clear(s.asked)
+	return names
+}
+
+// list looks at the rows for lanes that have work and are not open.
+func (q *Queue) list(ctx context.Context, s *service) error {
+	at := nextLaneParams{AfterLane: s.prefix, BeforeLane: s.prefix + "~"}
 	for {
 		name, err := on(q.store.Reader()).NextLane(ctx, at)
 		if store.NoRows(err) {
-			return names, nil
+			return nil
 		}
 		if err != nil {
-			return names, fmt.Errorf("list lanes: %w", err)
+			return fmt.Errorf("list lanes: %w", err)
 		}
 		at.AfterLane = name
 		q.mu.Lock()
-		if _, taken := q.lanes[name]; !taken {
-			q.lanes[name] = newLane(q, name, 1, nil) // a place holder until its workers start
-			names = append(names, name)
-		}
+		open := q.lanes[name] != nil
 		q.mu.Unlock()
-	}
-}
-
-// workWhileBusy works a lane until it has had no jobs for a while.
-func (q *Queue) workWhileBusy(ctx, hard context.Context, name string, workers int, do Do) {
-	shift, end := context.WithCancel(ctx)
-	var watching sync.WaitGroup
-	watching.Go(func() { q.endWhenIdle(shift, end, name) })
-	q.Work(shift, hard, name, workers, nil, do)
-	end()
-	watching.Wait()
-}
-
-// endWhenIdle ends a shift once its lane has no jobs.
-func (q *Queue) endWhenIdle(shift context.Context, end context.CancelFunc, name string) {
-	look := time.NewTicker(idle)
-	defer look.Stop()
-	for {
-		select {
-		case <-shift.Done():
-			return
-		case <-look.C:
-			if n, err := q.Waiting(shift, name); err == nil && n == 0 {
-				end()
-			}
+		if open {
+			continue
+		}
+		due, err := q.firstDue(ctx, name)
+		if err != nil {
+			return err
+		}
+		if due != never {
+			q.mu.Lock()
+			s.asks(name, due, q.store.Now().UnixMilli())
+			q.mu.Unlock()
 		}
 	}
+}
+
+// firstDue is when the lane's first job is due; never for none.
+func (q *Queue) firstDue(ctx context.Context, lane string) (int64, error) {
+	first, at := int64(never), nextBucketParams{Lane: lane}
+	for {
+		r, err := on(q.store.Reader()).NextBucket(ctx, at)
+		if store.NoRows(err) {
+			return first, nil
+		}
+		if err != nil {
+			return never, fmt.Errorf("look at lane %s: %w", lane, err)
+		}
+		first = min(first, r.DueAt)
+		at.AfterPriority, at.AfterAccount = r.Priority, int64(r.AccountID)
+	}
+}
+
+// closeIdle closes a served lane that has had nothing to do for a while. No job is told of meanwhile, so none is missed.
+func (q *Queue) closeIdle(l *lane) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.lanes[l.name] != l {
+		return
+	}
+	idle, next := l.shut()
+	if !idle {
+		return
+	}
+	delete(q.lanes, l.name)
+	if s := q.serving(l.name); s != nil {
+		s.later(next)
+	}
+	close(l.stop)
+}
+
+// serving is who serves the lane, or nil. The caller holds the lock.
+func (q *Queue) serving(lane string) *service {
+	for _, s := range q.served {
+		if strings.HasPrefix(lane, s.prefix) {
+			return s
+		}
+	}
+	return nil
 }

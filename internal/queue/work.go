@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"tidings.dev/internal/fault"
 )
 
 // Do works at one task outside any transaction and sets its Next. It returns soon after ctx ends.
@@ -16,20 +18,51 @@ type Do func(ctx context.Context, t *Task)
 
 // Work works a lane with the given number of workers until ctx ends, at no more than pace (nil: as fast as it can).
 // Nothing new is claimed after ctx ends; what is under way is finished and its result committed, for which do gets the
-// context hard.
+// context hard. A lane is worked once: Work waits until whoever works it already has ended.
 func (q *Queue) Work(ctx, hard context.Context, name string, workers int, pace *rate.Limiter, do Do) {
-	l := newLane(q, name, workers, pace)
+	for {
+		l, open := q.openLane(name, workers, pace, false)
+		if open {
+			q.run(ctx, hard, l, workers, do)
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.gone:
+		}
+	}
+}
+
+// openLane opens a lane, or tells who has it open.
+func (q *Queue) openLane(name string, workers int, pace *rate.Limiter, served bool) (l *lane, open bool) {
 	q.mu.Lock()
+	defer q.mu.Unlock()
+	if l = q.lanes[name]; l != nil {
+		return l, false
+	}
+	l = newLane(q, name, workers, pace, served)
 	q.lanes[name] = l
-	q.mu.Unlock()
+	return l, true
+}
+
+// run works an open lane to its end.
+func (q *Queue) run(ctx, hard context.Context, l *lane, workers int, do Do) {
 	var running sync.WaitGroup
 	for range workers {
 		running.Go(func() { l.work(ctx, hard, do) })
 	}
 	running.Wait()
 	q.mu.Lock()
-	delete(q.lanes, name)
-	q.mu.Unlock()
+	defer q.mu.Unlock()
+	if q.lanes[l.name] == l {
+		delete(q.lanes, l.name)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	l.alarm.Stop()
+	close(l.gone)
 }
 
 // work is one worker: the commit that stores a result also claims the next job, so that a round costs one sync.
@@ -43,16 +76,14 @@ func (l *lane) work(ctx, hard context.Context, do Do) {
 			}
 			continue
 		}
-		if next != nil && !l.mayGo() {
-			l.settle(ended, nil)
-			ended = nil
-			l.stride(ctx)
+		begun, ok := l.settle(hard, ended, next)
+		if !ok {
+			return
 		}
-		begun := l.settle(ended, next)
 		ended = nil
 		if begun {
 			l.perform(hard, next, do)
-			ended = next
+			ended = l.result(hard, next)
 		}
 	}
 }
@@ -60,7 +91,11 @@ func (l *lane) work(ctx, hard context.Context, do Do) {
 // choose returns what the worker does next: the task it keeps, or the lane's next.
 func (l *lane) choose(ctx context.Context, ended *Task) *Task {
 	if ended != nil && ended.Next.verb == advance {
-		return ended
+		if l.goesOn() {
+			return ended
+		}
+		ended.yields = true
+		return nil
 	}
 	if ctx.Err() != nil {
 		return nil
@@ -72,37 +107,61 @@ func (l *lane) choose(ctx context.Context, ended *Task) *Task {
 	return next
 }
 
-// mayGo takes a turn of the pace if there is one now.
-func (l *lane) mayGo() bool { return l.pace == nil || l.pace.Allow() }
-
-// stride waits for a turn of the pace, or for the end.
-func (l *lane) stride(ctx context.Context) { _ = l.pace.Wait(ctx) }
-
-// settle commits a result and a claim. A result is never given up: until it is on disk its worker takes nothing else.
-func (l *lane) settle(ended, next *Task) (begun bool) {
-	if ended == nil && next == nil {
-		return false
-	}
-	wait := calm
-	for {
+// settle commits a result and a claim. A result is never given up before the hard end: until it is on disk its worker
+// takes nothing else. ok is false when nothing can be committed any more.
+func (l *lane) settle(hard context.Context, ended, next *Task) (begun, ok bool) {
+	for wait := calm; ; wait = min(2*wait, 5*time.Second) {
 		begun, err := l.queue.cycle(ended, next)
-		if err == nil {
+		switch {
+		case err == nil:
 			l.settled(ended, next, begun)
-			return begun
+			return begun, true
+		case l.queue.store.Broken(), fault.Is(err, fault.NotReady):
+			return false, false
+		case ended == nil:
+			l.setAside(hard, next, err)
+			return false, true
+		case next != nil: // one of the two cannot be written: the result goes alone
+			ended.yields = ended == next
+			if _, ok := l.settle(hard, ended, nil); !ok {
+				return false, false
+			}
+			if ended == next {
+				return false, true
+			}
+			ended = nil
+			continue
 		}
-		if l.queue.store.Broken() {
-			return false
+		l.queue.log.Error("cannot commit a result", "lane", l.name, "job", ended.ID, "err", err)
+		if !sleep(hard, wait) {
+			return false, false
 		}
-		l.queue.log.Error("cannot commit a result", "lane", l.name, "err", err)
-		if ended == nil {
-			next.Next, next.mine, next.held = Back(next.Step, next.Data), true, next.Fence // its row is as it was
-			l.release(next)
-			time.Sleep(wait)
-			return false
-		}
-		time.Sleep(wait)
-		wait = min(2*wait, 5*time.Second)
 	}
+}
+
+// sleep waits, or reports false at the end of ctx.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// setAside lets a job that could not be begun wait like one that failed, so that it does not hold up its lane; one that
+// never can be is parked. When not even that can be written, all is as before.
+func (l *lane) setAside(hard context.Context, t *Task, cause error) {
+	job := t.Job
+	if fault.Of(cause) == nil {
+		l.queue.log.Error("cannot begin a job", "lane", l.name, "kind", t.Kind, "job", t.ID, "err", cause)
+		if err := l.queue.postpone(t); err == nil {
+			l.settled(t, nil, false)
+			return
+		}
+	}
+	sleep(hard, calm)
+	l.unclaimed(job)
 }
 
 // settled brings the lane's memory up to the rows.
@@ -111,22 +170,34 @@ func (l *lane) settled(ended, next *Task, begun bool) {
 		l.release(ended)
 	}
 	if next != nil && !begun {
+		l.mu.Lock()
+		l.unspent()
+		l.mu.Unlock()
 		l.release(next)
 	}
 }
 
-// perform does the work; a panic costs its own task only, which is then as one whose worker died.
+// perform does the work; a panic costs its own task only, which is then as one whose worker died. So is a task of which
+// nobody said what becomes of it.
 func (l *lane) perform(ctx context.Context, t *Task, do Do) {
 	defer func() {
-		if p := recover(); p != nil {
-			l.queue.log.Error("a job panicked", "lane", l.name, "kind", t.Kind, "job", t.ID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			t.Panicked, t.Next = true, Again(l.queue.store.Now().Add(Backoff(int(t.Claims))), t.Step, t.Data)
-			if t.Claims+1 >= poison {
-				t.Next = Park()
-			}
+		p := recover()
+		if p == nil && t.Next.verb != unset {
+			return
 		}
+		l.queue.log.Error("a job panicked", "lane", l.name, "kind", t.Kind, "job", t.ID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		t.Panicked, t.Next = true, l.queue.retry(t)
 	}()
 	do(ctx, t)
+}
+
+// retry is what becomes of a job that ended its worker: it waits, and is parked when it did so too often.
+func (q *Queue) retry(t *Task) Next {
+	if t.Claims+1 >= poison && !q.kinds[t.Kind].Hardy {
+		q.log.Error("parked a job that ended its worker too often", "kind", t.Kind, "job", t.ID, "lane", t.Lane)
+		return Park()
+	}
+	return Again(q.store.Now().Add(Backoff(int(t.Claims))), t.Step, t.Data)
 }
 
 // Backoff is the time before try n+1 after n tries failed: 1 s doubling to 10 minutes, each up to a quarter more or less, so that
