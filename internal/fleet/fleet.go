@@ -3,12 +3,14 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -77,15 +79,16 @@ func (f *Fleet) States() []State {
 	for _, s := range f.states {
 		list = append(list, s)
 	}
-	slices.SortFunc(list, func(a, b State) int { return int(a.Channel - b.Channel) })
+	slices.SortFunc(list, func(a, b State) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Channel, b.Channel)) })
 	return list
 }
 
 // crew is what runs for one channel.
 type crew struct {
-	channel connection.Channel
-	stop    context.CancelFunc
-	done    chan struct{}
+	channel  connection.Channel
+	stop     context.CancelFunc
+	stopping bool
+	done     chan struct{}
 }
 
 // Run keeps every enabled channel's session until ctx ends; then what is under way is finished, for as long as hard lives.
@@ -107,7 +110,8 @@ func (f *Fleet) Run(ctx, hard context.Context) {
 	}
 }
 
-// muster starts, stops and restarts crews so that they are what the settings say.
+// muster starts, stops and restarts crews so that they are what the settings say. It waits for no crew: one that takes
+// long to stop must not keep the others from what they want.
 func (f *Fleet) muster(ctx, hard context.Context, crews map[message.ChannelID]*crew) error {
 	want, err := f.gw.Connections.All(ctx)
 	if err != nil {
@@ -120,11 +124,13 @@ func (f *Fleet) muster(ctx, hard context.Context, crews map[message.ChannelID]*c
 		}
 	}
 	for id, c := range crews {
-		if w, ok := wanted[id]; !ok || !same(w, c.channel) {
+		if w, ok := wanted[id]; c.stopping || !ok || !same(w, c.channel) {
+			c.stopping = true
 			c.stop()
-			<-c.done
-			delete(crews, id)
-			f.forget(id)
+			if c.ended() {
+				delete(crews, id)
+				f.forget(id)
+			}
 		}
 	}
 	for id, c := range wanted {
@@ -133,6 +139,16 @@ func (f *Fleet) muster(ctx, hard context.Context, crews map[message.ChannelID]*c
 		}
 	}
 	return nil
+}
+
+// ended tells whether the crew has stopped.
+func (c *crew) ended() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
 }
 
 func same(a, b connection.Channel) bool {
@@ -156,15 +172,14 @@ func (f *Fleet) keep(ctx, hard context.Context, c connection.Channel) {
 	wait := firstWait
 	for ctx.Err() == nil {
 		f.report(c, Opening, "", 0)
-		began := time.Now()
-		err := f.serve(ctx, hard, c)
+		lived, err := f.serve(ctx, hard, c)
 		if ctx.Err() != nil {
 			return
 		}
-		if time.Since(began) > steady {
+		if lived > steady {
 			wait = firstWait
 		}
-		pause := queue.Jitter(max(wait, patience(err)))
+		pause := max(queue.Jitter(wait), patience(err))
 		f.report(c, Down, reason(err), 0)
 		f.log.Warn("session lost", "channel", c.Name, "driver", c.Driver, "err", err, "again", pause.Round(time.Millisecond))
 		wait = min(2*wait, lastWait)
@@ -194,11 +209,13 @@ func reason(err error) string {
 	if err == nil {
 		return "closed"
 	}
-	return err.Error()
+	text, _, _ := strings.Cut(err.Error(), "\n") // a stack is for the log
+	return text
 }
 
-// serve opens a session and works the channel's lanes with it until it is lost or ctx ends.
-func (f *Fleet) serve(ctx, hard context.Context, c connection.Channel) (err error) {
+// serve opens a session and works the channel's lanes with it until it is lost or ctx ends. It tells how long the session
+// lived.
+func (f *Fleet) serve(ctx, hard context.Context, c connection.Channel) (lived time.Duration, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("driver %s panicked: %v\n%s", c.Driver, p, debug.Stack())
@@ -206,46 +223,96 @@ func (f *Fleet) serve(ctx, hard context.Context, c connection.Channel) (err erro
 	}()
 	driver, ok := f.drivers[c.Driver]
 	if !ok {
-		return fmt.Errorf("there is no driver %q", c.Driver)
+		return 0, fmt.Errorf("there is no driver %q", c.Driver)
 	}
 	session, err := driver.Open(ctx, channel.Env{Channel: c.ID, Settings: c.Settings, Sink: f.gw, Log: f.log.With("channel", c.Name)})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	window := channel.WindowOf(session)
 	f.report(c, Up, "", window)
 	f.log.Info("session open", "channel", c.Name, "driver", c.Driver, "window", window)
-	return f.work(ctx, hard, c, session, window)
+	began := time.Now()
+	err = f.work(ctx, hard, c, session, window)
+	return time.Since(began), err
 }
 
 // work runs the session and its lanes. The session outlives the lanes' work, so that what is under way gets its answer.
 func (f *Fleet) work(ctx, hard context.Context, c connection.Channel, session channel.Session, window int) error {
 	alive, lost := context.WithCancel(ctx) // lanes claim while this lives
 	defer lost()
-	live, end := context.WithCancel(hard) // the session serves while this lives
-	defer end()
+	live, end := context.WithCancelCause(hard) // the session serves while this lives
+	defer end(nil)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- f.run(live, session)
+		err := f.run(live, session)
+		ended <- err
 		lost()
+		end(err) // what still waits for an answer of it waits in vain
 	}()
 	var lanes sync.WaitGroup
 	pace := paceOf(c)
 	shards := max(1, c.Shards)
+	send := f.gw.Sender(&guarded{session, make(chan struct{}, window), end})
 	for shard := range shards {
-		workers := max(1, window/shards)
-		lanes.Go(func() { f.queue.Work(alive, live, gateway.Lane(c.ID, shard), workers, pace, f.gw.Sender(session)) })
+		lanes.Go(func() {
+			f.queue.Work(alive, live, gateway.Lane(c.ID, shard), workers(window, shards, shard), pace, send)
+		})
 	}
 	lanes.Wait()
-	end()
-	return <-ended
+	end(nil)
+	err := <-ended
+	if panicked := (*panicError)(nil); errors.As(context.Cause(live), &panicked) {
+		return panicked
+	}
+	return err
 }
+
+// workers is a lane's share of the window. A lane has one at least, so that more lanes than slots take turns.
+func workers(window, shards, shard int) int {
+	n := window / shards
+	if shard < window%shards {
+		n++
+	}
+	return max(1, n)
+}
+
+// guarded is a session that is given no more parts at once than it takes, and that a panic stops.
+type guarded struct {
+	channel.Session
+	slots chan struct{}
+	end   context.CancelCauseFunc
+}
+
+// Send hands a part to the session. After a panic nobody knows whether it left.
+func (s *guarded) Send(ctx context.Context, m message.Outbound) (remoteID string, err error) {
+	select {
+	case s.slots <- struct{}{}:
+	case <-ctx.Done():
+		return "", &channel.Failure{Verdict: channel.Retry, Code: "session_lost", Err: context.Cause(ctx)}
+	}
+	defer func() {
+		<-s.slots
+		if p := recover(); p != nil {
+			broken := &panicError{fmt.Sprintf("send panicked: %v\n%s", p, debug.Stack())}
+			s.end(broken)
+			err = &channel.Failure{Code: "driver_panic", Err: broken}
+		}
+	}()
+	return s.Session.Send(ctx, m)
+}
+
+// panicError is why a session was stopped.
+type panicError struct{ text string }
+
+// Error is what panicked, and where.
+func (e *panicError) Error() string { return e.text }
 
 // run serves the session; a panic ends it and nothing else.
 func (f *Fleet) run(ctx context.Context, s channel.Session) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("session panicked: %v\n%s", p, debug.Stack())
+			err = &panicError{fmt.Sprintf("session panicked: %v\n%s", p, debug.Stack())}
 		}
 	}()
 	return s.Run(ctx)

@@ -394,3 +394,5 @@ func (w *world) count(table string) (n int) {
 	w.must(w.store.Reader().QueryRowContext(w.t.Context(), "SELECT count(*) FROM "+table).Scan(&n))
 	return n
 }
+
+func requestOf(drafts ...message.Draft) gateway.Request { return gateway.Request{Drafts: drafts} }
