@@ -24,6 +24,7 @@ const (
 	slowPause  = 100 * time.Millisecond // between two operations of a worker then
 	downPause  = 15 * time.Millisecond  // after a refused connection
 	otherPause = 2 * time.Millisecond
+	chasePause = 20 * time.Millisecond
 	keptIDs    = 512
 )
 
@@ -65,6 +66,7 @@ func (l *Load) run(ctx context.Context) {
 			}
 		})
 	}
+	all.Go(func() { l.chase(ctx, rand.New(rand.NewPCG(l.seed, workers))) })
 	all.Wait()
 }
 
@@ -331,7 +333,7 @@ func (l *Load) accepted(i Item, id string) {
 	l.accepts.Add(1)
 	l.firstYes.CompareAndSwap(0, now())
 	if !isStopper(i.To) {
-		l.watch.accepted(i.Tag)
+		l.watch.accepted(known{id, i.Tag})
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -357,11 +359,25 @@ func (l *Load) pick(random *rand.Rand, newest int) (known, bool) {
 	return l.recent[len(l.recent)-1-random.IntN(min(newest, len(l.recent)))], true
 }
 
+// cancel takes back something new.
 func (l *Load) cancel(ctx context.Context, random *rand.Rand) {
-	k, ok := l.pick(random, 100)
-	if !ok {
-		return
+	if k, ok := l.pick(random, 100); ok {
+		l.takeBack(ctx, k)
 	}
+}
+
+// chase takes messages back at the very moment they leave, where a cancel and a claim meet. What the network has not
+// recorded yet includes a window of messages under way, so the race is run some places behind.
+func (l *Load) chase(ctx context.Context, random *rand.Rand) {
+	for ctx.Err() == nil {
+		if k, ok := l.watch.nextUp(random.IntN(3 * window)); ok {
+			l.takeBack(ctx, k)
+		}
+		pause(ctx, chasePause)
+	}
+}
+
+func (l *Load) takeBack(ctx context.Context, k known) {
 	n := l.numbers.Add(1)
 	l.history.add(Entry{At: now(), N: n, Op: "cancel", Phase: Invoke, ID: k.id, Tag: k.tag})
 	status, reply, err := l.client.Do(ctx, http.MethodPost, "/tidings/v1/messages/"+k.id+"/cancel", []byte("{}"))

@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -223,15 +224,32 @@ type watcher struct {
 	mu       sync.Mutex
 	pending  map[string]bool // tags accepted and not yet handed over
 	handed   map[string]bool
+	line     []known // those pending, and some that no longer are, in the order of their accepts
 	lastSeen time.Time
 }
 
-func (w *watcher) accepted(tag string) {
+func newWatcher() *watcher {
+	return &watcher{pending: map[string]bool{}, handed: map[string]bool{}, lastSeen: time.Now()}
+}
+
+func (w *watcher) accepted(k known) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.handed[tag] {
-		w.pending[tag] = true
+	if !w.handed[k.tag] && !w.pending[k.tag] {
+		w.pending[k.tag] = true
+		w.line = append(w.line, k)
 	}
+}
+
+// nextUp is one of the messages that will be handed over soonest, the n-th or the last.
+func (w *watcher) nextUp(n int) (k known, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.line = slices.DeleteFunc(w.line, func(k known) bool { return !w.pending[k.tag] })
+	if len(w.line) == 0 {
+		return known{}, false
+	}
+	return w.line[min(n, len(w.line)-1)], true
 }
 
 func (w *watcher) gone(tag string) {
@@ -261,7 +279,7 @@ func (w *watcher) follow(ctx context.Context, dir string) error {
 	}
 	defer file.Close()
 	in, rest := bufio.NewReaderSize(file, 1<<16), []byte(nil)
-	tick := time.NewTicker(10 * time.Millisecond)
+	tick := time.NewTicker(3 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		line, err := in.ReadBytes('\n')

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -72,6 +73,9 @@ func hunt(ctx context.Context, bug string, rules []string, seed uint64, dir stri
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}
+	if err := isPlanted(bug); err != nil {
+		return "", err
+	}
 	binary := filepath.Join(dir, "tidings")
 	if err := product.Build(ctx, "./cmd/tidings", binary, bug); err != nil {
 		return "", err
@@ -99,4 +103,25 @@ func hunt(ctx context.Context, bug string, rules []string, seed uint64, dir stri
 		return "", nil
 	}
 	return "caught by " + strings.Join(names, ", "), nil
+}
+
+// isPlanted is an error unless the product has code behind the build tag: without it, proof would hunt for nothing.
+func isPlanted(bug string) error {
+	root, err := product.Root()
+	if err != nil {
+		return err
+	}
+	found := false
+	err = filepath.WalkDir(filepath.Join(root, "internal"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || found || filepath.Ext(path) != ".go" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		found = found || strings.HasPrefix(string(text), "//go:build "+bug+"\n")
+		return err
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("no file of the product is built with the tag %s", bug)
+	}
+	return err
 }

@@ -106,7 +106,7 @@ func (r *Run) prepare(ctx context.Context) (err error) {
 	}
 	r.load = &Load{
 		client: product.NewClient(r.install.URL(), key), control: control, history: history, seed: r.Seed,
-		watch: &watcher{pending: map[string]bool{}, handed: map[string]bool{}, lastSeen: time.Now()},
+		watch: newWatcher(),
 	}
 	if err := r.start(ctx, 0); err != nil {
 		return err
