@@ -112,7 +112,7 @@ func isPlanted(bug string) error {
 		return err
 	}
 	found := false
-	err = filepath.WalkDir(filepath.Join(root, "internal"), func(path string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(filepath.Join(root, "internal"), func(path string, _ fs.DirEntry, err error) error {
 		if err != nil || found || filepath.Ext(path) != ".go" {
 			return err
 		}
