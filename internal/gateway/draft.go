@@ -35,13 +35,10 @@ type prepared struct {
 // draft becomes its fault.
 func (g *Gateway) prepare(ctx context.Context, c Caller, d message.Draft, now time.Time) (prepared, error) {
 	p, err := g.check(ctx, c, d, now)
-	if err == nil {
-		return p, nil
-	}
 	if f := fault.Of(err); f != nil {
-		return prepared{fault: f}, nil
+		p, err = prepared{fault: f}, nil
 	}
-	return prepared{}, err
+	return p, err
 }
 
 func (g *Gateway) check(ctx context.Context, c Caller, d message.Draft, now time.Time) (p prepared, err error) {

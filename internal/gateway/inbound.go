@@ -94,10 +94,9 @@ func (g *Gateway) join(tx *store.Tx, a *arrival) (*arrival, error) {
 		return a, nil
 	}
 	key := jointOf(a.in)
-	content, _ := json.Marshal(a.in.Content)
 	_, err := store.Each(tx, setInboundPart, []setInboundPartParams{{
 		ChannelID: key.ChannelID, Sender: key.Sender, Recipient: key.Recipient, Reference: key.Reference, Total: key.Total,
-		Number: int64(a.in.Joint.Number), Content: string(content), ExpiresAt: tx.Now().Add(keepInboundParts).UnixMilli(),
+		Number: int64(a.in.Joint.Number), Content: encode(a.in.Content), ExpiresAt: tx.Now().Add(keepInboundParts).UnixMilli(),
 	}})
 	if err != nil {
 		return nil, fmt.Errorf("keep an inbound part: %w", err)
@@ -145,8 +144,7 @@ func (g *Gateway) joined(tx *store.Tx, key inboundPartsParams, parts []store.Fou
 
 // giveUpJob is the job that ends the wait for parts that do not come.
 func giveUpJob(tx *store.Tx, key inboundPartsParams, at time.Time) queue.Job {
-	data, _ := json.Marshal(key) // strings and numbers: cannot fail
-	return queue.Job{ID: tx.NewID(), Lane: houseLane, Kind: jointKind, Subject: int64(key.ChannelID), Priority: int(message.Bulk), Due: at, Data: string(data)}
+	return queue.Job{ID: tx.NewID(), Lane: houseLane, Kind: jointKind, Subject: int64(key.ChannelID), Priority: int(message.Bulk), Due: at, Data: encode(key)}
 }
 
 // giveUpJoin stores what is there of texts whose other parts have not come in time, and says so.

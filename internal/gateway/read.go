@@ -38,7 +38,8 @@ func (g *Gateway) Message(ctx context.Context, a account.ID, id message.ID) (mes
 	for _, p := range parts {
 		m.Parts = append(m.Parts, partOf(p))
 	}
-	return m, g.live(ctx, &m)
+	err = g.live(ctx, &m)
+	return m, err
 }
 
 // live brings a waiting status up to this moment: what is scheduled and due is queued, what a worker has is sending.

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
+	"fmt"
 	"sync"
 	"time"
 
@@ -10,10 +11,9 @@ import (
 
 // rowOf is the row of a message.
 func rowOf(m *message.Message) addMessageParams {
-	content, _ := json.Marshal(m.Content) // strings: cannot fail
 	return addMessageParams{
 		ID: m.ID, AccountID: m.Account, Direction: int16(m.Direction), Kind: string(m.Kind), ChannelID: m.Channel,
-		Recipient: m.To.String(), Sender: m.From.String(), Content: string(content), Status: int16(m.Status), Seq: int64(m.Seq),
+		Recipient: m.To.String(), Sender: m.From.String(), Content: encode(m.Content), Status: int16(m.Status), Seq: int64(m.Seq),
 		Attempt: int64(m.Attempt), Total: int64(m.Total), Encoding: m.Encoding, Price: m.Price, Currency: m.Currency,
 		Priority: int16(m.Priority), OnUnknown: string(m.OnUnknown), Reference: m.Reference, Metadata: string(m.Metadata),
 		Test: flag(m.Test), Reason: m.Reason, ScheduledAt: milli(m.Scheduled), ValidUntil: milli(m.ValidUntil), UpdatedAt: milli(m.Updated),
@@ -108,4 +108,13 @@ func (r *recent) take(id message.ID) (row messageRecord, ok bool) {
 	row, ok = r.rows[id]
 	delete(r.rows, id)
 	return row, ok
+}
+
+// encode is the JSON of something of our own. That it fails is a mistake in this program.
+func encode(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("encode %T: %v", v, err))
+	}
+	return string(text)
 }

@@ -364,8 +364,7 @@ func encodeOutcome(results []Result) string {
 			items[i].ID = r.Message.ID
 		}
 	}
-	text, _ := json.Marshal(items) // strings and numbers: cannot fail
-	return string(text)
+	return encode(items)
 }
 
 // replay answers repeats as their firsts were answered.

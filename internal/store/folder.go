@@ -104,10 +104,10 @@ type disk struct {
 	low   atomic.Bool
 }
 
-func openDisk(dir string, floor int64, keepReserve bool) (*disk, error) {
+func openDisk(dir string, floor int64, keepReserve bool) *disk {
 	d := &disk{dir: dir, floor: floor, keep: keepReserve && floor > 0}
 	d.look()
-	return d, nil
+	return d
 }
 
 func (d *disk) reserve() string { return filepath.Join(d.dir, "reserve") }

@@ -95,9 +95,9 @@ func olderVersion(a, b string) bool {
 // checkIntegrity looks at every page after a stop that was not clean.
 func checkIntegrity(ctx context.Context, db *sql.DB) error {
 	var clean string
-	err := db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'clean'").Scan(&clean)
-	if err != nil || clean == "1" {
-		return nil // a new database has no such table
+	fresh := db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'clean'").Scan(&clean) != nil // it has no such table
+	if fresh || clean == "1" {
+		return nil
 	}
 	var verdict string
 	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {

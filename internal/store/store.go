@@ -34,6 +34,7 @@ type Store struct {
 	log      *slog.Logger
 	db       *sql.DB // the single writer
 	readers  *sql.DB
+	reading  *reading
 	writer   *writer
 	lock     *lock
 	disk     *disk
@@ -76,13 +77,12 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if s.sealer, err = openSealer(s.opt.Dir, s.opt.MasterKey); err != nil {
 		return err
 	}
-	if s.disk, err = openDisk(s.opt.Dir, s.opt.DiskFloor, s.opt.Serve); err != nil {
-		return err
-	}
+	s.disk = openDisk(s.opt.Dir, s.opt.DiskFloor, s.opt.Serve)
 	path := s.Path()
 	if s.db, s.readers, err = openSQLite(ctx, path); err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
+	s.reading = newReading(s.readers)
 	if err := s.begin(ctx); err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func (s *Store) NewID() int64 { return s.ids.Next(s.Now()) }
 func (s *Store) Boot() int64 { return s.boot }
 
 // Reader is for queries outside transactions. They see what was committed before they began.
-func (s *Store) Reader() Queryer { return rewriting{s.readers} }
+func (s *Store) Reader() Queryer { return rewriting{s.reading} }
 
 // Healthy tells why the store cannot accept now: a *fault.Fault for a full disk, nil when it can.
 func (s *Store) Healthy() error { return s.disk.accepting() }
@@ -163,6 +163,9 @@ func (s *Store) close() (err error) {
 
 func (s *Store) release() error {
 	var errs []error
+	if s.reading != nil {
+		errs = append(errs, s.reading.close())
+	}
 	for _, db := range []*sql.DB{s.readers, s.db} {
 		if db != nil {
 			errs = append(errs, db.Close())
