@@ -153,7 +153,7 @@ func plantAccount(ctx context.Context, c *app.Core, a app.NewAccount, ch, number
 }
 
 func smppSettings(address string) []byte {
-	return fmt.Appendf(nil, `{"address":%q,"system_id":%q,"password":%q,"window":10}`, address, systemID, smscPassword)
+	return fmt.Appendf(nil, `{"address":%q,"system_id":%q,"password":%q,"window":10,"response_timeout":"5s"}`, address, systemID, smscPassword)
 }
 
 // facts is the ready file.

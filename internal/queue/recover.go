@@ -58,12 +58,7 @@ func (q *Queue) lost(tx *store.Tx, rows []jobRecord) error {
 		job := jobOf(r)
 		tasks[i] = &Task{Job: job, held: r.Fence, owner: r.Owner, Next: Back(r.Step, r.Data)}
 	}
-	err := q.byKind(tasks, func(k Kind, tasks []*Task) error {
-		if k.Lost == nil {
-			return nil
-		}
-		return k.Lost(tx, tasks)
-	})
+	err := q.byKind(tasks, func(k Kind, tasks []*Task) error { return k.lost(tx, tasks) })
 	if err != nil {
 		return err
 	}
