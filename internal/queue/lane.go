@@ -29,7 +29,8 @@ type lane struct {
 	pace   *rate.Limiter
 	served bool          // opened by Serve: closed when nothing is to be done
 	bell   chan struct{} // a token for a waiting worker, who passes it on while there is more to do
-	stop   chan struct{} // closed when a served lane has had nothing to do for a while
+	stop   chan struct{} // closed when nothing more is to be done here: a served lane was idle, or the store has ended
+	ending sync.Once
 	gone   chan struct{} // closed when its last worker has ended
 
 	mu      sync.Mutex
@@ -519,22 +520,32 @@ func (l *lane) refill(ctx context.Context, b *bucket) error {
 // the time.
 func (l *lane) look(ctx context.Context) error {
 	began, now := time.Now(), l.now()
-	rows, at := on(l.queue.store.Reader()), nextBucketParams{Lane: l.name}
-	for {
-		r, err := rows.NextBucket(ctx, at)
-		if store.NoRows(err) {
-			break
-		}
-		if err != nil {
-			return fmt.Errorf("survey lane %s: %w", l.name, err)
-		}
-		at.AfterPriority, at.AfterAccount = r.Priority, int64(r.AccountID)
-		if r.Priority >= 1 && r.Priority <= lowest {
-			l.found(r, now)
-		}
+	err := l.queue.buckets(ctx, l.name, func(r nextBucketRow) { l.found(r, now) })
+	if err != nil {
+		return err
 	}
 	l.stale = false
 	l.survey = began.Add(max(tick, 50*time.Since(began)))
+	return nil
+}
+
+// buckets calls f with the first job of each bucket of a lane.
+func (q *Queue) buckets(ctx context.Context, lane string, f func(nextBucketRow)) error {
+	rows := on(q.store.Reader())
+	for p := int16(1); p <= lowest; p++ {
+		at := nextBucketParams{Lane: lane, Priority: p, AfterAccount: math.MinInt64}
+		for {
+			r, err := rows.NextBucket(ctx, at)
+			if store.NoRows(err) {
+				break
+			}
+			if err != nil {
+				return fmt.Errorf("survey lane %s: %w", lane, err)
+			}
+			f(r)
+			at.AfterAccount = r.AccountID
+		}
+	}
 	return nil
 }
 
@@ -614,6 +625,9 @@ func (l *lane) shut() (idle bool, next int64) {
 	l.closed = true
 	return true, l.next
 }
+
+// end sends all workers home.
+func (l *lane) end() { l.ending.Do(func() { close(l.stop) }) }
 
 // wait returns when there may be work, or false when there will be none.
 func (l *lane) wait(ctx context.Context) bool {

@@ -24,11 +24,12 @@ DELETE FROM job WHERE id = @id AND owner = 0;
 -- name: HurryJob :execrows
 UPDATE job SET due_at = @due_at WHERE id = @id AND owner = 0;
 
--- The buckets of a lane, one at a time, each with its earliest job.
+-- The buckets of a lane and priority, one at a time, each with its earliest job. Comparing both columns at once would
+-- need casts, which keep SQLite from the index.
 -- name: NextBucket :one
 SELECT priority, account_id, due_at, id, order_key FROM job
-WHERE lane = @lane AND owner = 0 AND (priority, account_id) > (CAST(@after_priority AS smallint), CAST(@after_account AS bigint))
-ORDER BY priority, account_id, due_at, id LIMIT 1;
+WHERE lane = @lane AND priority = @priority AND account_id > @after_account AND owner = 0
+ORDER BY account_id, due_at, id LIMIT 1;
 
 -- name: ReadyJobs :many
 SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job

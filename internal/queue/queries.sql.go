@@ -463,14 +463,14 @@ func (q *queries) LostJobs(ctx context.Context, arg lostJobsParams) ([]jobRecord
 
 const nextBucket = `-- name: NextBucket :one
 SELECT priority, account_id, due_at, id, order_key FROM job
-WHERE lane = $1 AND owner = 0 AND (priority, account_id) > (CAST($2 AS smallint), CAST($3 AS bigint))
-ORDER BY priority, account_id, due_at, id LIMIT 1
+WHERE lane = $1 AND priority = $2 AND account_id > $3 AND owner = 0
+ORDER BY account_id, due_at, id LIMIT 1
 `
 
 type nextBucketParams struct {
-	Lane          string
-	AfterPriority int16
-	AfterAccount  int64
+	Lane         string
+	Priority     int16
+	AfterAccount account.ID
 }
 
 type nextBucketRow struct {
@@ -481,9 +481,10 @@ type nextBucketRow struct {
 	OrderKey  string
 }
 
-// The buckets of a lane, one at a time, each with its earliest job.
+// The buckets of a lane and priority, one at a time, each with its earliest job. Comparing both columns at once would
+// need casts, which keep SQLite from the index.
 func (q *queries) NextBucket(ctx context.Context, arg nextBucketParams) (nextBucketRow, error) {
-	row := q.db.QueryRowContext(ctx, nextBucket, arg.Lane, arg.AfterPriority, arg.AfterAccount)
+	row := q.db.QueryRowContext(ctx, nextBucket, arg.Lane, arg.Priority, arg.AfterAccount)
 	var i nextBucketRow
 	err := row.Scan(
 		&i.Priority,

@@ -148,18 +148,9 @@ func (q *Queue) list(ctx context.Context, s *service) error {
 
 // firstDue is when the lane's first job is due; never for none.
 func (q *Queue) firstDue(ctx context.Context, lane string) (int64, error) {
-	first, at := int64(never), nextBucketParams{Lane: lane}
-	for {
-		r, err := on(q.store.Reader()).NextBucket(ctx, at)
-		if store.NoRows(err) {
-			return first, nil
-		}
-		if err != nil {
-			return never, fmt.Errorf("look at lane %s: %w", lane, err)
-		}
-		first = min(first, r.DueAt)
-		at.AfterPriority, at.AfterAccount = r.Priority, int64(r.AccountID)
-	}
+	first := int64(never)
+	err := q.buckets(ctx, lane, func(r nextBucketRow) { first = min(first, r.DueAt) })
+	return first, err
 }
 
 // closeIdle closes a served lane that has had nothing to do for a while. No job is told of meanwhile, so none is missed.
@@ -177,7 +168,7 @@ func (q *Queue) closeIdle(l *lane) {
 	if s := q.serving(l.name); s != nil {
 		s.later(next)
 	}
-	close(l.stop)
+	l.end()
 }
 
 // serving is who serves the lane, or nil. The caller holds the lock.

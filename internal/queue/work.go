@@ -78,6 +78,7 @@ func (l *lane) work(ctx, hard context.Context, do Do) {
 		}
 		begun, ok := l.settle(hard, ended, next)
 		if !ok {
+			l.end()
 			return
 		}
 		ended = nil
