@@ -33,6 +33,7 @@ type state struct {
 	from    message.Status // as it was read
 	parts   []partRecord   // all that are known
 	fresh   []int          // of parts: what must be written
+	marked  []int          // of parts: of what is written, the status
 	events  []event.Event
 	touched bool
 	post    bool // the network took it: the price is due
@@ -62,13 +63,14 @@ func (s *state) setPart(p partRecord) {
 	if int16(risen) == have.Status && have.RemoteID != "" {
 		return
 	}
+	list := &s.fresh
 	if have.RemoteID != "" {
-		p.RemoteID, p.SentAt = have.RemoteID, have.SentAt
+		p.RemoteID, p.SentAt, list = have.RemoteID, have.SentAt, &s.marked
 	}
 	p.Status = int16(risen)
 	s.parts[i] = p
-	if !slices.Contains(s.fresh, i) {
-		s.fresh = append(s.fresh, i)
+	if !slices.Contains(s.fresh, i) && !slices.Contains(s.marked, i) {
+		*list = append(*list, i)
 	}
 }
 
@@ -139,12 +141,17 @@ func (g *Gateway) write(tx *store.Tx, states []*state) error {
 	states = slices.DeleteFunc(slices.Clone(states), func(s *state) bool { return !s.touched })
 	slices.SortFunc(states, byID)
 	var parts []setPartParams
+	var marks []markPartParams
 	var rows []changeMessageParams
 	var events []event.Event
 	var post, void []wallet.Move
 	for _, s := range states {
 		for _, i := range s.fresh {
 			parts = append(parts, setPartParams(s.parts[i]))
+		}
+		for _, i := range s.marked {
+			p := &s.parts[i]
+			marks = append(marks, markPartParams{Status: p.Status, Code: p.Code, DoneAt: p.DoneAt, MessageID: p.MessageID, Attempt: p.Attempt, Number: p.Number})
 		}
 		rows = append(rows, changeMessageParams{
 			Status: int16(s.row.Status), Seq: s.row.Seq, Attempt: s.row.Attempt, Duplicate: flag(s.row.Duplicate),
@@ -161,6 +168,9 @@ func (g *Gateway) write(tx *store.Tx, states []*state) error {
 	}
 	if _, err := store.Each(tx, setPart, parts); err != nil {
 		return fmt.Errorf("write parts: %w", err)
+	}
+	if _, err := store.Each(tx, markPart, marks); err != nil {
+		return fmt.Errorf("mark parts: %w", err)
 	}
 	n, err := store.Each(tx, changeMessage, rows)
 	if err != nil {

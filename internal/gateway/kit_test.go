@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -34,11 +35,20 @@ import (
 	"tidings.dev/internal/wallet"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	checks := "20" // lives of the model test, unless -rapid.checks says otherwise
+	if raceEnabled {
+		checks = "6"
+	}
+	if err := flag.Set("rapid.checks", checks); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const (
-	price = 800_000        // of one part to +254
-	funds = 10_000_000_000 // of each account
+	price = 800_000           // of one part to +254
+	funds = 1_000_000_000_000 // of each account
 )
 
 var quiet = slog.New(slog.DiscardHandler)

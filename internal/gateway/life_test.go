@@ -282,7 +282,7 @@ func TestWhatMayBeOutCannotBeCancelled(t *testing.T) {
 func TestCancelAndClaimNeverBothWin(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for n := range 60 {
+	for n := range 40 {
 		id := w.send(draft(phone(n), "hello"))
 		_, err := w.gateway.Cancel(t.Context(), w.caller(w.alice), id)
 		if err != nil && !fault.Is(err, fault.NotCancellable) {

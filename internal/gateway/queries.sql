@@ -21,6 +21,11 @@ VALUES (@message_id, @attempt, @number, @account_id, @channel_id, @remote_id, @s
 ON CONFLICT (message_id, attempt, number) DO UPDATE
 SET remote_id = excluded.remote_id, status = excluded.status, code = excluded.code, sent_at = excluded.sent_at, done_at = excluded.done_at;
 
+-- News of a part whose remote id is stored: its index need not be touched.
+-- name: MarkPart :exec
+UPDATE part SET status = @status, code = @code, done_at = @done_at
+WHERE message_id = @message_id AND attempt = @attempt AND number = @number;
+
 -- What a receipt needs to know, in one look. Newest first: a network may use an id again.
 -- name: PartsByRemote :many
 SELECT m.id, m.account_id, m.recipient, m.status, m.seq, m.attempt, m.total, m.price, m.duplicate, m.reason,

@@ -1009,6 +1009,33 @@ func (q *queries) ListWaiting(ctx context.Context, arg listWaitingParams) ([]mes
 	return items, nil
 }
 
+const markPart = `-- name: MarkPart :exec
+UPDATE part SET status = $1, code = $2, done_at = $3
+WHERE message_id = $4 AND attempt = $5 AND number = $6
+`
+
+type markPartParams struct {
+	Status    int16
+	Code      string
+	DoneAt    int64
+	MessageID message.ID
+	Attempt   int64
+	Number    int64
+}
+
+// News of a part whose remote id is stored: its index need not be touched.
+func (q *queries) MarkPart(ctx context.Context, arg markPartParams) error {
+	_, err := q.db.ExecContext(ctx, markPart,
+		arg.Status,
+		arg.Code,
+		arg.DoneAt,
+		arg.MessageID,
+		arg.Attempt,
+		arg.Number,
+	)
+	return err
+}
+
 const messageByID = `-- name: MessageByID :one
 SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint FROM message WHERE id = $1
 `

@@ -190,7 +190,7 @@ func (g *Gateway) endSend(tx *store.Tx, tasks []*queue.Task) error {
 			g.factOnly(s, p)
 			continue
 		}
-		if g.outcome(tx, s, p, t.Next) {
+		if g.outcome(tx, s, p) {
 			doubts = append(doubts, g.doubt(tx, p))
 		}
 		if p.fail == nil {
@@ -250,7 +250,7 @@ func (g *Gateway) partOf(p *sending, status message.Status, code string) partRec
 }
 
 // outcome changes the message by what its part met. It reports whether the message waits in doubt from now on.
-func (g *Gateway) outcome(tx *store.Tx, s *state, p *sending, next queue.Next) (doubt bool) {
+func (g *Gateway) outcome(tx *store.Tx, s *state, p *sending) (doubt bool) {
 	now := tx.Now()
 	s.row.Attempt = int64(p.out.Attempt)
 	if p.fail == nil {

@@ -54,10 +54,10 @@ func TestWhatBecomesOfAnUnknownOutcome(t *testing.T) {
 
 func TestUrgentMessagesAreResentAndBulkIsHeld(t *testing.T) {
 	t.Parallel()
+	w := newWorld(t)
 	for p, want := range map[message.Priority]message.OnUnknown{
 		message.OTP: message.Resend, message.Transactional: message.Resend, message.Bulk: message.Hold, 0: message.Resend,
 	} {
-		w := newWorld(t)
 		d := draft(phone(1), "hello")
 		d.Priority = p
 		if got := w.message(w.send(d)).OnUnknown; got != want {

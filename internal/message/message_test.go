@@ -145,3 +145,60 @@ func TestSenders(t *testing.T) {
 		}
 	}
 }
+
+// TestTheNewestAttemptDecidesUnlessAnOlderOneArrived holds Fold against its rule said another way, with attempts that cover
+// all parts or only the last ones, as a resend does.
+func TestTheNewestAttemptDecidesUnlessAnOlderOneArrived(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		total := rapid.IntRange(1, 4).Draw(t, "total")
+		var parts []message.Part
+		decides := map[int]message.Status{}
+		for attempt := 1; attempt <= 3; attempt++ {
+			first := rapid.IntRange(1, total+1).Draw(t, "first part")
+			for n := first; n <= total; n++ {
+				s := rapid.SampledFrom(news).Draw(t, "status")
+				parts = append(parts, message.Part{Attempt: attempt, Number: n, Status: s})
+				if have := decides[n]; have < message.Delivered || s > have {
+					decides[n] = s
+				}
+			}
+		}
+		want := message.Read
+		for _, s := range decides {
+			want = min(want, s)
+		}
+		switch count := func(of message.Status) (n int) {
+			for _, s := range decides {
+				if s == of {
+					n++
+				}
+			}
+			return n
+		}; {
+		case count(message.Failed) > 0:
+			want = message.Failed
+		case count(message.Unknown) > 0:
+			want = message.Unknown
+		case len(decides) < total:
+			want = message.Sending
+		}
+		if got := message.Fold(rapid.Permutation(parts).Draw(t, "shuffled"), total); got != want {
+			t.Fatalf("%s, want %s: %+v", got, want, parts)
+		}
+	})
+}
+
+func TestALaterFailureNeverHidesADelivered(t *testing.T) {
+	all := func(attempt int, s message.Status) (parts []message.Part) {
+		for n := 1; n <= 2; n++ {
+			parts = append(parts, message.Part{Attempt: attempt, Number: n, Status: s})
+		}
+		return parts
+	}
+	for _, late := range news {
+		parts := append(all(1, message.Delivered), all(2, late)...)
+		if got := message.Fold(parts, 2); got < message.Delivered {
+			t.Errorf("delivered, then %s: %s", late, got)
+		}
+	}
+}
