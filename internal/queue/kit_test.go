@@ -3,6 +3,7 @@ package queue_test
 import (
 	"context"
 	"log/slog"
+	"os"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -22,8 +23,37 @@ type kit struct {
 	t     testing.TB
 }
 
+// template is a folder with a migrated database: to migrate one for each test takes longer than most tests.
+var template string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "queue")
+		if err != nil {
+			panic(err)
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		s, err := store.Open(context.Background(), store.Options{Dir: dir, Serve: true, Log: quiet})
+		if err == nil {
+			err = s.Close()
+		}
+		if err != nil {
+			panic(err)
+		}
+		template = dir
+		return m.Run()
+	}())
+}
+
+// newKit opens a queue in the folder, or in a fresh one.
 func newKit(t testing.TB, dir string, k queue.Kind) *kit {
 	t.Helper()
+	if dir == "" {
+		dir = t.TempDir()
+		if err := os.CopyFS(dir, os.DirFS(template)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	s, err := store.Open(t.Context(), store.Options{Dir: dir, Serve: true, Log: quiet})
 	if err != nil {
 		t.Fatal(err)

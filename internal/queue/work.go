@@ -38,7 +38,7 @@ func (q *Queue) Work(ctx, hard context.Context, name string, workers int, pace *
 func (q *Queue) openLane(name string, workers int, pace *rate.Limiter, served bool) (l *lane, open bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if l = q.lanes[name]; l != nil {
+	if l := q.lanes[name]; l != nil {
 		return l, false
 	}
 	l = newLane(q, name, workers, pace, served)

@@ -325,13 +325,13 @@ func TestEachAndFindReadBackWhatWasStored(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			ids := make([]int64, len(rows))
+			ids := make([]int64, len(rows)+1)
+			ids[len(rows)] = -1
 			for i, r := range rows {
 				if ids[i] = r.ID; n[i] != 1 {
 					return fmt.Errorf("row %d touched %d", i, n[i])
 				}
 			}
-			ids = append(ids, -1)
 			found, err := store.Find[wide](tx, "SELECT * FROM wide WHERE id = $1", ids)
 			if err != nil || len(found) != len(rows) {
 				return fmt.Errorf("%d rows found of %d, %w", len(found), len(rows), err)

@@ -1,9 +1,6 @@
 package store
 
-import (
-	"fmt"
-	"unsafe"
-)
+import "fmt"
 
 // Each runs one statement for every row of parameters and tells how many rows of the table each touched. Parameters are
 // structs whose fields stand in the order of $1, $2, ..., as generated, or single values. A condition that did not hold is a
@@ -22,7 +19,7 @@ func Each[P any](tx *Tx, stmt string, params []P) ([]int64, error) {
 		return touched, err
 	}
 	for i := range params {
-		if err := s.bind(in, unsafe.Pointer(&params[i])); err != nil {
+		if err := s.bind(in, addressOf(&params[i])); err != nil {
 			return touched, tx.fail(stmt, err)
 		}
 		if touched[i], err = s.run(); err != nil {
@@ -58,7 +55,7 @@ func Find[R, P any](tx *Tx, query string, params []P) ([]Found[R], error) {
 	}
 	found := make([]Found[R], 0, len(params))
 	for i := range params {
-		if err := s.bind(in, unsafe.Pointer(&params[i])); err != nil {
+		if err := s.bind(in, addressOf(&params[i])); err != nil {
 			return nil, tx.fail(query, err)
 		}
 		if found, err = collect(found, s, i, out); err != nil {
@@ -89,7 +86,7 @@ func collect[R any](found []Found[R], s *statement, of int, out *plan) ([]Found[
 			return found, err
 		}
 		found = append(found, Found[R]{Of: of})
-		if err := s.read(out, unsafe.Pointer(&found[len(found)-1].Row)); err != nil {
+		if err := s.read(out, addressOf(&found[len(found)-1].Row)); err != nil {
 			return nil, err
 		}
 	}

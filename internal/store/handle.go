@@ -110,7 +110,14 @@ func (h *handle) prepare(query string) (*statement, error) {
 }
 
 // at is what stands at an address of SQLite's memory, which Go's collector does not know.
-func at[T any](address uintptr) *T { return (*T)(*(*unsafe.Pointer)(unsafe.Pointer(&address))) }
+func at[T any](address uintptr) *T {
+	return (*T)(*(*unsafe.Pointer)(unsafe.Pointer(&address)))
+}
+
+// bytesAt are n bytes of SQLite's memory.
+func bytesAt(address uintptr, n int) []byte {
+	return unsafe.Slice(at[byte](address), n)
+}
 
 // bind puts a row's values in the statement's places. They stay there until the next row.
 func (s *statement) bind(p *plan, row unsafe.Pointer) error {
@@ -132,12 +139,12 @@ func (s *statement) bind(p *plan, row unsafe.Pointer) error {
 		case text:
 			room := s.h.room + uintptr(used)
 			v := *(*string)(unsafe.Add(row, f.offset))
-			used += copy(unsafe.Slice(at[byte](room), len(v)), v)
+			used += copy(bytesAt(room, len(v)), v)
 			rc = sqlite3.Xsqlite3_bind_text(s.h.tls, s.stmt, place, room, int32(len(v)), 0)
 		case blob:
 			room := s.h.room + uintptr(used)
 			v := *(*[]byte)(unsafe.Add(row, f.offset))
-			used += copy(unsafe.Slice(at[byte](room), len(v)), v)
+			used += copy(bytesAt(room, len(v)), v)
 			rc = sqlite3.Xsqlite3_bind_blob(s.h.tls, s.stmt, place, room, int32(len(v)), 0)
 		default:
 			rc = sqlite3.Xsqlite3_bind_int64(s.h.tls, s.stmt, place, f.integer(row))
@@ -205,7 +212,7 @@ func (s *statement) bytes(p uintptr, column int32) []byte {
 	if p == 0 {
 		return nil
 	}
-	return unsafe.Slice(at[byte](p), int(sqlite3.Xsqlite3_column_bytes(s.h.tls, s.stmt, column)))
+	return bytesAt(p, int(sqlite3.Xsqlite3_column_bytes(s.h.tls, s.stmt, column)))
 }
 
 func (s *statement) close() { sqlite3.Xsqlite3_finalize(s.h.tls, s.stmt) }

@@ -1,7 +1,10 @@
 package store_test
 
 import (
+	"context"
+	"errors"
 	"log/slog"
+	"os"
 	"testing"
 
 	"tidings.dev/internal/store"
@@ -9,15 +12,45 @@ import (
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// open opens a server's store in a fresh folder, with a table to write to.
-func open(t testing.TB) *store.Store {
-	t.Helper()
-	s := openIn(t, store.Options{Dir: t.TempDir(), Serve: true})
-	write(t, s, func(tx *store.Tx) error {
+// template is a folder with a migrated database and a table to write to: to migrate one for each test takes longer than
+// most tests.
+var template string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "store")
+		if err != nil {
+			panic(err)
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		if err := makeTemplate(dir); err != nil {
+			panic(err)
+		}
+		template = dir
+		return m.Run()
+	}())
+}
+
+func makeTemplate(dir string) error {
+	s, err := store.Open(context.Background(), store.Options{Dir: dir, Serve: true, Log: quiet})
+	if err != nil {
+		return err
+	}
+	err = s.Write(func(tx *store.Tx) error {
 		_, err := tx.Queries().ExecContext(tx.Context(), "CREATE TABLE probe (id bigint NOT NULL PRIMARY KEY, note text NOT NULL)")
 		return err
 	})
-	return s
+	return errors.Join(err, s.Close())
+}
+
+// open opens a server's store in a fresh folder.
+func open(t testing.TB) *store.Store {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(template)); err != nil {
+		t.Fatal(err)
+	}
+	return openIn(t, store.Options{Dir: dir, Serve: true})
 }
 
 func openIn(t testing.TB, opt store.Options) *store.Store {

@@ -110,3 +110,8 @@ func (f *field) setInteger(row unsafe.Pointer, v int64) {
 		*(*int8)(p) = int8(v)
 	}
 }
+
+// addressOf is where a row stands; its plan knows where its fields do.
+func addressOf[T any](row *T) unsafe.Pointer {
+	return unsafe.Pointer(row) //nolint:gosec // plans are made from the row's own type
+}

@@ -32,7 +32,7 @@ const (
 func openSQLite(ctx context.Context, path string) (writer, readers *sql.DB, err error) {
 	common := []string{"busy_timeout(10000)", "foreign_keys(1)", "mmap_size(0)", "temp_store(2)"}
 	// auto_vacuum must be set before the first table is made.
-	writing := append([]string{"auto_vacuum(2)", "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-65536)", "wal_autocheckpoint(4000)", "journal_size_limit(67108864)"}, common...)
+	writing := append([]string{"auto_vacuum(2)", "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-65536)", "wal_autocheckpoint(0)", "journal_size_limit(67108864)"}, common...)
 	if writer, err = sql.Open("sqlite", dsn(path, writing)); err != nil {
 		return nil, nil, err
 	}
@@ -94,9 +94,18 @@ func olderVersion(a, b string) bool {
 
 // checkIntegrity looks at every page after a stop that was not clean.
 func checkIntegrity(ctx context.Context, db *sql.DB) error {
-	var clean string
-	fresh := db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'clean'").Scan(&clean) != nil // it has no such table
-	if fresh || clean == "1" {
+	var used int
+	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema WHERE name = 'meta'").Scan(&used); err != nil {
+		return fmt.Errorf("read the database: %w", err)
+	}
+	if used == 0 {
+		return nil // it is new
+	}
+	var clean int
+	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM meta WHERE name = 'clean' AND value = '1'").Scan(&clean); err != nil {
+		return fmt.Errorf("read how the last server stopped: %w", err)
+	}
+	if clean == 1 {
 		return nil
 	}
 	var verdict string

@@ -29,6 +29,7 @@ type writer struct {
 	wake    sync.Cond
 	waiting []*member
 	heavy   bool // whose turn it was
+	logged  int  // pages in the log
 	closing bool
 	done    chan struct{}
 	broken  atomic.Pointer[error]
@@ -97,6 +98,7 @@ func (w *writer) run() {
 			return
 		}
 		w.commit(group)
+		w.tidy()
 	}
 }
 
