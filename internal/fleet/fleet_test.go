@@ -137,7 +137,7 @@ func (y *yard) status(id message.ID) message.Status {
 
 func (y *yard) until(what string, holds func() bool) {
 	y.t.Helper()
-	for end := time.Now().Add(15 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			y.t.Fatalf("%s: does not come; %+v", what, y.States())
 		}

@@ -46,6 +46,9 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// patience is how long a test waits for what must come, on however busy a machine.
+const patience = time.Minute
+
 const (
 	price = 800_000           // of one part to +254
 	funds = 1_000_000_000_000 // of each account
@@ -285,7 +288,7 @@ func (w *world) await(id message.ID, s message.Status) message.Message {
 // until polls: a lane may sleep up to a second before it looks at a clock that a test has moved.
 func (w *world) until(holds func() bool, why func() string) {
 	w.t.Helper()
-	for end := time.Now().Add(10 * time.Second); !holds(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(patience); !holds(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			w.t.Fatal(why())
 		}
@@ -295,7 +298,7 @@ func (w *world) until(holds func() bool, why func() string) {
 // sends waits until the network was given n parts.
 func (w *world) sends(n int) []message.Outbound {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	all, err := w.network.AwaitSends(ctx, n)
 	if err != nil {
