@@ -30,7 +30,7 @@ func (r *reading) of(ctx context.Context, query string) (*sql.Stmt, error) {
 	if s := r.stmts[query]; s != nil {
 		return s, nil
 	}
-	s, err := r.db.PrepareContext(ctx, query)
+	s, err := r.db.PrepareContext(ctx, query) //nolint:sqlclosecheck // kept until the pool closes
 	if err == nil {
 		r.stmts[query] = s
 	}
@@ -49,7 +49,7 @@ func (r *reading) PrepareContext(ctx context.Context, query string) (*sql.Stmt, 
 
 // QueryContext runs a query that answers rows.
 func (r *reading) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	s, err := r.of(ctx, query)
+	s, err := r.of(ctx, query) //nolint:sqlclosecheck // kept until the pool closes
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func (r *reading) QueryContext(ctx context.Context, query string, args ...any) (
 
 // QueryRowContext runs a query that answers at most one row.
 func (r *reading) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	s, err := r.of(ctx, query)
+	s, err := r.of(ctx, query) //nolint:sqlclosecheck // kept until the pool closes
 	if err != nil {
 		return r.db.QueryRowContext(ctx, query, args...) // it says what is wrong
 	}
