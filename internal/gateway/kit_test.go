@@ -150,7 +150,7 @@ func (w *world) account() (a account.Account) {
 		if a, err = w.members.Create(tx, audit.System, account.Account{Name: name, Region: "KE", Currency: "KES", Active: true}, name, ""); err != nil {
 			return err
 		}
-		if err = w.wallet.Open(tx, a.ID, "KES"); err != nil {
+		if err := w.wallet.Open(tx, a.ID, "KES"); err != nil {
 			return err
 		}
 		return w.wallet.TopUp(tx, audit.System, a.ID, funds, "start")

@@ -21,27 +21,22 @@ import (
 // wrote STOP, and what was cancelled.
 type model struct {
 	*world
-	mu       sync.Mutex
-	answers  []string // to come, in turn; then "take"
-	ids      int
-	lives    map[message.ID]*lived
-	order    []message.ID
-	stopped  map[string]bool
-	pending  []message.Outbound // parts without an answer, of this start
-	promised int                // parts that a kill may have cut off
+	mu      sync.Mutex
+	answers []string // to come, in turn; then "take"
+	ids     int
+	lives   map[message.ID]*lived
+	order   []message.ID
+	stopped map[string]bool
+	pending []message.Outbound        // parts that the network may have taken
+	told    map[string]message.Status // by the network's id, the furthest it said
 }
 
 // lived is one message's life as the network and its sender know it.
 type lived struct {
-	parts     int
 	onUnknown message.OnUnknown
 	taken     map[[2]int]string // the network's ids, by attempt and part
 	unsure    int               // answers that nobody could make out
-	cut       int               // parts under way when the server was killed
-	rejected  bool
 	cancelled bool
-	sent      int // parts given to the network
-	priced    bool
 }
 
 func (m *model) answer(_ context.Context, out message.Outbound) (string, error) {
@@ -54,7 +49,6 @@ func (m *model) answer(_ context.Context, out message.Outbound) (string, error) 
 		m.mu.Lock()
 		l = m.lives[out.Message]
 	}
-	l.sent++
 	verdict := "take"
 	if len(m.answers) > 0 {
 		verdict, m.answers = m.answers[0], m.answers[1:]
@@ -65,7 +59,6 @@ func (m *model) answer(_ context.Context, out message.Outbound) (string, error) 
 	case "throttle":
 		return "", &channel.Failure{Verdict: channel.Retry, Code: "throttled", Pause: time.Millisecond}
 	case "reject":
-		l.rejected = true
 		return "", &channel.Failure{Verdict: channel.Reject, Code: "unknown_number"}
 	case "unsure":
 		l.unsure++
@@ -76,6 +69,7 @@ func (m *model) answer(_ context.Context, out message.Outbound) (string, error) 
 	id := fmt.Sprintf("net-%d", m.ids)
 	l.taken[[2]int{out.Attempt, out.Number}] = id
 	if verdict == "early" { // the receipt overtakes the answer
+		m.told[id] = message.Delivered
 		m.mu.Unlock()
 		_ = m.gateway.Receipt(context.Background(), message.Receipt{Channel: m.channel, RemoteID: id, To: out.To, Status: message.Delivered})
 		m.mu.Lock()
@@ -88,7 +82,7 @@ func (m *model) quiet(t *rapid.T) {
 	for range 2000 {
 		var busy int
 		err := m.store.Reader().QueryRowContext(context.Background(),
-			"SELECT count(*) FROM job WHERE kind = 'send' AND (owner <> 0 OR due_at <= $1)", m.store.Now().UnixMilli()).Scan(&busy)
+			"SELECT count(*) FROM job WHERE kind <> 'retain' AND (owner <> 0 OR due_at <= $1)", m.store.Now().UnixMilli()).Scan(&busy)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,13 +132,13 @@ func (m *model) check(t *rapid.T) {
 		}
 		folded := message.Fold(got.Parts, got.Total)
 		switch {
-		case got.Status.HandedOver() && folded != message.Sending && folded != got.Status && !(got.Status == message.Failed && folded < message.Delivered):
+		case got.Status.HandedOver() && folded != message.Sending && folded != got.Status && (got.Status != message.Failed || folded >= message.Delivered):
 			fail("its parts say %s", folded)
 		case got.Status == message.Cancelled && len(got.Parts) > 0, got.Status > message.Cancelled && got.Status < message.Received && len(got.Parts) > 0:
 			fail("and parts of it went out")
 		case l.cancelled != (got.Status == message.Cancelled):
 			fail("cancelled: %v", l.cancelled)
-		case l.cancelled && len(l.taken)+l.unsure+l.cut > 0:
+		case l.cancelled && len(l.taken)+l.unsure > 0:
 			fail("and may be with the network")
 		}
 		copies := map[int]int{}
@@ -162,6 +156,9 @@ func (m *model) check(t *rapid.T) {
 		for _, p := range got.Parts {
 			if id := l.taken[[2]int{p.Attempt, p.Number}]; p.RemoteID != "" && id != p.RemoteID {
 				fail("the network never named a part %s", p.RemoteID)
+			}
+			if p.RemoteID != "" && p.Status != message.Failed && p.Status != max(message.Sent, m.told[p.RemoteID]) {
+				fail("the network told of %s as far as %s", p.RemoteID, m.told[p.RemoteID])
 			}
 		}
 		m.checkMoney(t, id, got, l, fail)
@@ -188,6 +185,8 @@ func (m *model) checkMoney(t *rapid.T, id message.ID, got message.Message, l *li
 		fail("the network took it and nobody paid")
 	case known == 0 && posts > 0:
 		fail("it is charged and no network took it")
+	case got.Status == message.Unknown && got.ValidUntil.Before(m.store.Now()) && posts+voids != 1:
+		fail("its validity is over and its money is still held")
 	case got.Status.Final() && posts+voids != 1:
 		fail("it ended and its money did not")
 	case got.Status.Waiting() && voids > 0:
@@ -219,7 +218,7 @@ func (m *model) submit(t *rapid.T) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.lives[r.Message.ID] = &lived{parts: r.Message.Total, onUnknown: d.OnUnknown, taken: map[[2]int]string{}}
+	m.lives[r.Message.ID] = &lived{onUnknown: d.OnUnknown, taken: map[[2]int]string{}}
 	m.order = append(m.order, r.Message.ID)
 }
 
@@ -256,6 +255,7 @@ func (m *model) receipt(t *rapid.T) {
 	r := message.Receipt{Channel: m.channel, RemoteID: rapid.SampledFrom(remotes).Draw(t, "remote")}
 	r.Status = rapid.SampledFrom([]message.Status{message.Sent, message.Failed, message.Delivered, message.Read}).Draw(t, "status")
 	r.Reason = reasonOf(r.Status)
+	m.told[r.RemoteID] = max(m.told[r.RemoteID], r.Status)
 	for range rapid.IntRange(1, 2).Draw(t, "times") {
 		if err := m.gateway.Receipt(context.Background(), r); err != nil {
 			t.Fatal(err)
@@ -344,7 +344,7 @@ func TestAnythingInAnyOrder(t *testing.T) {
 	t.Parallel()
 	kills := 0
 	rapid.Check(t, func(rt *rapid.T) {
-		m := &model{world: newWorld(t), lives: map[message.ID]*lived{}, stopped: map[string]bool{}}
+		m := &model{world: newWorld(t), lives: map[message.ID]*lived{}, stopped: map[string]bool{}, told: map[string]message.Status{}}
 		defer m.close()
 		m.network.Answer = m.answer
 		rt.Repeat(map[string]func(*rapid.T){

@@ -330,3 +330,17 @@ func TestReceiptsInOneGroup(t *testing.T) {
 		w.wantTold(id, "sent delivered")
 	}
 }
+
+func TestNewsOfOnePartWhileAnotherIsSentAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.network.On(phone(1), w.network.Take, unsure, channeltest.Fail(channel.Failure{Verdict: channel.Retry, Code: "no"}), w.network.Take)
+	id := w.send(draft(phone(1), long(2)))
+	w.until(func() bool { return w.told(id) == "retrying(duplicate) retrying(duplicate)" }, func() string { return w.told(id) })
+	w.report(id, 1, 1, message.Delivered)
+	w.wantTold(id, "retrying(duplicate) retrying(duplicate)")
+	w.store.Shift(2 * time.Second)
+	w.await(id, message.Sent)
+	w.report(id, 2, 2, message.Delivered)
+	w.wantTold(id, "retrying(duplicate) retrying(duplicate) sent(duplicate) delivered(duplicate)")
+}
