@@ -460,28 +460,36 @@ func (l *lane) passOn(key string) {
 
 // recall reads the next page of jobs behind an order key.
 func (l *lane) recall(behind *line, key string) error {
-	for b, mark := range behind.marks {
-		rows, err := on(l.queue.store.Reader()).BehindKey(context.Background(), behindKeyParams{
-			Lane: l.name, Priority: int16(b.class), AccountID: b.account, AfterDue: mark.due, AfterID: mark.id, Now: l.now(), OrderKey: key[1:],
-		})
-		if err != nil {
-			return err
-		}
-		for _, r := range rows {
-			behind.marks[b] = place{r.DueAt, r.ID}
-			if _, known := l.known[r.ID]; !known {
-				l.known[r.ID] = struct{}{}
-				behind.jobs = append(behind.jobs, jobOf(r))
-				b.behind++
+	for len(behind.jobs) == 0 && len(behind.marks) > 0 {
+		for b, mark := range behind.marks {
+			if err := l.recallFrom(b, mark, behind, key); err != nil {
+				return err
 			}
+			break
 		}
-		if len(rows) < page {
-			delete(behind.marks, b)
-			b.behind--
+	}
+	return nil
+}
+
+func (l *lane) recallFrom(b *bucket, mark place, behind *line, key string) error {
+	rows, err := on(l.queue.store.Reader()).BehindKey(context.Background(), behindKeyParams{
+		Lane: l.name, Priority: int16(b.class), AccountID: b.account, AfterDue: mark.due, AfterID: mark.id, Now: l.now(), OrderKey: key[1:],
+	})
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		behind.marks[b] = place{r.DueAt, r.ID}
+		if _, known := l.known[r.ID]; !known {
+			l.known[r.ID] = struct{}{}
+			behind.jobs = append(behind.jobs, jobOf(r))
+			b.behind++
 		}
-		if len(behind.jobs) > 0 {
-			return nil
-		}
+	}
+	if len(rows) < page {
+		delete(behind.marks, b)
+		b.behind--
+		l.forget(b)
 	}
 	return nil
 }
@@ -560,6 +568,7 @@ func (l *lane) found(r nextBucketRow, now int64) {
 	_, known := l.known[j.ID]
 	behind := l.busy[j.orderKey()]
 	if known || j.OrderKey != "" && behind != nil && len(behind.marks) > 0 {
+		l.forget(b)
 		return
 	}
 	b.rewind(j.place())
@@ -584,7 +593,9 @@ func (l *lane) release(t *Task) {
 		l.passOn(t.orderKey())
 	}
 	if t.mine && !t.Fenced && t.Next.verb == again {
-		l.later(l.bucket(t.Priority, t.Account), t.Next.due.UnixMilli())
+		b := l.bucket(t.Priority, t.Account)
+		l.later(b, t.Next.due.UnixMilli())
+		l.forget(b)
 	}
 }
 

@@ -774,6 +774,22 @@ func TestWrongPrioritiesAreRefused(t *testing.T) {
 	}
 }
 
+func TestALookWhileAJobIsBeingClaimedLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	virtual(t, func(t *testing.T) {
+		k := newKit(t, "", queue.Kind{Begin: func(*store.Tx, []*queue.Task) error {
+			time.Sleep(3 * time.Second) // the rows still show the job as free
+			return nil
+		}})
+		var w worked
+		k.working("lane", 2, w.done, func() {
+			k.add(queue.Job{Account: alice})
+			until(t, "done", func() bool { return w.len() == 1 })
+			until(t, "the lane forgets it", func() bool { return k.Remembered("lane") == 0 })
+		})
+	})
+}
+
 func TestManyAccountsLeaveNothingBehind(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, "", queue.Kind{})
