@@ -16,6 +16,7 @@ type account struct {
 	smsc     *SMSC
 
 	mu     sync.Mutex
+	taken  int // places, from before a bind is answered to its end
 	binds  []*bind
 	queue  []*delivery // due, in order
 	turns  uint64      // of deliveries sent
@@ -53,10 +54,21 @@ func (a *account) leave(b *bind) {
 	a.pump() // what b had not delivered goes to another bind
 }
 
-func (a *account) bindCount() int {
+// take keeps a place for a bind before it is answered; false when all are taken. 0 is any number.
+func (a *account) take(places int) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return len(a.binds)
+	if places > 0 && a.taken >= places {
+		return false
+	}
+	a.taken++
+	return true
+}
+
+func (a *account) giveBack() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.taken--
 }
 
 func (a *account) pending() int {

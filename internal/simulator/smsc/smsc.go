@@ -164,7 +164,20 @@ func (s *SMSC) serve(ctx context.Context, conn net.Conn) {
 	defer conn.Close()
 	bindCtx, cancel := context.WithTimeout(ctx, bindTime)
 	defer cancel()
-	bound, err := smpp.AcceptBind(bindCtx, conn, s.config.SystemID, s.checkBind)
+	var place *account
+	bound, err := smpp.AcceptBind(bindCtx, conn, s.config.SystemID, func(b smpp.Bound) smpp.Status {
+		status := s.checkBind(b)
+		if status == smpp.StatusOK {
+			place = s.account(b.SystemID)
+			if !place.take(s.config.MaxBinds) {
+				place, status = nil, smpp.StatusAlreadyBound
+			}
+		}
+		return status
+	})
+	if place != nil {
+		defer place.giveBack()
+	}
 	if err != nil {
 		s.config.Log.Info("no bind", "error", err)
 		return
@@ -196,9 +209,6 @@ func (s *SMSC) checkBind(b smpp.Bound) smpp.Status {
 		case password != b.Password:
 			return smpp.StatusInvalidPassword
 		}
-	}
-	if s.config.MaxBinds > 0 && s.account(b.SystemID).bindCount() >= s.config.MaxBinds {
-		return smpp.StatusAlreadyBound
 	}
 	return smpp.StatusOK
 }
