@@ -322,7 +322,9 @@ func TestOnlyFailuresForDaysDisable(t *testing.T) {
 		}
 		s.store.Shift(shift)
 		s.happen(alice, int64(i+1), 1, event.Sent)
-		s.delivery(e, int64(i+1), 1, func(d Delivery) bool { return d.Tries >= 1 || d.Status == Failed })
+		if i < 3 { // the last may find the endpoint disabled by the retry of an earlier one
+			s.delivery(e, int64(i+1), 1, func(d Delivery) bool { return d.Tries >= 1 || d.Status == Failed })
+		}
 	}
 	s.until("the end", func() bool {
 		now, err := s.Get(t.Context(), alice, e.ID)
