@@ -131,10 +131,11 @@ func better(a, b *partsByRemoteRow) bool {
 }
 
 func stateOfMatch(r *partsByRemoteRow) *state {
-	s := &state{oldSeq: r.Seq, from: message.Status(r.Status), parts: []partRecord{r.part()}}
-	s.row.ID, s.row.Account, s.row.Status, s.row.Seq = r.ID, r.AccountID, message.Status(r.Status), r.Seq
-	s.row.Attempt, s.row.Total, s.row.Price = r.Attempt, r.Total, r.Price
-	s.row.Duplicate, s.row.Reason = r.Duplicate != 0, r.Reason
+	s := stateOf(messageRecord{
+		ID: r.ID, AccountID: r.AccountID, Status: r.Status, Seq: r.Seq, Attempt: r.Attempt, Total: r.Total, Price: r.Price,
+		Duplicate: r.Duplicate, Reason: r.Reason,
+	})
+	s.parts = []partRecord{r.part()}
 	return s
 }
 
