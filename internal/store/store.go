@@ -19,6 +19,7 @@ import (
 // Options say where the database is and how careful to be.
 type Options struct {
 	Dir       string       // data folder; made when missing
+	Database  string       // postgres://...; empty: SQLite in Dir
 	Serve     bool         // take the folder for this process alone: a second server is refused
 	DiskFloor int64        // bytes that must stay free for accepting to go on; 0 for none
 	MasterKey string       // the keyset itself; empty: the file master.key in Dir, made at the first start
