@@ -22,7 +22,7 @@ import (
 )
 
 // roles are what this program is when it starts itself.
-var roles = map[string]func([]string) error{"null": nullMain, "sink": sinkMain, "smsc": smscMain, "load": loadMain}
+var roles = map[string]func([]string) error{"null": nullMain, "sink": sinkMain, "smsc": smscMain, "load": loadMain, "large": largeMain}
 
 func main() {
 	run := benchMain

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +19,7 @@ type Figure struct {
 	Floor   float64 // 0: only told
 	Aim     float64
 	Lower   bool // less is better
+	Tail    bool // not the median is asked for, but what 95 of 100 samples keep to
 	Samples []float64
 }
 
@@ -35,13 +37,28 @@ func quartile(samples []float64, share float64) float64 {
 	return sorted[low] + (place-float64(low))*(sorted[high]-sorted[low])
 }
 
-// verdict says plainly whether the median keeps to the floor.
+// value is what is asked for, and beside are two that show how the samples lie around it.
+func (f *Figure) value() float64 {
+	if f.Tail {
+		return quartile(f.Samples, 0.95)
+	}
+	return quartile(f.Samples, 0.5)
+}
+
+func (f *Figure) beside() (float64, float64) {
+	if f.Tail {
+		return quartile(f.Samples, 0.5), quartile(f.Samples, 0.99)
+	}
+	return quartile(f.Samples, 0.25), quartile(f.Samples, 0.75)
+}
+
+// verdict says plainly whether the value keeps to the floor.
 func (f *Figure) verdict() string {
 	if f.Floor == 0 {
 		return ""
 	}
-	median := quartile(f.Samples, 0.5)
-	reached := func(goal float64) bool { return f.Lower && median <= goal || !f.Lower && median >= goal }
+	value := f.value()
+	reached := func(goal float64) bool { return f.Lower && value <= goal || !f.Lower && value >= goal }
 	switch {
 	case !reached(f.Floor):
 		return "MISSED"
@@ -54,14 +71,18 @@ func (f *Figure) verdict() string {
 const lineForm = "%-58s %10s %10s %10s %3d  %9s %9s  %s\n"
 
 func printHead(out io.Writer) {
+	printHeadOf(out, "median", "quarter", "3 quarters")
+}
+
+func printHeadOf(out io.Writer, value, low, high string) {
 	head := strings.ReplaceAll(lineForm, "%3d", "%3s")
-	fmt.Fprintf(out, head, "what", "median", "quarter", "3 quarters", "n", "at least", "aim", "")
+	fmt.Fprintf(out, head, "what", value, low, high, "n", "at least", "aim", "")
 }
 
 func (f *Figure) print(out io.Writer) {
 	floor, aim := "", ""
 	if f.Floor != 0 {
-		floor, aim = number(f.Floor), number(f.Aim)
+		floor, aim = digits(f.Floor), digits(f.Aim)
 		if f.Lower {
 			floor, aim = "<= "+floor, "<= "+aim
 		}
@@ -70,12 +91,12 @@ func (f *Figure) print(out io.Writer) {
 	if f.Unit != "" {
 		name += ", " + f.Unit
 	}
-	fmt.Fprintf(out, lineForm, name, number(quartile(f.Samples, 0.5)), number(quartile(f.Samples, 0.25)), number(quartile(f.Samples, 0.75)),
-		len(f.Samples), floor, aim, f.verdict())
+	low, high := f.beside()
+	fmt.Fprintf(out, lineForm, name, digits(f.value()), digits(low), digits(high), len(f.Samples), floor, aim, f.verdict())
 }
 
-// number shows three digits that matter.
-func number(v float64) string {
+// digits shows three digits that matter.
+func digits(v float64) string {
 	switch {
 	case v >= 1000:
 		return strconv.FormatFloat(v, 'f', 0, 64)
@@ -90,21 +111,57 @@ const ticks = 100
 
 // cpuOf is the time that a process has spent on a CPU, in user and system mode.
 func cpuOf(pid int) (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	p, err := statOf(pid)
+	return p.cpu, err
+}
+
+// cpuOfFamily is that of a process and its children, also of those that have ended.
+func cpuOfFamily(pid int) (time.Duration, error) {
+	first, err := statOf(pid)
 	if err != nil {
 		return 0, err
+	}
+	all, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		return 0, err
+	}
+	sum := first.cpu + first.ended
+	for _, dir := range all {
+		child, err := strconv.Atoi(filepath.Base(dir))
+		if err != nil {
+			continue
+		}
+		if p, err := statOf(child); err == nil && p.parent == pid { // one that has just ended is counted by its parent
+			sum += p.cpu
+		}
+	}
+	return sum, nil
+}
+
+// stat is what the kernel tells of a process (proc(5)).
+type stat struct {
+	parent     int
+	cpu, ended time.Duration // of itself, and of its children that have ended
+}
+
+func statOf(pid int) (p stat, err error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return p, err
 	}
 	_, rest, found := bytes.Cut(text, []byte(") ")) // the name before may hold spaces
 	fields := bytes.Fields(rest)
-	if !found || len(fields) < 13 {
-		return 0, fmt.Errorf("/proc/%d/stat is not as expected", pid)
+	if !found || len(fields) < 15 {
+		return p, fmt.Errorf("/proc/%d/stat is not as expected", pid)
 	}
-	user, err := strconv.ParseInt(string(fields[11]), 10, 64)
-	if err != nil {
-		return 0, err
+	var n [5]int64
+	for i, at := range []int{1, 11, 12, 13, 14} {
+		if n[i], err = strconv.ParseInt(string(fields[at]), 10, 64); err != nil {
+			return p, err
+		}
 	}
-	system, err := strconv.ParseInt(string(fields[12]), 10, 64)
-	return time.Duration(user+system) * time.Second / ticks, err
+	const tick = time.Second / ticks
+	return stat{int(n[0]), time.Duration(n[1]+n[2]) * tick, time.Duration(n[3]+n[4]) * tick}, nil
 }
 
 // residentOf is the memory of a process, in MB of a million bytes.
