@@ -62,6 +62,10 @@ bench-kannel: ## measure it beside Kannel from Debian's packages, in one run
 	@scripts/need 'PATH=$$PATH:/usr/sbin; command -v bearerbox && command -v smsbox' kannel kannel-extras
 	$(GO) run ./test/bench -kannel $(ARGS)
 
+.PHONY: bench-large
+bench-large: ## measure it on ten million messages, kept for the next run (ARGS="-engine postgres", ARGS="-rows 200000")
+	$(GO) run ./test/bench large $(ARGS)
+
 .PHONY: chaos
 chaos: ## kill the product KILLS times (100) under load and check that nothing was lost
 	$(GO) run ./test/chaos -kills $(KILLS) $(ARGS)

@@ -3,6 +3,7 @@
 //	go run ./test/bench                 every row of the table
 //	go run ./test/bench -row accept     one row
 //	go run ./test/bench -kannel         against Kannel, which is installed if need be
+//	go run ./test/bench large           on ten million messages
 package main
 
 import (
@@ -83,6 +84,9 @@ func (b *Bench) measure(ctx context.Context, table []Row, only string) error {
 			continue
 		}
 		figures, err := row.measure(ctx, b)
+		if len(figures) > 0 && figures[0].Tail {
+			printHeadOf(b.Out, "p95", "p50", "p99")
+		}
 		for _, f := range figures {
 			f.print(b.Out)
 		}
