@@ -62,13 +62,17 @@ ON CONFLICT (account_id, scope, key) DO UPDATE
 SET fingerprint = excluded.fingerprint, outcome = excluded.outcome, expires_at = excluded.expires_at;
 
 -- What an inbound message may answer: whatever went out to its sender, or is just going out. Status 20 and above never did.
+-- The keys are found first, by an index that holds all it takes: planners weigh the other indexes wrong.
 -- name: LastOutbound :one
 SELECT id, account_id FROM message
-WHERE recipient = @recipient AND id > @since AND channel_id = @channel_id AND direction = 1 AND status < 20 ORDER BY id DESC LIMIT 1;
+WHERE id IN (SELECT k.id FROM message AS k WHERE k.recipient = @recipient AND k.id > @since)
+    AND message.channel_id = @channel_id AND message.direction = 1 AND message.status < 20
+ORDER BY id DESC LIMIT 1;
 
 -- name: LastOutboundOf :one
 SELECT id FROM message
-WHERE recipient = @recipient AND account_id = @account_id AND id > @since AND channel_id = @channel_id AND direction = 1 AND status < 20
+WHERE id IN (SELECT k.id FROM message AS k WHERE k.recipient = @recipient AND k.account_id = @account_id AND k.id > @since)
+    AND message.channel_id = @channel_id AND message.direction = 1 AND message.status < 20
 ORDER BY id DESC LIMIT 1;
 
 -- name: SeeInbound :execrows
@@ -93,31 +97,42 @@ WHERE channel_id = @channel_id AND sender = @sender AND recipient = @recipient A
 -- name: OperatorAccount :one
 SELECT id FROM account WHERE operator = 1 ORDER BY id LIMIT 1;
 
--- The lists. Each has the index that makes a page cheap however many rows there are.
+-- The lists. Each has the index that makes a page cheap however many rows there are. The keys of a page are found first, by
+-- that index alone: of indexes that do not hold all it takes, SQLite prefers the narrowest, which is the account's, and would
+-- read the whole account for what is rare in it.
 -- name: ListAll :many
 SELECT * FROM message WHERE account_id = @account_id AND id < @before AND id >= @since ORDER BY id DESC LIMIT CAST(@page AS bigint);
 
 -- name: ListTo :many
-SELECT * FROM message WHERE recipient = @recipient AND account_id = @account_id AND id < @before AND id >= @since
-ORDER BY id DESC LIMIT CAST(@page AS bigint);
+SELECT * FROM message WHERE id IN (
+    SELECT k.id FROM message AS k WHERE k.recipient = @recipient AND k.account_id = @account_id AND k.id < @before AND k.id >= @since
+    ORDER BY k.id DESC LIMIT CAST(@page AS bigint))
+ORDER BY id DESC;
 
 -- name: ListChannel :many
-SELECT * FROM message WHERE account_id = @account_id AND channel_id = @channel_id AND id < @before AND id >= @since
-ORDER BY id DESC LIMIT CAST(@page AS bigint);
+SELECT * FROM message WHERE id IN (
+    SELECT k.id FROM message AS k WHERE k.account_id = @account_id AND k.channel_id = @channel_id AND k.id < @before AND k.id >= @since
+    ORDER BY k.id DESC LIMIT CAST(@page AS bigint))
+ORDER BY id DESC;
 
 -- name: ListReference :many
-SELECT * FROM message WHERE account_id = @account_id AND reference = @reference AND reference <> '' AND id < @before AND id >= @since
-ORDER BY id DESC LIMIT CAST(@page AS bigint);
+SELECT * FROM message WHERE id IN (
+    SELECT k.id FROM message AS k WHERE k.account_id = @account_id AND k.reference = @reference AND k.reference <> '' AND k.id < @before AND k.id >= @since
+    ORDER BY k.id DESC LIMIT CAST(@page AS bigint))
+ORDER BY id DESC;
 
 -- name: ListStatus :many
-SELECT * FROM message WHERE account_id = @account_id AND status = @status AND status >= 10 AND id < @before AND id >= @since
-ORDER BY id DESC LIMIT CAST(@page AS bigint);
+SELECT * FROM message WHERE id IN (
+    SELECT k.id FROM message AS k WHERE k.account_id = @account_id AND k.status = @status AND k.status >= 10 AND k.id < @before AND k.id >= @since
+    ORDER BY k.id DESC LIMIT CAST(@page AS bigint))
+ORDER BY id DESC;
 
 -- A message that waits has a job.
 -- name: ListWaiting :many
-SELECT m.* FROM job AS j JOIN message AS m ON m.id = j.id
-WHERE j.kind = 'send' AND j.account_id = @account_id AND m.account_id = @account_id AND j.id < @before AND j.id >= @since
-ORDER BY j.id DESC LIMIT CAST(@page AS bigint);
+SELECT * FROM message WHERE id IN (
+    SELECT j.id FROM job AS j WHERE j.kind = 'send' AND j.account_id = @account_id AND j.id < @before AND j.id >= @since
+    ORDER BY j.id DESC LIMIT CAST(@page AS bigint))
+ORDER BY id DESC;
 
 -- name: WorkedAt :one
 SELECT owner FROM job WHERE id = @id AND kind = 'send';
