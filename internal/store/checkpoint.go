@@ -11,21 +11,16 @@ const logPages = 4000
 
 // tidy writes the log into the database when it has grown. It runs between groups, so that no caller waits for it inside
 // a commit; and unlike SQLite's own checkpoints it sees when a sync fails, after which the disk cannot be trusted.
-func (w *writer) tidy() {
-	if w.failed() != nil {
-		return
+func (c *sqliteConn) tidy() error {
+	c.logged += c.handle.written()
+	if c.logged < logPages {
+		return nil
 	}
-	w.logged += w.conn.handle.written()
-	if w.logged < logPages {
-		return
+	c.logged = 0
+	if err := c.handle.checkpoint(); err != nil {
+		return fmt.Errorf("write the log into the database: %w", err)
 	}
-	w.logged = 0
-	if err := w.conn.handle.checkpoint(); err != nil {
-		w.store.log.Error("cannot write the log into the database", "err", err)
-		if troubleOf(err) == untrusted {
-			w.breaks(fmt.Errorf("checkpoint: %w", err))
-		}
-	}
+	return nil
 }
 
 // written is how many pages went to disk since it was last asked.

@@ -3,4 +3,4 @@
 package store
 
 // seal puts a group on disk. Its members hear of it afterwards.
-func (w *writer) seal([]*member) error { return w.conn.exec("COMMIT") }
+func (w *writer) seal([]*member) error { return w.conn.commit() }

@@ -11,5 +11,5 @@ func (w *writer) seal(group []*member) error {
 		group[i] = &member{err: make(chan error, 1)} // nobody listens to the second answer
 	}
 	time.Sleep(20 * time.Millisecond)
-	return w.conn.exec("COMMIT")
+	return w.conn.commit()
 }

@@ -1,32 +1,32 @@
 package store
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"unsafe"
+)
 
 // Each runs one statement for every row of parameters and tells how many rows of the table each touched. Parameters are
 // structs whose fields stand in the order of $1, $2, ..., as generated, or single values. A condition that did not hold is a
 // zero, not an error; after an error nothing of the transaction is kept, whatever its owner returns.
 func Each[P any](tx *Tx, stmt string, params []P) ([]int64, error) {
 	touched := make([]int64, len(params))
+	return touched, run(tx, stmt, params, touched)
+}
+
+// Run is Each for who need not know what was touched. On PostgreSQL the rows then go out with the next statement that
+// answers something, and what is wrong with them may only be told there, or by the commit.
+func Run[P any](tx *Tx, stmt string, params []P) error { return run(tx, stmt, params, nil) }
+
+func run[P any](tx *Tx, stmt string, params []P, touched []int64) error {
 	if len(params) == 0 {
-		return touched, nil
+		return nil
 	}
-	in, err := planOf[P]()
-	if err != nil {
-		return touched, tx.fail(stmt, err)
+	in, err := rowsOf(params)
+	if err == nil {
+		err = tx.usable(func() error { return tx.conn.each(stmt, in, touched) })
 	}
-	s, err := tx.statement(stmt)
-	if err != nil {
-		return touched, err
-	}
-	for i := range params {
-		if err := s.bind(in, addressOf(&params[i])); err != nil {
-			return touched, tx.fail(stmt, err)
-		}
-		if touched[i], err = s.run(); err != nil {
-			return touched, tx.fail(stmt, err)
-		}
-	}
-	return touched, nil
+	return tx.failing(stmt, err)
 }
 
 // Found is a row that Find read, and which of the parameters it answers.
@@ -41,26 +41,23 @@ func Find[R, P any](tx *Tx, query string, params []P) ([]Found[R], error) {
 	if len(params) == 0 {
 		return nil, nil
 	}
-	in, err := planOf[P]()
+	in, err := rowsOf(params)
 	if err != nil {
-		return nil, tx.fail(query, err)
+		return nil, tx.failing(query, err)
 	}
 	out, err := planOf[R]()
 	if err != nil {
-		return nil, tx.fail(query, err)
-	}
-	s, err := tx.statement(query)
-	if err != nil {
-		return nil, err
+		return nil, tx.failing(query, err)
 	}
 	found := make([]Found[R], 0, len(params))
-	for i := range params {
-		if err := s.bind(in, addressOf(&params[i])); err != nil {
-			return nil, tx.fail(query, err)
-		}
-		if found, err = collect(found, s, i, out); err != nil {
-			return nil, tx.fail(query, err)
-		}
+	err = tx.usable(func() error {
+		return tx.conn.find(query, in, out, func(of int) unsafe.Pointer {
+			found = append(found, Found[R]{Of: of})
+			return addressOf(&found[len(found)-1].Row)
+		})
+	})
+	if err != nil {
+		return nil, tx.failing(query, err)
 	}
 	return found, nil
 }
@@ -78,35 +75,20 @@ func First[R, P any](tx *Tx, query string, params []P) ([]*R, error) {
 	return rows, nil
 }
 
-func collect[R any](found []Found[R], s *statement, of int, out *plan) ([]Found[R], error) {
-	defer s.reset()
-	for {
-		more, err := s.step()
-		if err != nil || !more {
-			return found, err
-		}
-		found = append(found, Found[R]{Of: of})
-		if err := s.read(out, addressOf(&found[len(found)-1].Row)); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// statement prepares a statement once per connection. A transaction in which a statement failed runs no other: SQLite
-// may have ended it, and what came after would stand alone.
-func (tx *Tx) statement(text string) (*statement, error) {
+// usable runs f unless a statement of the transaction has failed: the engine may have ended it, and what came after would
+// stand alone.
+func (tx *Tx) usable(f func() error) error {
 	if tx.failed != nil {
-		return nil, tx.failed
+		return tx.failed
 	}
-	s, err := tx.conn.prepare(text)
-	if err != nil {
-		tx.failed = err
-	}
-	return s, err
+	return f()
 }
 
-// fail notes why the transaction cannot be kept.
-func (tx *Tx) fail(stmt string, err error) error {
+// failing notes why the transaction cannot be kept.
+func (tx *Tx) failing(stmt string, err error) error {
+	if err == nil || errors.Is(err, tx.failed) {
+		return err
+	}
 	tx.failed = fmt.Errorf("run %.60q: %w", stmt, err)
 	return tx.failed
 }

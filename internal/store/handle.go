@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -138,7 +137,7 @@ func (s *statement) bind(p *plan, row unsafe.Pointer) error {
 		switch place := int32(i + 1); f.form {
 		case text:
 			room := s.h.room + uintptr(used)
-			v := *(*string)(unsafe.Add(row, f.offset))
+			v := f.text(row)
 			used += copy(bytesAt(room, len(v)), v)
 			rc = sqlite3.Xsqlite3_bind_text(s.h.tls, s.stmt, place, room, int32(len(v)), 0)
 		case blob:
@@ -216,51 +215,3 @@ func (s *statement) bytes(p uintptr, column int32) []byte {
 }
 
 func (s *statement) close() { sqlite3.Xsqlite3_finalize(s.h.tls, s.stmt) }
-
-// conn is the writing connection with its prepared statements.
-type conn struct {
-	db       *sql.Conn
-	handle   *handle
-	prepared map[string]*statement
-}
-
-func openConn(ctx context.Context, db *sql.DB) (*conn, error) {
-	c, err := db.Conn(ctx)
-	if err != nil {
-		return nil, err
-	}
-	h, err := handleOf(c)
-	if err != nil {
-		return nil, errors.Join(err, c.Close())
-	}
-	return &conn{db: c, handle: h, prepared: map[string]*statement{}}, nil
-}
-
-func (c *conn) prepare(query string) (*statement, error) {
-	if s := c.prepared[query]; s != nil {
-		return s, nil
-	}
-	s, err := c.handle.prepare(query)
-	if err != nil {
-		return nil, fmt.Errorf("prepare %.60q: %w", query, err)
-	}
-	c.prepared[query] = s
-	return s, nil
-}
-
-// exec runs a statement without parameters.
-func (c *conn) exec(query string) error {
-	s, err := c.prepare(query)
-	if err == nil {
-		_, err = s.run()
-	}
-	return err
-}
-
-func (c *conn) close() error {
-	for _, s := range c.prepared {
-		s.close()
-	}
-	c.handle.close()
-	return c.db.Close()
-}

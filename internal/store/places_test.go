@@ -39,7 +39,7 @@ func TestErrorsOfTheDiskAreToldApart(t *testing.T) {
 		sqlite3.SQLITE_IOERR_WRITE: untrusted, sqlite3.SQLITE_CORRUPT: untrusted, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY: noTrouble,
 		sqlite3.SQLITE_BUSY: noTrouble,
 	} {
-		if got := troubleOf(&batchError{"x", &sqliteError{code: code}}); got != want {
+		if got := (&sqliteConn{}).trouble(&batchError{"x", &sqliteError{code: code}}); got != want {
 			t.Errorf("code %d is %d, want %d", code, got, want)
 		}
 	}

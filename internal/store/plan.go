@@ -7,7 +7,7 @@ import (
 	"unsafe"
 )
 
-// form is how SQLite keeps a field. Nothing else is stored: flags are integers, times too.
+// form is how a field is kept. Nothing else is stored: flags are integers, times too.
 type form uint8
 
 const (
@@ -75,13 +75,16 @@ func fieldOf(t reflect.Type, offset uintptr) (field, error) {
 func (f *field) length(row unsafe.Pointer) int {
 	switch f.form {
 	case text:
-		return len(*(*string)(unsafe.Add(row, f.offset)))
+		return len(f.text(row))
 	case blob:
 		return len(*(*[]byte)(unsafe.Add(row, f.offset)))
 	default:
 		return 0
 	}
 }
+
+// text is the field as it is stored.
+func (f *field) text(row unsafe.Pointer) string { return clean(*(*string)(unsafe.Add(row, f.offset))) }
 
 func (f *field) integer(row unsafe.Pointer) int64 {
 	p := unsafe.Add(row, f.offset)

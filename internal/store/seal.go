@@ -150,7 +150,7 @@ func (s *sealer) unseal(place, sealed string) (string, error) {
 const sealCheck = "tidings"
 
 // verify refuses a master key that is not this database's.
-func (s *sealer) verify(ctx context.Context, db *sql.DB) error {
+func (s *sealer) verify(ctx context.Context, db Queryer) error {
 	var sealed string
 	err := db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'seal'").Scan(&sealed)
 	if errors.Is(err, sql.ErrNoRows) {

@@ -17,14 +17,49 @@ import (
 // oldestSQLite is the first version without the WAL-reset race that can corrupt a database with several connections.
 const oldestSQLite = "3.51.3"
 
-// trouble is what an error of SQLite says about the disk.
-type trouble int
+// sqliteEngine is the engine of one process and one file.
+type sqliteEngine struct {
+	store   *Store
+	db      *sql.DB // the single writer
+	readers *sql.DB
+	reading *reading
+}
 
-const (
-	noTrouble trouble = iota
-	diskFull
-	untrusted // what was reported as written may not be
-)
+func newSQLite(ctx context.Context, s *Store) (engine, error) {
+	e := &sqliteEngine{store: s}
+	var err error
+	if e.db, e.readers, err = openSQLite(ctx, s.Path()); err != nil {
+		return nil, fmt.Errorf("open %s: %w", s.Path(), err)
+	}
+	e.reading = newReading(e.readers)
+	return e, nil
+}
+
+// prepare leaves to a server what is the server's, when it is for a command beside it: the check after an unclean stop,
+// and the schema it runs on.
+func (e *sqliteEngine) prepare(ctx context.Context) error {
+	opt := e.store.opt
+	if opt.Serve {
+		if err := checkIntegrity(ctx, e.db); err != nil {
+			return err
+		}
+	}
+	return migrate(ctx, e.db, forSQLite, e.store.log, !opt.Serve && served(opt.Dir))
+}
+
+func (e *sqliteEngine) ask() Queryer    { return rewriting{e.db} }
+func (e *sqliteEngine) reader() Queryer { return rewriting{e.reading} }
+
+func (e *sqliteEngine) connect(ctx context.Context) (connection, error) {
+	return openSQLiteConn(ctx, e.db)
+}
+
+// leave spares the next start the look at every page.
+func (e *sqliteEngine) leave(ctx context.Context) error { return setMeta(ctx, e.ask(), "clean", "1") }
+
+func (e *sqliteEngine) close() error {
+	return errors.Join(e.reading.close(), e.readers.Close(), e.db.Close())
+}
 
 // openSQLite opens the one writing connection and the pool of reading ones.
 //
@@ -118,33 +153,9 @@ func checkIntegrity(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// countStart numbers this start and marks the database as in use.
-func countStart(ctx context.Context, db *sql.DB) (boot int64, err error) {
-	const count = `INSERT INTO meta (name, value) VALUES ('boot', '1')
-		ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(meta.value AS INTEGER) + 1 AS TEXT) RETURNING CAST(value AS INTEGER)`
-	if err := db.QueryRowContext(ctx, count).Scan(&boot); err != nil {
-		return 0, fmt.Errorf("count the start: %w", err)
-	}
-	return boot, setMeta(ctx, db, "clean", "0")
-}
-
-func markClean(db *sql.DB) error { return setMeta(context.Background(), db, "clean", "1") }
-
-func setMeta(ctx context.Context, db execer, name, value string) error {
-	const set = `INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`
-	if _, err := db.ExecContext(ctx, set, name, value); err != nil {
-		return fmt.Errorf("set %s: %w", name, err)
-	}
-	return nil
-}
-
-type execer interface {
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-}
-
-// troubleOf judges an error by SQLite's result code (sqlite.org/rescode.html). The index of the log is written through
+// trouble judges an error by SQLite's result code (sqlite.org/rescode.html). The index of the log is written through
 // shared memory, where a full disk shows as an I/O error of its own.
-func troubleOf(err error) trouble {
+func (c *sqliteConn) trouble(err error) trouble {
 	code := resultCode(err)
 	switch {
 	case code&0xff == sqlite3.SQLITE_FULL, code == sqlite3.SQLITE_IOERR_SHMSIZE:

@@ -4,15 +4,14 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
-	"fmt"
 	"log/slog"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"tidings.dev/internal/fault"
 	"tidings.dev/internal/id"
 )
 
@@ -33,17 +32,18 @@ type Options struct {
 type Store struct {
 	opt      Options
 	log      *slog.Logger
-	db       *sql.DB // the single writer
-	readers  *sql.DB
-	reading  *reading
+	engine   engine
 	writer   *writer
+	node     *node // nil where no other process can serve the same database
 	lock     *lock
 	disk     *disk
 	sealer   *sealer
 	versions versions
-	ids      *id.Source
-	boot     int64
+	ids      atomic.Pointer[id.Source]
+	boot     atomic.Int64
+	ahead    atomic.Int64 // of the engine's clock against this machine's, milliseconds
 	offset   atomic.Int64 // moved by tests only
+	down     atomic.Int64 // since when the database cannot be reached, Unix milliseconds; 0: it can
 	stop     context.CancelFunc
 	stopped  chan struct{}
 	closing  sync.Once
@@ -66,7 +66,12 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	s.stop = stop
 	go func() {
 		defer close(s.stopped)
+		var watching sync.WaitGroup
+		if s.node != nil {
+			watching.Go(func() { s.node.keep(run) })
+		}
 		s.watch(run)
+		watching.Wait()
 	}()
 	return s, nil
 }
@@ -79,11 +84,13 @@ func (s *Store) open(ctx context.Context) (err error) {
 		return err
 	}
 	s.disk = openDisk(s.opt.Dir, s.opt.DiskFloor, s.opt.Serve)
-	path := s.Path()
-	if s.db, s.readers, err = openSQLite(ctx, path); err != nil {
-		return fmt.Errorf("open %s: %w", path, err)
+	open := newSQLite
+	if s.opt.Database != "" {
+		open = newPostgres
 	}
-	s.reading = newReading(s.readers)
+	if s.engine, err = open(ctx, s); err != nil {
+		return err
+	}
 	if err := s.begin(ctx); err != nil {
 		return err
 	}
@@ -91,57 +98,76 @@ func (s *Store) open(ctx context.Context) (err error) {
 	return err
 }
 
-// begin checks and migrates the database and counts the start. A command beside a server leaves to it what is the
-// server's: the check after an unclean stop, and the schema it runs on.
+// begin makes the database ready and counts the start of a server.
 func (s *Store) begin(ctx context.Context) error {
+	if err := s.engine.prepare(ctx); err != nil {
+		return err
+	}
+	if err := s.sealer.verify(ctx, s.engine.ask()); err != nil {
+		return err
+	}
+	s.ids.Store(id.NewSource(commandNode))
 	if s.opt.Serve {
-		if err := checkIntegrity(ctx, s.db); err != nil {
+		if err := s.join(ctx); err != nil {
 			return err
 		}
 	}
-	if err := migrate(ctx, s.db, s.log, !s.opt.Serve && served(s.opt.Dir)); err != nil {
-		return err
-	}
-	if err := s.sealer.verify(ctx, s.db); err != nil {
-		return err
-	}
-	node := uint8(commandNode)
-	if s.opt.Serve {
-		boot, err := countStart(ctx, s.db)
-		if err != nil {
-			return err
-		}
-		s.boot, node = boot, uint8(boot%commandNode)
-	}
-	s.ids = id.NewSource(node)
 	return s.loadVersions(ctx)
 }
 
-// Path is the database's file.
+// join makes this process a server of the database: it gets the number of its start, and keys of its own.
+func (s *Store) join(ctx context.Context) error {
+	if s.node != nil {
+		return s.node.join(ctx)
+	}
+	boot, err := countStart(ctx, s.engine.ask())
+	if err != nil {
+		return err
+	}
+	s.boot.Store(boot)
+	s.ids.Store(id.NewSource(uint8(boot % commandNode)))
+	return setMeta(ctx, s.engine.ask(), "clean", "0")
+}
+
+// Path is SQLite's file.
 func (s *Store) Path() string { return filepath.Join(s.opt.Dir, "tidings.db") }
 
 // Dir is the data folder.
 func (s *Store) Dir() string { return s.opt.Dir }
 
-// Now is the time that everything is scheduled and expires by, UTC, to the millisecond.
+// Now is the time that everything is scheduled and expires by, UTC, to the millisecond: the engine's, which all nodes
+// share.
 func (s *Store) Now() time.Time {
-	return time.UnixMilli(time.Now().UnixMilli() + s.offset.Load()).UTC()
+	return time.UnixMilli(time.Now().UnixMilli() + s.ahead.Load() + s.offset.Load()).UTC()
 }
 
 // Shift moves the clock. Tests use it to live through days.
 func (s *Store) Shift(by time.Duration) { s.offset.Add(by.Milliseconds()) }
 
 // NewID returns a fresh key.
-func (s *Store) NewID() int64 { return s.ids.Next(s.Now()) }
+func (s *Store) NewID() int64 { return s.ids.Load().Next(s.Now()) }
 
-// Boot is the number of this start of the server. Work that an earlier start claimed is nobody's.
-func (s *Store) Boot() int64 { return s.boot }
+// Boot is the number of this start of a server: what it claims bears it. It changes when the others had to take this node
+// for dead.
+func (s *Store) Boot() int64 { return s.boot.Load() }
 
 // Reader is for queries outside transactions. They see what was committed before they began.
-func (s *Store) Reader() Queryer { return rewriting{s.reading} }
+func (s *Store) Reader() Queryer { return s.engine.reader() }
 
-// Healthy tells why the store cannot accept now: a *fault.Fault for a full disk, nil when it can.
-func (s *Store) Healthy() error { return s.disk.accepting() }
+// Healthy tells why the store cannot accept now: a *fault.Fault for a full disk or a database that cannot be reached, nil
+// when it can.
+func (s *Store) Healthy() error {
+	if s.down.Load() != 0 {
+		return errUnreachable()
+	}
+	return s.disk.accepting()
+}
+
+// errUnreachable is what callers hear while the database cannot be reached. What they asked for may have been done if it
+// came between the two.
+func errUnreachable() error {
+	return fault.New(fault.NotReady, "the database cannot be reached at the moment").After(2 * time.Second)
+}
 
 // Close waits for running transactions and closes the database. The next start will not check it page by page.
 func (s *Store) Close() error {
@@ -157,20 +183,15 @@ func (s *Store) close() (err error) {
 	case s.Broken():
 		err = errors.New("the writer failed")
 	case s.opt.Serve: // a command knows nothing of the state that a server left
-		err = markClean(s.db)
+		err = s.engine.leave(context.Background())
 	}
 	return errors.Join(err, s.release())
 }
 
 func (s *Store) release() error {
 	var errs []error
-	if s.reading != nil {
-		errs = append(errs, s.reading.close())
-	}
-	for _, db := range []*sql.DB{s.readers, s.db} {
-		if db != nil {
-			errs = append(errs, db.Close())
-		}
+	if s.engine != nil {
+		errs = append(errs, s.engine.close())
 	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.release())
@@ -198,10 +219,10 @@ func (s *Store) watch(ctx context.Context) {
 // Broken reports whether the disk can no longer be trusted: nothing will be written any more.
 func (s *Store) Broken() bool { return s.writer.broken.Load() != nil }
 
+// Closing reports whether the store takes no more writes because it is being closed.
+func (s *Store) Closing() bool { return s.writer.isClosing() }
+
 // Shrink gives some of the space of deleted rows back to the file system.
 func (s *Store) Shrink() error {
-	return s.Write(func(tx *Tx) error {
-		_, err := tx.conn.db.ExecContext(tx.ctx, "PRAGMA incremental_vacuum(256)")
-		return err
-	})
+	return s.Write(func(tx *Tx) error { return tx.conn.shrink(tx.ctx) })
 }

@@ -10,7 +10,7 @@ import (
 type Tx struct {
 	ctx    context.Context
 	store  *Store
-	conn   *conn
+	conn   connection
 	now    time.Time
 	after  []func()
 	topics []string
@@ -18,7 +18,7 @@ type Tx struct {
 }
 
 // Queries is for generated queries inside the transaction.
-func (tx *Tx) Queries() Queryer { return rewriting{tx.conn.db} }
+func (tx *Tx) Queries() Queryer { return tx.conn.queries() }
 
 // Context is the transaction's own: it does not end with any caller's.
 func (tx *Tx) Context() context.Context { return tx.ctx }
@@ -33,7 +33,7 @@ func (tx *Tx) NowMilli() int64 { return tx.now.UnixMilli() }
 func (tx *Tx) NewID() int64 { return tx.store.NewID() }
 
 // Boot is the number of this start of the server.
-func (tx *Tx) Boot() int64 { return tx.store.boot }
+func (tx *Tx) Boot() int64 { return tx.store.Boot() }
 
 // After has f called once the transaction is on disk. f must be quick and must not write.
 func (tx *Tx) After(f func()) { tx.after = append(tx.after, f) }
@@ -41,7 +41,7 @@ func (tx *Tx) After(f func()) { tx.after = append(tx.after, f) }
 // Touch tells every process, this one at once, that what is kept in memory under the topic has changed.
 func (tx *Tx) Touch(topic string) error {
 	const bump = `INSERT INTO version (topic, n) VALUES ($1, 1) ON CONFLICT (topic) DO UPDATE SET n = version.n + 1`
-	if _, err := Each(tx, bump, []string{topic}); err != nil {
+	if err := Run(tx, bump, []string{topic}); err != nil {
 		return fmt.Errorf("touch %s: %w", topic, err)
 	}
 	tx.topics = append(tx.topics, topic)

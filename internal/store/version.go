@@ -12,6 +12,7 @@ import (
 type versions struct {
 	mu    sync.RWMutex
 	table map[string]int64
+	sum   int64 // of the table
 	here  map[string]int64
 }
 
@@ -38,7 +39,7 @@ func (v *versions) bump(topics []string) {
 
 // loadVersions takes over what other processes touched.
 func (s *Store) loadVersions(ctx context.Context) error {
-	rows, err := s.readers.QueryContext(ctx, "SELECT topic, n FROM version")
+	rows, err := s.Reader().QueryContext(ctx, "SELECT topic, n FROM version")
 	if err != nil {
 		return fmt.Errorf("read versions: %w", err)
 	}
@@ -52,10 +53,33 @@ func (s *Store) loadVersions(ctx context.Context) error {
 		}
 		table[topic] = n
 	}
-	s.versions.mu.Lock()
-	defer s.versions.mu.Unlock()
-	s.versions.table = table
-	return rows.Err()
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read versions: %w", err)
+	}
+	s.versions.load(table)
+	return nil
+}
+
+// load takes over what the table says.
+func (v *versions) load(table map[string]int64) {
+	sum := int64(0)
+	for _, n := range table {
+		sum += n
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.table, v.sum = table, sum
+}
+
+// freshen reads the table again if its sum says that another process touched something since.
+func (s *Store) freshen(sum int64) error {
+	s.versions.mu.RLock()
+	same := s.versions.sum == sum
+	s.versions.mu.RUnlock()
+	if same {
+		return nil
+	}
+	return s.loadVersions(context.Background())
 }
 
 // Cached is something kept in memory and read again when its topic was touched, by whichever process.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -24,12 +25,11 @@ const (
 // and the next takes them together: no timer, no waiting when there is no load.
 type writer struct {
 	store   *Store
-	conn    *conn
+	conn    connection
 	mu      sync.Mutex
 	wake    sync.Cond
 	waiting []*member
 	heavy   bool // whose turn it was
-	logged  int  // pages in the log
 	closing bool
 	done    chan struct{}
 	broken  atomic.Pointer[error]
@@ -51,7 +51,7 @@ type batch struct {
 }
 
 func startWriter(ctx context.Context, s *Store) (*writer, error) {
-	c, err := openConn(ctx, s.db)
+	c, err := s.engine.connect(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open the writing connection: %w", err)
 	}
@@ -174,21 +174,50 @@ func (w *writer) transaction(group []*member) error {
 	if err := w.failed(); err != nil {
 		return err
 	}
-	tx := &Tx{ctx: context.Background(), store: w.store, conn: w.conn, now: w.store.Now()}
-	err := w.attempt(tx, group)
-	if troubleOf(err) == diskFull && w.store.disk.useReserve() {
+	for try := 0; ; try++ {
+		tx := &Tx{ctx: context.Background(), store: w.store, conn: w.conn, now: w.store.Now()}
+		err := w.attempt(tx, group)
+		if err == nil {
+			w.store.reached()
+			w.store.versions.bump(tx.topics)
+			for _, f := range tx.after {
+				w.afterwards(f)
+			}
+			return nil
+		}
+		if t := w.conn.trouble(err); !w.mends(t, try) {
+			return w.judge(t, err)
+		}
+	}
+}
+
+const (
+	conflictTries = 10
+	outagePatience = 5 * time.Second        // how long a group waits for a database that has gone
+	outagePause    = 100 * time.Millisecond // between tries to reach it
+)
+
+// mends does what lets the same transaction be tried again, or reports false.
+func (w *writer) mends(t trouble, try int) bool {
+	switch t {
+	case diskFull:
+		if try > 0 || !w.store.disk.useReserve() {
+			return false
+		}
 		w.store.log.Error("the disk is full; the reserve is in use")
-		*tx = Tx{ctx: tx.ctx, store: tx.store, conn: tx.conn, now: tx.now}
-		err = w.attempt(tx, group)
+		return true
+	case conflict:
+		time.Sleep(time.Duration(rand.IntN(1+5*try)) * time.Millisecond)
+		return try < conflictTries
+	case unreachable:
+		if w.store.unreached() > outagePatience {
+			return false
+		}
+		time.Sleep(outagePause)
+		return true
+	case noTrouble, untrusted, lost:
 	}
-	if err != nil {
-		return w.judge(err)
-	}
-	w.store.versions.bump(tx.topics)
-	for _, f := range tx.after {
-		w.afterwards(f)
-	}
-	return nil
+	return false
 }
 
 // afterwards calls what a committed transaction left to do. It is on disk already: a panic there fails nobody.
@@ -201,18 +230,39 @@ func (w *writer) afterwards(f func()) {
 	f()
 }
 
-// judge tells a full disk from one that cannot be trusted.
-func (w *writer) judge(err error) error {
-	switch troubleOf(err) {
+// judge makes of trouble with the database what callers are told.
+func (w *writer) judge(t trouble, err error) error {
+	switch t {
 	case diskFull:
 		w.store.disk.full()
 		w.store.log.Error("the disk is full", "err", err)
 		return fault.New(fault.DiskFull, "the disk is full").After(diskRetry)
+	case lost:
+		w.store.log.Error("nobody can tell whether a transaction was committed", "err", err)
+		return errUnreachable()
+	case unreachable:
+		return errUnreachable()
 	case untrusted:
 		w.breaks(err)
-	case noTrouble:
+	case noTrouble, conflict:
 	}
 	return err
+}
+
+// unreached notes that the database cannot be reached, and tells for how long.
+func (s *Store) unreached() time.Duration {
+	now := time.Now()
+	if s.down.CompareAndSwap(0, now.UnixMilli()) {
+		s.log.Error("the database cannot be reached; trying again")
+	}
+	return now.Sub(time.UnixMilli(s.down.Load()))
+}
+
+// reached notes that the database answers.
+func (s *Store) reached() {
+	if since := s.down.Swap(0); since != 0 {
+		s.log.Info("the database is reached again", "after", time.Since(time.UnixMilli(since)).Round(time.Millisecond))
+	}
 }
 
 // breaks ends all writing.
@@ -231,7 +281,7 @@ func (s *Store) fatal(err error) {
 }
 
 func (w *writer) attempt(tx *Tx, group []*member) (err error) {
-	if err := w.conn.exec("BEGIN IMMEDIATE"); err != nil {
+	if err := w.conn.begin(); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	defer func() {
@@ -251,13 +301,22 @@ func (w *writer) attempt(tx *Tx, group []*member) (err error) {
 	return w.seal(group)
 }
 
-// rollback ends the transaction, unless SQLite has ended it by itself, as it does after some errors.
 func (w *writer) rollback() {
-	if w.conn.handle.idle() {
+	if err := w.conn.rollback(); err != nil {
+		w.breaks(fmt.Errorf("roll back: %w", err))
+	}
+}
+
+// tidy looks after the database between groups.
+func (w *writer) tidy() {
+	if w.failed() != nil {
 		return
 	}
-	if err := w.conn.exec("ROLLBACK"); err != nil {
-		w.breaks(fmt.Errorf("roll back: %w", err))
+	if err := w.conn.tidy(); err != nil {
+		w.store.log.Error("cannot tidy the database", "err", err)
+		if w.conn.trouble(err) == untrusted {
+			w.breaks(err)
+		}
 	}
 }
 
@@ -289,6 +348,12 @@ func (s *share) run(tx *Tx) (err error) {
 		}
 	}()
 	return s.batch.apply(tx, s.values)
+}
+
+func (w *writer) isClosing() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.closing
 }
 
 func (w *writer) close() {

@@ -1,7 +1,7 @@
 -- +goose Up
 -- Portable between SQLite and PostgreSQL: keys, times (Unix milliseconds UTC) and money (micro-units) are bigint,
 -- JSON is text, flags are smallint, nothing is null. A key is package id's: its upper bits are its time.
--- A table marked clustered is kept in the order of its key where the engine can.
+-- A table marked clustered is kept in the order of its key where the engine can, one marked partitioned in pieces of a month.
 
 CREATE TABLE meta (
     name  text NOT NULL PRIMARY KEY,
@@ -12,6 +12,36 @@ CREATE TABLE meta (
 CREATE TABLE version (
     topic text   NOT NULL PRIMARY KEY,
     n     bigint NOT NULL
+) /* clustered */;
+
+-- The processes that serve the database together, where there may be several. number: of the keys it makes. wrote: counts its
+-- transactions. One that is dead changes nothing any more; its row goes once what it had claimed is given back.
+CREATE TABLE node (
+    boot       bigint   NOT NULL PRIMARY KEY,
+    number     bigint   NOT NULL UNIQUE,
+    name       text     NOT NULL,
+    started_at bigint   NOT NULL,
+    seen_at    bigint   NOT NULL,
+    wrote      bigint   NOT NULL DEFAULT 0,
+    dead       smallint NOT NULL DEFAULT 0
+);
+-- on PostgreSQL: ALTER TABLE node SET (fillfactor = 10);
+
+-- What one process at a time does: work a lane, keep an exclusive session. node 0: nobody. epoch: counts the owners.
+CREATE TABLE lease (
+    name       text   NOT NULL PRIMARY KEY,
+    node       bigint NOT NULL,
+    epoch      bigint NOT NULL,
+    expires_at bigint NOT NULL DEFAULT 0
+) /* clustered */;
+
+-- The live sessions of channels, on whichever node.
+CREATE TABLE session (
+    channel_id  bigint NOT NULL,
+    node        bigint NOT NULL,
+    parts       bigint NOT NULL,
+    since       bigint NOT NULL,
+    PRIMARY KEY (channel_id, node)
 ) /* clustered */;
 
 CREATE TABLE account (
@@ -105,7 +135,7 @@ CREATE TABLE message (
     updated_at   bigint   NOT NULL,
     answers      bigint   NOT NULL DEFAULT 0,
     joint        bigint   NOT NULL DEFAULT 0
-);
+) /* partitioned by id */;
 CREATE INDEX message_account ON message (account_id, id);
 -- Without the account in front it also finds whose message a recipient answers.
 CREATE INDEX message_recipient ON message (recipient, account_id, id);
@@ -127,7 +157,7 @@ CREATE TABLE part (
     sent_at    bigint   NOT NULL,
     done_at    bigint   NOT NULL DEFAULT 0,
     PRIMARY KEY (message_id, attempt, number)
-) /* clustered */;
+) /* clustered */ /* partitioned by message_id */;
 CREATE INDEX part_remote ON part (channel_id, remote_id) WHERE remote_id <> '';
 
 -- The id a client gave a message, for 30 days.
@@ -171,6 +201,8 @@ CREATE TABLE job (
 );
 CREATE INDEX job_ready ON job (lane, priority, account_id, due_at, id);
 CREATE INDEX job_expiry ON job (expires_at) WHERE expires_at > 0;
+-- Jobs come and go: room on each page lets a claim stay beside its row, and the dead are taken away early.
+-- on PostgreSQL: ALTER TABLE job SET (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000, autovacuum_vacuum_cost_delay = 0);
 
 -- A receipt that came before the result it is about, or about nothing of ours: tried again, kept 72 hours.
 CREATE TABLE early_receipt (
@@ -214,7 +246,7 @@ CREATE TABLE event (
     data       text   NOT NULL,
     at         bigint NOT NULL,
     PRIMARY KEY (subject, seq)
-) /* clustered */;
+) /* clustered */ /* partitioned by subject */;
 
 CREATE TABLE opt_out (
     account_id bigint NOT NULL,
@@ -246,6 +278,7 @@ CREATE TABLE wallet (
     funded       bigint NOT NULL DEFAULT 0,
     credit_limit bigint NOT NULL DEFAULT 0
 );
+-- on PostgreSQL: ALTER TABLE wallet SET (fillfactor = 10);
 
 -- One immutable row moves one amount from one book of a wallet to another: funds, available, held, charged.
 -- The key makes a repeat a no-op: a message is held once, and posted or voided once. Rows past retention are folded into

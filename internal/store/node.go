@@ -1,0 +1,372 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tidings.dev/internal/id"
+)
+
+const (
+	nodeClass   = 1953064041             // of the advisory locks that say which nodes live
+	wakeChannel = "tidings"              // of notifications
+	nodeLook    = 500 * time.Millisecond // how often a node looks after itself and the others
+	nodeBeat    = 3 * time.Second        // how often it writes that it is there, at least
+	nodeSilence = 30 * time.Second       // one that has not for so long hangs, and counts as dead
+	nodeGrace   = 5 * time.Second        // after a start of the database every node has so long to come back
+	nodeNumbers = 255                    // of keys; the last is for commands
+)
+
+// nodeLocks finds the locks of living nodes.
+const nodeLocks = "locktype = 'advisory' AND classid = 1953064041 AND objsubid = 2 AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+
+// node is this process among those that serve one database. It holds a lock on a connection of its own for as long as it
+// lives; when the lock is gone, or the node has been silent for long, the others bury it: from then on none of its
+// transactions is accepted, what it had claimed is given back, and its leases are free.
+type node struct {
+	store  *Store
+	config *pgx.ConnConfig
+	conn   *pgx.Conn // of the keeper alone
+	others atomic.Int64
+	beat   time.Time
+	joined atomic.Bool
+
+	mu     sync.Mutex
+	bury   func(ctx context.Context, boot int64) error
+	wake   func(names []string)
+	busy   map[int64]bool // being buried
+	graves sync.WaitGroup
+}
+
+func newNode(s *Store, config *pgx.ConnConfig) *node {
+	return &node{store: s, config: config, busy: map[int64]bool{}}
+}
+
+// Shared reports whether other processes may serve the same database.
+func (s *Store) Shared() bool { return s.node != nil }
+
+// OnDeath has f called for each server that died, until it returns nil. What the dead one had claimed must be free then.
+func (s *Store) OnDeath(f func(ctx context.Context, boot int64) error) {
+	if s.node == nil {
+		return
+	}
+	s.node.mu.Lock()
+	defer s.node.mu.Unlock()
+	s.node.bury = f
+}
+
+// OnWake has f called with the names that other processes called by Tx.Wake; with none when some may have been missed.
+func (s *Store) OnWake(f func(names []string)) {
+	if s.node == nil {
+		return
+	}
+	s.node.mu.Lock()
+	defer s.node.mu.Unlock()
+	s.node.wake = f
+}
+
+// Living lists the starts of servers that nobody has buried; this one is among them.
+func (s *Store) Living(ctx context.Context) ([]int64, error) {
+	if s.node == nil {
+		return []int64{s.Boot()}, nil
+	}
+	rows, err := s.Reader().QueryContext(ctx, "SELECT boot FROM node")
+	if err != nil {
+		return nil, fmt.Errorf("list nodes: %w", err)
+	}
+	return boots(rows)
+}
+
+func boots(rows *sql.Rows) (list []int64, err error) {
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var boot int64
+		if err := rows.Scan(&boot); err != nil {
+			return nil, fmt.Errorf("list nodes: %w", err)
+		}
+		list = append(list, boot)
+	}
+	return list, rows.Err()
+}
+
+// join enters this process as a node, under a new number.
+func (n *node) join(ctx context.Context) error {
+	db := n.store.engine.ask()
+	boot, err := countStart(ctx, db)
+	if err != nil {
+		return err
+	}
+	if err := n.hold(ctx, boot); err != nil {
+		return err
+	}
+	number, err := n.enter(ctx, db, boot)
+	if err != nil {
+		return err
+	}
+	n.store.ids.Store(id.NewSource(uint8(number)))
+	n.store.boot.Store(boot)
+	n.joined.Store(true)
+	return nil
+}
+
+// enter writes the node's row with the smallest free number for its keys.
+func (n *node) enter(ctx context.Context, db Queryer, boot int64) (number int64, err error) {
+	const enter = `INSERT INTO node (boot, number, name, started_at, seen_at)
+		SELECT $1, free.number, $2, ` + clockSQL + ", " + clockSQL + ` FROM generate_series(0, $3) AS free (number)
+		WHERE NOT EXISTS (SELECT 1 FROM node AS n WHERE n.number = free.number) ORDER BY free.number LIMIT 1
+		ON CONFLICT DO NOTHING RETURNING number`
+	host, _ := os.Hostname()
+	for {
+		err := db.QueryRowContext(ctx, enter, boot, fmt.Sprintf("%s:%d", host, os.Getpid()), nodeNumbers-1).Scan(&number)
+		if err == nil || !NoRows(err) || ctx.Err() != nil {
+			return number, err
+		}
+		time.Sleep(10 * time.Millisecond) // another took the number at the same moment
+	}
+}
+
+// rejoin enters the process anew after the others buried it. What it has under way finds that its claims are gone.
+func (n *node) rejoin() error {
+	ctx, cancel := context.WithTimeout(context.Background(), outagePatience)
+	defer cancel()
+	n.store.log.Error("the other nodes took this one for dead; it starts again", "boot", n.store.Boot())
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.join(ctx)
+}
+
+// hold opens the keeper's connection and takes the node's lock on it.
+func (n *node) hold(ctx context.Context, boot int64) error {
+	if n.conn != nil {
+		_ = n.conn.Close(ctx)
+	}
+	conn, err := pgx.ConnectConfig(ctx, n.config)
+	if err != nil {
+		return fmt.Errorf("connect as a node: %w", err)
+	}
+	var mine bool
+	err = conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1, $2)", nodeClass, int32(boot)).Scan(&mine)
+	if err == nil && !mine {
+		err = errors.New("the lock of this node is held by an earlier connection")
+	}
+	if err == nil {
+		_, err = conn.Exec(ctx, "LISTEN "+wakeChannel)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("take the node's lock: %w", err), conn.Close(ctx))
+	}
+	n.conn = conn
+	return nil
+}
+
+// keep holds the lock, hears the others and looks after them until ctx ends.
+func (n *node) keep(ctx context.Context) {
+	defer n.graves.Wait()
+	for ctx.Err() == nil {
+		if err := n.turn(ctx); err != nil && ctx.Err() == nil {
+			n.store.log.Warn("the connection that says that this node lives is lost; opening it again", "err", err)
+			n.again(ctx)
+		}
+	}
+}
+
+// turn hears what comes within a look, then looks.
+func (n *node) turn(ctx context.Context) error {
+	if !n.joined.Load() { // a command hears nobody
+		return n.idle(ctx)
+	}
+	n.mu.Lock()
+	conn := n.conn
+	n.mu.Unlock()
+	for end := time.Now().Add(nodeLook); ctx.Err() == nil && time.Now().Before(end); {
+		until, cancel := context.WithDeadline(ctx, end)
+		note, err := conn.WaitForNotification(until)
+		cancel()
+		if err != nil && (until.Err() == nil || conn.IsClosed()) {
+			return err
+		}
+		if note != nil {
+			n.heard(note.Payload)
+		}
+	}
+	return n.look(ctx, conn)
+}
+
+func (n *node) idle(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+	case <-time.After(nodeLook):
+	}
+	return n.setClock(ctx, n.store.engine.reader())
+}
+
+// again opens the keeper's connection anew, under the same number.
+func (n *node) again(ctx context.Context) {
+	for ctx.Err() == nil {
+		n.mu.Lock()
+		err := n.hold(ctx, n.store.Boot())
+		n.mu.Unlock()
+		if err == nil {
+			n.heard("0")
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(outagePause):
+		}
+	}
+}
+
+// look beats, measures the engine's clock, and looks who has died.
+func (n *node) look(ctx context.Context, conn *pgx.Conn) error {
+	if err := n.setClock(ctx, n.store.engine.reader()); err != nil {
+		return err
+	}
+	if time.Since(n.beat) > nodeBeat {
+		n.beat = time.Now()
+		const beat = "UPDATE node SET seen_at = " + clockSQL + " WHERE boot = $1"
+		if _, err := conn.Exec(ctx, beat, n.store.Boot()); err != nil {
+			return fmt.Errorf("beat: %w", err)
+		}
+	}
+	const look = `SELECT n.boot, (n.dead = 1 OR n.seen_at < ` + clockSQL + ` - $1 OR
+			NOT EXISTS (SELECT 1 FROM pg_locks WHERE ` + nodeLocks + ` AND objid::bigint = n.boot)
+			AND clock_timestamp() - pg_postmaster_start_time() > make_interval(secs => $2)) AS gone
+		FROM node AS n WHERE n.boot <> $3`
+	rows, err := conn.Query(ctx, look, nodeSilence.Milliseconds(), nodeGrace.Seconds(), n.store.Boot())
+	if err != nil {
+		return fmt.Errorf("look for the other nodes: %w", err)
+	}
+	others, dead := int64(0), []int64{}
+	var boot int64
+	var gone bool
+	_, err = pgx.ForEachRow(rows, []any{&boot, &gone}, func() error {
+		if gone {
+			dead = append(dead, boot)
+		} else {
+			others++
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("look for the other nodes: %w", err)
+	}
+	n.others.Store(others)
+	for _, boot := range dead {
+		n.buries(ctx, boot)
+	}
+	return nil
+}
+
+// buries has a dead node buried beside the keeper's own work, once at a time.
+func (n *node) buries(ctx context.Context, boot int64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.bury == nil || n.busy[boot] {
+		return
+	}
+	n.busy[boot] = true
+	bury := n.bury
+	n.graves.Go(func() {
+		err := n.funeral(ctx, boot, bury)
+		if err != nil && ctx.Err() == nil {
+			n.store.log.Error("cannot bury a dead node; trying again", "boot", boot, "err", err)
+		}
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		delete(n.busy, boot)
+	})
+}
+
+// funeral first keeps the dead node from writing, should it only seem dead.
+func (n *node) funeral(ctx context.Context, boot int64, bury func(context.Context, int64) error) error {
+	began := time.Now()
+	err := n.store.Write(func(tx *Tx) error { return Run(tx, "UPDATE node SET dead = 1 WHERE boot = $1", []int64{boot}) })
+	if err != nil {
+		return err
+	}
+	if err := bury(ctx, boot); err != nil {
+		return err
+	}
+	var gone []int64
+	err = n.store.Write(func(tx *Tx) (err error) {
+		gone, err = Each(tx, "DELETE FROM node WHERE boot = $1", []int64{boot})
+		return err
+	})
+	if err == nil && gone[0] == 1 {
+		n.store.log.Warn("a node died; what it had is free", "boot", boot, "took", time.Since(began).Round(time.Millisecond))
+	}
+	return err
+}
+
+// setClock measures how far the engine's clock is ahead of ours.
+func (n *node) setClock(ctx context.Context, db Queryer) error {
+	var theirs int64
+	before := time.Now()
+	if err := db.QueryRowContext(ctx, "SELECT "+clockSQL).Scan(&theirs); err != nil {
+		return fmt.Errorf("read the database's clock: %w", err)
+	}
+	took := time.Since(before)
+	ahead := theirs - before.Add(took/2).UnixMilli()
+	if took < 100*time.Millisecond || n.store.ahead.Load() == 0 { // one that took long says little
+		n.store.ahead.Store(ahead)
+	}
+	return nil
+}
+
+// Wake tells the other processes of names once the transaction is on disk. It may be lost, and never says more than that it
+// is worth looking.
+func (tx *Tx) Wake(names []string) error {
+	n := tx.store.node
+	if n == nil || n.others.Load() == 0 || len(names) == 0 {
+		return nil
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	from := strconv.FormatInt(tx.Boot(), 10)
+	payload := from + " " + strings.Join(names, " ")
+	if len(payload) > wakeBytes {
+		payload = from // look everywhere
+	}
+	if err := Run(tx, "SELECT pg_notify($1, $2)", []wakeParams{{wakeChannel, payload}}); err != nil {
+		return fmt.Errorf("wake other nodes: %w", err)
+	}
+	return nil
+}
+
+// wakeBytes is how much a notification holds (documentation of NOTIFY: less than 8000).
+const wakeBytes = 7900
+
+type wakeParams struct{ Channel, Payload string }
+
+// heard passes on what another process called. What this one called comes back too.
+func (n *node) heard(payload string) {
+	from, names, _ := strings.Cut(payload, " ")
+	n.mu.Lock()
+	wake := n.wake
+	n.mu.Unlock()
+	if wake != nil && from != strconv.FormatInt(n.store.Boot(), 10) {
+		wake(strings.Fields(names))
+	}
+}
+
+func (n *node) close() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.conn != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
+		defer cancel()
+		_ = n.conn.Close(ctx)
+	}
+}

@@ -1,0 +1,370 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+	"unsafe"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// writeLock is held by whoever writes, on whichever node (docs/decisions/0014-one-writer.md).
+const writeLock = 0x7469_6469_6e67_7301
+
+// postgresConn is PostgreSQL's writing connection. Statements go out in pipelines: those that answer nothing wait for the
+// next that does, so that a transaction takes few round trips. A connection that was lost is opened anew by the next
+// transaction.
+type postgresConn struct {
+	store    *Store
+	db       *sql.DB
+	sql      *sql.Conn // nil while there is no connection
+	raw      *pgconn.PgConn
+	prepared map[string]*pgconn.StatementDescription
+	pipe     *pgconn.Pipeline // nil outside one
+	owed     int              // answers that nobody has read yet
+	mark     mark             // of the transaction
+	params   encoder
+}
+
+// connectTimeout bounds one try to reach the database.
+const connectTimeout = 3 * time.Second
+
+func (c *postgresConn) open() error {
+	if c.sql != nil && !c.raw.IsClosed() {
+		return nil
+	}
+	c.drop()
+	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
+	defer cancel()
+	conn, err := c.db.Conn(ctx)
+	if err != nil {
+		return &unreachableError{err}
+	}
+	err = conn.Raw(func(dc any) error {
+		c.raw = dc.(*stdlib.Conn).Conn().PgConn()
+		return nil
+	})
+	if err != nil {
+		return errors.Join(&unreachableError{err}, conn.Close())
+	}
+	c.sql, c.prepared = conn, map[string]*pgconn.StatementDescription{}
+	return nil
+}
+
+// drop lets go of the connection, whatever state it is in.
+func (c *postgresConn) drop() {
+	if c.sql == nil {
+		return
+	}
+	c.pipe, c.owed = nil, 0
+	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
+	defer cancel()
+	_ = c.raw.Close(ctx)
+	_ = c.sql.Close() // the pool sees that it is dead
+	c.sql = nil
+}
+
+// The first statements of every transaction. The lock is taken before the stamp, so that the stamp, and all that follows,
+// sees what the last writer committed.
+const (
+	beginStmt = "BEGIN ISOLATION LEVEL READ COMMITTED"
+	lockStmt  = "SELECT pg_advisory_xact_lock($1)"
+	stampStmt = "UPDATE node SET wrote = $2, seen_at = " + clockSQL + ` WHERE boot = $1 AND dead = 0
+		RETURNING (SELECT CAST(COALESCE(sum(n), 0) AS bigint) FROM version)`
+	wroteStmt    = "SELECT wrote FROM node WHERE boot = $1"
+	commitStmt   = "COMMIT"
+	rollbackStmt = "ROLLBACK"
+)
+
+// clockSQL is the engine's clock in Unix milliseconds.
+const clockSQL = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)"
+
+// mark is what a node writes with each of its transactions: should the answer to a commit be lost, its row tells.
+type mark struct{ Boot, Wrote int64 }
+
+var nothing = rows{plan: &plan{}, n: 1}
+
+func (c *postgresConn) begin() error {
+	if err := c.open(); err != nil {
+		return err
+	}
+	c.mark = mark{c.store.Boot(), c.mark.Wrote + 1}
+	alive, versions, err := c.begins()
+	if err != nil || c.mark.Boot == 0 {
+		return err // a command is no node
+	}
+	if !alive {
+		err := &unreachableError{errors.New("the other nodes take this one for dead")}
+		return errors.Join(err, c.rollback(), c.store.node.rejoin())
+	}
+	return c.store.freshen(versions)
+}
+
+func (c *postgresConn) begins() (alive bool, versions int64, err error) {
+	if err := c.each(beginStmt, nothing, nil); err != nil {
+		return false, 0, err
+	}
+	lock, err := rowsOf([]int64{writeLock})
+	if err != nil {
+		return false, 0, err
+	}
+	if err := c.each(lockStmt, lock, nil); err != nil {
+		return false, 0, err
+	}
+	in, err := rowsOf([]mark{c.mark})
+	if err != nil {
+		return false, 0, err
+	}
+	out, err := planOf[int64]()
+	if err != nil {
+		return false, 0, err
+	}
+	err = c.find(stampStmt, in, out, func(int) unsafe.Pointer {
+		alive = true
+		return unsafe.Pointer(&versions)
+	})
+	return alive, versions, err
+}
+
+func (c *postgresConn) prepare(text string) (*pgconn.StatementDescription, error) {
+	if s := c.prepared[text]; s != nil {
+		return s, nil
+	}
+	if err := c.leavePipeline(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*connectTimeout)
+	defer cancel()
+	s, err := c.raw.Prepare(ctx, "w"+strconv.Itoa(len(c.prepared)), text, nil)
+	if err != nil {
+		return nil, fmt.Errorf("prepare: %w", err)
+	}
+	c.prepared[text] = s
+	return s, nil
+}
+
+// send puts a statement into the pipeline for each row.
+func (c *postgresConn) send(text string, in rows) (*pgconn.StatementDescription, error) {
+	s, err := c.prepare(text)
+	if err != nil {
+		return nil, err
+	}
+	if c.pipe == nil {
+		c.pipe = c.raw.StartPipeline(context.Background())
+	}
+	for i := range in.n {
+		values, err := c.params.encode(s.ParamOIDs, in.plan, in.at(i))
+		if err != nil {
+			return nil, err
+		}
+		c.pipe.SendQueryStatement(s, values, asBinary, asBinary)
+	}
+	return s, nil
+}
+
+func (c *postgresConn) each(text string, in rows, touched []int64) error {
+	if _, err := c.send(text, in); err != nil {
+		return err
+	}
+	if touched == nil {
+		c.owed += in.n
+		return nil
+	}
+	if err := c.sync(); err != nil {
+		return err
+	}
+	for i := range in.n {
+		tag, err := c.answer(nil, nil)
+		if err != nil {
+			return err
+		}
+		touched[i] = tag.RowsAffected()
+	}
+	return c.synced()
+}
+
+func (c *postgresConn) find(text string, in rows, out *plan, place func(of int) unsafe.Pointer) error {
+	if _, err := c.send(text, in); err != nil {
+		return err
+	}
+	if err := c.sync(); err != nil {
+		return err
+	}
+	for i := range in.n {
+		if _, err := c.answer(out, func() unsafe.Pointer { return place(i) }); err != nil {
+			return err
+		}
+	}
+	return c.synced()
+}
+
+// sync sends what has gathered and reads the answers that nobody waits for.
+func (c *postgresConn) sync() error {
+	if err := c.pipe.Sync(); err != nil {
+		return fmt.Errorf("send: %w", err)
+	}
+	for c.owed > 0 {
+		if _, err := c.answer(nil, nil); err != nil {
+			return err
+		}
+		c.owed--
+	}
+	return nil
+}
+
+// answer reads the next answer: its rows into places, and what was done.
+func (c *postgresConn) answer(out *plan, place func() unsafe.Pointer) (tag pgconn.CommandTag, err error) {
+	got, err := c.pipe.GetResults()
+	if err != nil {
+		return tag, err
+	}
+	r, ok := got.(*pgconn.ResultReader)
+	if !ok {
+		return tag, fmt.Errorf("an answer is missing: %T", got)
+	}
+	for out != nil && r.NextRow() {
+		if err := decode(r.FieldDescriptions(), r.Values(), out, place()); err != nil {
+			return tag, err
+		}
+	}
+	return r.Close()
+}
+
+// synced reads the end of a pipeline's answers.
+func (c *postgresConn) synced() error {
+	got, err := c.pipe.GetResults()
+	if err != nil {
+		return err
+	}
+	if _, ok := got.(*pgconn.PipelineSync); !ok {
+		return fmt.Errorf("an answer too many: %T", got)
+	}
+	return nil
+}
+
+// leavePipeline ends the pipeline, so that the connection can be used otherwise.
+func (c *postgresConn) leavePipeline() error {
+	if c.pipe == nil {
+		return nil
+	}
+	var err error
+	if c.owed > 0 {
+		if err = c.sync(); err == nil {
+			err = c.synced()
+		}
+	}
+	p := c.pipe
+	c.pipe, c.owed = nil, 0
+	return errors.Join(err, p.Close())
+}
+
+// queries is for generated queries. They run at once, so what has gathered goes before them; if that fails, so do they, and
+// the commit.
+func (c *postgresConn) queries() Queryer {
+	_ = c.leavePipeline()
+	return c.sql
+}
+
+func (c *postgresConn) commit() error {
+	if _, err := c.send(commitStmt, nothing); err != nil {
+		return err
+	}
+	err := c.commits()
+	if err != nil && c.raw.IsClosed() {
+		return c.resolve(err)
+	}
+	return err
+}
+
+// commits reads how the commit went. One that ends a transaction in which something failed rolls back, and is no error to
+// PostgreSQL.
+func (c *postgresConn) commits() error {
+	if err := c.sync(); err != nil {
+		return err
+	}
+	tag, err := c.answer(nil, nil)
+	if err != nil {
+		return err
+	}
+	if tag.String() != commitStmt {
+		return fmt.Errorf("the transaction ended with %s", tag)
+	}
+	return c.synced()
+}
+
+// resolve tells what became of a transaction whose commit got no answer. Whoever holds the write lock can read it: the
+// transaction of before had it, so that it has ended.
+func (c *postgresConn) resolve(cause error) error {
+	was := c.mark
+	for end := time.Now().Add(outagePatience); time.Now().Before(end); time.Sleep(outagePause) {
+		wrote, err := c.wrote(was.Boot)
+		c.store.log.Info("looking for what became of a transaction", "err", err)
+		switch {
+		case err != nil:
+		case wrote == was.Wrote:
+			return nil
+		default:
+			return &unreachableError{fmt.Errorf("the connection was lost and the transaction with it: %w", cause)}
+		}
+	}
+	return &lostError{cause}
+}
+
+// wrote is the mark of a node's last transaction.
+func (c *postgresConn) wrote(boot int64) (wrote int64, err error) {
+	if boot == 0 {
+		return 0, errors.New("a command leaves no mark")
+	}
+	if err := c.open(); err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), outagePatience)
+	defer cancel()
+	tx, err := c.sql.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = tx.Rollback() }()
+	if _, err := tx.ExecContext(ctx, lockStmt, writeLock); err != nil {
+		return 0, err
+	}
+	err = tx.QueryRowContext(ctx, wroteStmt, boot).Scan(&wrote)
+	return wrote, err
+}
+
+// rollback ends the transaction. A connection on which not even that succeeds is dropped, and the transaction with it.
+func (c *postgresConn) rollback() error {
+	if c.sql == nil {
+		return nil
+	}
+	if p := c.pipe; p != nil {
+		c.pipe, c.owed = nil, 0
+		_ = p.Sync() // what was wrong is known already
+		_ = p.Close()
+	}
+	if c.raw.IsClosed() || c.raw.TxStatus() == 'I' {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
+	defer cancel()
+	if _, err := c.raw.Exec(ctx, rollbackStmt).ReadAll(); err != nil {
+		c.drop()
+	}
+	return nil
+}
+
+func (c *postgresConn) tidy() error                  { return nil }
+func (c *postgresConn) shrink(context.Context) error { return nil } // autovacuum does
+
+func (c *postgresConn) close() error {
+	if c.sql == nil {
+		return nil
+	}
+	_ = c.rollback()
+	return c.sql.Close()
+}

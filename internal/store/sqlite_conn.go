@@ -1,0 +1,126 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"unsafe"
+)
+
+// sqliteConn is SQLite's writing connection with its prepared statements.
+type sqliteConn struct {
+	db       *sql.Conn
+	handle   *handle
+	prepared map[string]*statement
+	logged   int // pages in the log
+}
+
+func openSQLiteConn(ctx context.Context, db *sql.DB) (*sqliteConn, error) {
+	c, err := db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	h, err := handleOf(c)
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return &sqliteConn{db: c, handle: h, prepared: map[string]*statement{}}, nil
+}
+
+func (c *sqliteConn) prepare(query string) (*statement, error) {
+	if s := c.prepared[query]; s != nil {
+		return s, nil
+	}
+	s, err := c.handle.prepare(query)
+	if err != nil {
+		return nil, fmt.Errorf("prepare: %w", err)
+	}
+	c.prepared[query] = s
+	return s, nil
+}
+
+func (c *sqliteConn) each(stmt string, in rows, touched []int64) error {
+	s, err := c.prepare(stmt)
+	if err != nil {
+		return err
+	}
+	for i := range in.n {
+		if err := s.bind(in.plan, in.at(i)); err != nil {
+			return err
+		}
+		n, err := s.run()
+		if err != nil {
+			return err
+		}
+		if touched != nil {
+			touched[i] = n
+		}
+	}
+	return nil
+}
+
+func (c *sqliteConn) find(query string, in rows, out *plan, place func(of int) unsafe.Pointer) error {
+	s, err := c.prepare(query)
+	if err != nil {
+		return err
+	}
+	for i := range in.n {
+		if err := s.bind(in.plan, in.at(i)); err != nil {
+			return err
+		}
+		if err := s.collect(out, func() unsafe.Pointer { return place(i) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// collect reads every row of the answer into a place of its own.
+func (s *statement) collect(out *plan, place func() unsafe.Pointer) error {
+	defer s.reset()
+	for {
+		more, err := s.step()
+		if err != nil || !more {
+			return err
+		}
+		if err := s.read(out, place()); err != nil {
+			return err
+		}
+	}
+}
+
+// exec runs a statement without parameters.
+func (c *sqliteConn) exec(query string) error {
+	s, err := c.prepare(query)
+	if err == nil {
+		_, err = s.run()
+	}
+	return err
+}
+
+func (c *sqliteConn) begin() error  { return c.exec("BEGIN IMMEDIATE") }
+func (c *sqliteConn) commit() error { return c.exec("COMMIT") }
+
+// rollback ends the transaction, unless SQLite has ended it by itself, as it does after some errors.
+func (c *sqliteConn) rollback() error {
+	if c.handle.idle() {
+		return nil
+	}
+	return c.exec("ROLLBACK")
+}
+
+func (c *sqliteConn) queries() Queryer { return rewriting{c.db} }
+
+func (c *sqliteConn) shrink(ctx context.Context) error {
+	_, err := c.db.ExecContext(ctx, "PRAGMA incremental_vacuum(256)")
+	return err
+}
+
+func (c *sqliteConn) close() error {
+	for _, s := range c.prepared {
+		s.close()
+	}
+	c.handle.close()
+	return c.db.Close()
+}
