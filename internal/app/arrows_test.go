@@ -68,7 +68,8 @@ var table = []rule{
 
 	{"test/bench", "@to3 simulator/* test/*", false, "the bench also measures the core without HTTP"},
 	{"test/foreign", "channel channel/* message smpp", false, "the drivers meet software that we did not write"},
-	{"test/*", "smpp simulator/* test/*", false, "these tests use the program as its users do"},
+	{"test/cluster", "store/storetest", true, "it starts a database server beside a command, and knows nothing of what the command is"},
+	{"test/*", "smpp simulator/* test/* store/storetest", false, "these tests use the program as its users do, with a database server that they may kill"},
 }
 
 // inTests is what the tests of any package may import besides.
@@ -144,6 +145,10 @@ func TestArrowsCatchViolations(t *testing.T) {
 		{"cmd/tidings/main.go", "internal/simulator/smsc", "starts the wiring"},
 		{"cmd/sandbox/main.go", "internal/simulator/smsc", ""},
 		{"test/chaos/main.go", "internal/gateway", "as its users do"},
+		{"test/chaos/main.go", "internal/store/storetest", ""},
+		{"test/chaos/main.go", "internal/store", "as its users do"},
+		{"test/cluster/main.go", "internal/store/storetest", ""},
+		{"test/cluster/main.go", "internal/store", "nothing of what the command is"},
 		{"internal/helpers/helpers.go", "fmt", "not in the import table"},
 		{"internal/simulator/smsc/deep/deep.go", "fmt", "not in the import table"},
 	} {
