@@ -2,7 +2,6 @@ package audit_test
 
 import (
 	"fmt"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"tidings.dev/internal/audit"
 	"tidings.dev/internal/id"
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/store/storetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -19,11 +19,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestTheLogIsListedByPageAndEndsByAge(t *testing.T) {
 	t.Parallel()
 	const alice, bob account.ID = 1 << 40, 2 << 40
-	s, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), Serve: true, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
+	s := storetest.Open(t)
 	write := func(f func(*store.Tx) error) {
 		t.Helper()
 		if err := s.Write(f); err != nil {

@@ -1,10 +1,6 @@
 package connection_test
 
 import (
-	"bytes"
-	"log/slog"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -15,11 +11,12 @@ import (
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/store/storetest"
 )
 
-func open(t *testing.T, dir string) (*store.Store, *connection.Keeper) {
+func open(t *testing.T, opt store.Options) (*store.Store, *connection.Keeper) {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Options{Dir: dir, Serve: true, Log: slog.New(slog.DiscardHandler)})
+	s, err := store.Open(t.Context(), opt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,8 +51,8 @@ func smsc(name string) connection.Channel {
 
 func TestChannelIsReadAsItWasMade(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	s, k := open(t, dir)
+	opt := storetest.Options(t)
+	s, k := open(t, opt)
 	made, err := create(s, k, smsc("main"))
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +71,7 @@ func TestChannelIsReadAsItWasMade(t *testing.T) {
 	}
 	same(k)
 	closed(t, s)
-	s, k = open(t, dir)
+	s, k = open(t, opt)
 	defer closed(t, s)
 	same(k)
 	if all, err := k.All(t.Context()); len(all) != 1 || err != nil {
@@ -87,8 +84,8 @@ func TestChannelIsReadAsItWasMade(t *testing.T) {
 
 func TestSettingsAreSealedOnDisk(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	s, k := open(t, dir)
+	opt := storetest.Options(t)
+	s, k := open(t, opt)
 	made, err := create(s, k, smsc("main"))
 	if err != nil {
 		t.Fatal(err)
@@ -97,25 +94,17 @@ func TestSettingsAreSealedOnDisk(t *testing.T) {
 	if err := update(s, k, made); err != nil {
 		t.Fatal(err)
 	}
-	closed(t, s)
-	files, err := filepath.Glob(filepath.Join(dir, "tidings.db*"))
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
+	if held := storetest.Holding(t, s, "hunter"); len(held) > 0 {
+		t.Errorf("%v hold the password", held)
 	}
-	for _, f := range files {
-		raw, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if bytes.Contains(raw, []byte("hunter")) {
-			t.Errorf("%s holds the password", filepath.Base(f))
-		}
+	if held := storetest.Holding(t, s, made.Name); len(held) == 0 {
+		t.Error("nothing holds the name: the test looks in the wrong place")
 	}
 }
 
 func TestNameIsTakenOnceInAnAccount(t *testing.T) {
 	t.Parallel()
-	s, k := open(t, t.TempDir())
+	s, k := open(t, storetest.Options(t))
 	defer closed(t, s)
 	if _, err := create(s, k, smsc("main")); err != nil {
 		t.Fatal(err)
@@ -144,7 +133,7 @@ func TestNameIsTakenOnceInAnAccount(t *testing.T) {
 
 func TestWrongChannelsAreNotMade(t *testing.T) {
 	t.Parallel()
-	s, k := open(t, t.TempDir())
+	s, k := open(t, storetest.Options(t))
 	defer closed(t, s)
 	for name, wrong := range map[string]func(*connection.Channel){
 		"no name":                func(c *connection.Channel) { c.Name = "" },

@@ -2,7 +2,6 @@ package consent_test
 
 import (
 	"fmt"
-	"log/slog"
 	"slices"
 	"testing"
 
@@ -13,6 +12,7 @@ import (
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/store/storetest"
 )
 
 type world struct {
@@ -23,15 +23,7 @@ type world struct {
 
 func open(t *testing.T) world {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), Serve: true, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	s := storetest.Open(t)
 	log := event.New(s)
 	return world{s, log, consent.New(s, log)}
 }

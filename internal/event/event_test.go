@@ -2,7 +2,6 @@ package event_test
 
 import (
 	"errors"
-	"log/slog"
 	"reflect"
 	"testing"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/store/storetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -31,11 +31,7 @@ func (f *follower) Follow(_ *store.Tx, events []event.Event) error {
 
 func open(t *testing.T) *store.Store {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), Serve: true, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
+	s := storetest.Open(t)
 	return s
 }
 

@@ -27,6 +27,7 @@ import (
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/route"
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/store/storetest"
 	"tidings.dev/internal/wallet"
 )
 
@@ -47,10 +48,7 @@ type yard struct {
 
 func newYard(t *testing.T, networks ...*channeltest.Scripted) *yard {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), Serve: true, Log: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := storetest.Open(t)
 	q, events := queue.New(s, quiet), event.New(s)
 	var drivers []channel.Driver
 	for _, n := range networks {
@@ -76,7 +74,6 @@ func newYard(t *testing.T, networks ...*channeltest.Scripted) *yard {
 		drain()
 		end()
 		<-y.done
-		_ = s.Close()
 	})
 	return y
 }

@@ -18,6 +18,7 @@ import (
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/store/storetest"
 	"tidings.dev/internal/wallet"
 )
 
@@ -66,7 +67,7 @@ func BenchmarkLife(b *testing.B) {
 }
 
 func live(b *testing.B, priced bool) {
-	w := &world{t: b, dir: b.TempDir(), network: &channeltest.Scripted{}}
+	w := &world{t: b, life: &storetest.Life{Options: storetest.Options(b)}, network: &channeltest.Scripted{}} // nobody kills it, so by no link
 	hook := &posts{}
 	if priced {
 		w.open(hook)

@@ -5,10 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,6 +29,7 @@ import (
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/route"
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/store/storetest"
 	"tidings.dev/internal/wallet"
 )
 
@@ -59,7 +57,7 @@ var quiet = slog.New(slog.DiscardHandler)
 // world is a whole core over one scripted network, on a store of its own.
 type world struct {
 	t           testing.TB
-	dir         string
+	life        *storetest.Life
 	settings    gateway.Settings
 	network     *channeltest.Scripted
 	store       *store.Store
@@ -86,7 +84,7 @@ func with(s gateway.Settings) option { return func(w *world) { w.settings = s } 
 // newWorld starts a core that works until the test ends. Prices are on; Alice has funds.
 func newWorld(t testing.TB, options ...option) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), network: &channeltest.Scripted{}}
+	w := &world{t: t, life: storetest.NewLife(t), network: &channeltest.Scripted{}}
 	for _, o := range options {
 		o(w)
 	}
@@ -98,7 +96,7 @@ func newWorld(t testing.TB, options ...option) *world {
 
 func (w *world) open(followers ...event.Follower) {
 	w.t.Helper()
-	s, err := store.Open(w.t.Context(), store.Options{Dir: w.dir, Serve: true, Log: quiet})
+	s, err := store.Open(w.t.Context(), w.life.Options)
 	w.must(err)
 	w.store, w.queue, w.events = s, queue.New(s, quiet), event.New(s)
 	for _, f := range followers {
@@ -183,31 +181,16 @@ func (w *world) start() {
 	})
 }
 
-// kill is the server's death and its next start: the folder as it is on disk at this moment is opened anew, and what
-// is under way finds no one.
+// kill is the server's death and its next start: the database as it is at this moment is opened anew, and what is under
+// way finds no one.
 func (w *world) kill() {
 	w.t.Helper()
-	image := w.t.TempDir()
-	w.write(func(*store.Tx) error { return copyFolder(image, w.dir) }) // while nobody writes
+	w.life.Kill(w.store)
 	ahead := time.Until(w.store.Now())
 	w.close()
-	w.dir = image
 	w.open()
 	w.store.Shift(ahead)
 	w.start()
-}
-
-func copyFolder(to, from string) error {
-	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || d.Name() == "reserve" || strings.HasSuffix(d.Name(), "-shm") {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(filepath.Join(to, d.Name()), data, 0o600)
-	})
 }
 
 func (w *world) must(err error) {

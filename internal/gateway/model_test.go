@@ -184,8 +184,9 @@ func (m *model) check(t *rapid.T) {
 
 func (m *model) checkMoney(t *rapid.T, id message.ID, got message.Message, l *lived, fail func(string, ...any)) {
 	var holds, posts, voids int
-	err := m.store.Reader().QueryRowContext(context.Background(), `SELECT COALESCE(SUM(step = 'hold'), 0), COALESCE(SUM(step = 'end' AND credit = 'charged'), 0),
-		COALESCE(SUM(step = 'end' AND credit = 'available'), 0) FROM transfer WHERE subject = $1`, int64(id)).Scan(&holds, &posts, &voids)
+	err := m.store.Reader().QueryRowContext(context.Background(), `SELECT count(CASE WHEN step = 'hold' THEN 1 END),
+		count(CASE WHEN step = 'end' AND credit = 'charged' THEN 1 END), count(CASE WHEN step = 'end' AND credit = 'available' THEN 1 END)
+		FROM transfer WHERE subject = $1`, int64(id)).Scan(&holds, &posts, &voids)
 	if err != nil {
 		t.Fatal(err)
 	}

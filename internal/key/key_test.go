@@ -1,7 +1,6 @@
 package key_test
 
 import (
-	"log/slog"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -17,6 +16,7 @@ import (
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/key"
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/store/storetest"
 )
 
 const day = 24 * time.Hour
@@ -25,15 +25,7 @@ var here = netip.MustParseAddr("192.0.2.7")
 
 func open(t *testing.T) (*store.Store, *key.Keeper) {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), Serve: true, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	s := storetest.Open(t)
 	return s, key.New(s)
 }
 

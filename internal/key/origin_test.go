@@ -7,15 +7,12 @@ import (
 	"tidings.dev/internal/audit"
 	"tidings.dev/internal/key"
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/store/storetest"
 )
 
 func TestAnOriginIsKnownWhileAKeyListsIt(t *testing.T) {
 	t.Parallel()
-	s, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), Serve: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
+	s := storetest.Open(t)
 	k := key.New(s)
 	known := func() bool {
 		ok, err := k.OriginKnown(t.Context(), "https://shop.example")
@@ -28,7 +25,7 @@ func TestAnOriginIsKnownWhileAKeyListsIt(t *testing.T) {
 		t.Error("an origin that no key lists is known")
 	}
 	var made key.Made
-	err = s.Write(func(tx *store.Tx) (err error) {
+	err := s.Write(func(tx *store.Tx) (err error) {
 		made, err = k.Create(tx, audit.CLI, key.Key{Account: 7, Scopes: account.Scopes{account.Admin}, Origins: []string{"https://other.example", "https://shop.example"}}, false)
 		return err
 	})

@@ -1,7 +1,6 @@
 package member_test
 
 import (
-	"log/slog"
 	"slices"
 	"testing"
 
@@ -10,19 +9,12 @@ import (
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/member"
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/store/storetest"
 )
 
 func open(t *testing.T) (*store.Store, *member.Keeper) {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), Serve: true, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	s := storetest.Open(t)
 	return s, member.New(s)
 }
 

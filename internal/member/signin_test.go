@@ -8,18 +8,15 @@ import (
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/member"
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/store/storetest"
 )
 
 func TestSetSignInReplacesNameAndPassword(t *testing.T) {
 	t.Parallel()
-	s, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), Serve: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
+	s := storetest.Open(t)
 	k := member.New(s)
 	var a, b account.Account
-	err = s.Write(func(tx *store.Tx) (err error) {
+	err := s.Write(func(tx *store.Tx) (err error) {
 		if a, err = k.Create(tx, audit.CLI, account.Account{Name: "A"}, "a", ""); err != nil {
 			return err
 		}

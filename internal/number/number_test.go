@@ -1,7 +1,6 @@
 package number_test
 
 import (
-	"log/slog"
 	"testing"
 
 	"tidings.dev/internal/account"
@@ -11,6 +10,7 @@ import (
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/number"
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/store/storetest"
 )
 
 var (
@@ -21,15 +21,7 @@ var (
 
 func open(t *testing.T) (*store.Store, *number.Keeper) {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), Serve: true, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	s := storetest.Open(t)
 	return s, number.New(s)
 }
 

@@ -16,7 +16,7 @@ import (
 func BenchmarkCycle(b *testing.B) {
 	for _, workers := range []int{10, 100} {
 		b.Run(fmt.Sprintf("workers=%d", workers), func(b *testing.B) {
-			k := newKit(b, "", queue.Kind{Counted: true})
+			k := newKit(b, queue.Kind{Counted: true})
 			for left := b.N; left > 0; left -= 1000 {
 				many := jobs(min(left, 1000), queue.Job{})
 				for i := range many {
@@ -31,7 +31,7 @@ func BenchmarkCycle(b *testing.B) {
 
 // BenchmarkFlow is jobs that are added one by one while they are worked: no lane ever has much waiting.
 func BenchmarkFlow(b *testing.B) {
-	k := newKit(b, "", queue.Kind{Counted: true})
+	k := newKit(b, queue.Kind{Counted: true})
 	adds := store.NewBatch(k.store, "adds", 1, func(tx *store.Tx, members []*queue.Job) error {
 		rows := make([]queue.Job, len(members))
 		for i, m := range members {

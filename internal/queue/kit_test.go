@@ -3,15 +3,14 @@ package queue_test
 import (
 	"context"
 	"log/slog"
-	"os"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/store/storetest"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -23,38 +22,16 @@ type kit struct {
 	t     testing.TB
 }
 
-// template is a folder with a migrated database: to migrate one for each test takes longer than most tests.
-var template string
-
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "queue")
-		if err != nil {
-			panic(err)
-		}
-		defer func() { _ = os.RemoveAll(dir) }()
-		s, err := store.Open(context.Background(), store.Options{Dir: dir, Serve: true, Log: quiet})
-		if err == nil {
-			err = s.Close()
-		}
-		if err != nil {
-			panic(err)
-		}
-		template = dir
-		return m.Run()
-	}())
+// newKit opens a queue on a fresh database.
+func newKit(t testing.TB, k queue.Kind) *kit {
+	t.Helper()
+	return newKitOn(t, storetest.Options(t), k)
 }
 
-// newKit opens a queue in the folder, or in a fresh one.
-func newKit(t testing.TB, dir string, k queue.Kind) *kit {
+// newKitOn opens a queue on the database.
+func newKitOn(t testing.TB, opt store.Options, k queue.Kind) *kit {
 	t.Helper()
-	if dir == "" {
-		dir = t.TempDir()
-		if err := os.CopyFS(dir, os.DirFS(template)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s, err := store.Open(t.Context(), store.Options{Dir: dir, Serve: true, Log: quiet})
+	s, err := store.Open(t.Context(), opt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,15 +48,6 @@ func newKit(t testing.TB, dir string, k queue.Kind) *kit {
 }
 
 func nothing(*store.Tx, []*queue.Task) error { return nil }
-
-// virtual runs a test in virtual time, in a year that ids know.
-func virtual(t *testing.T, f func(t *testing.T)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		time.Sleep(time.Until(time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)))
-		f(t)
-	})
-}
 
 func (k *kit) add(jobs ...queue.Job) {
 	k.t.Helper()

@@ -14,6 +14,7 @@ import (
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/store/storetest"
 )
 
 // model is what must be true of jobs, kept beside the queue.
@@ -134,9 +135,9 @@ func (m *model) open() (n int) {
 
 func TestEveryJobIsDoneExactlyOnce(t *testing.T) {
 	t.Parallel()
-	virtual(t, func(t *testing.T) {
+	storetest.Virtual(t, func(t *testing.T) {
 		m := &model{}
-		k := newKit(t, "", queue.Kind{End: m.ends, Counted: true})
+		k := newKit(t, queue.Kind{End: m.ends, Counted: true})
 		round := 0
 		rapid.Check(struct{ testing.TB }{t}, func(rt *rapid.T) {
 			if round++; round > 20 {

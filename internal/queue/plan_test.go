@@ -2,21 +2,17 @@ package queue
 
 import (
 	"context"
-	"log/slog"
 	"strings"
 	"testing"
 
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/store/storetest"
 )
 
 // A lane with a million jobs is looked at as fast as one with ten, because every look goes straight to its place in the index.
 func TestLooksGoStraightToTheirPlace(t *testing.T) {
 	t.Parallel()
-	s, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), Serve: true, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
+	s := storetest.Open(t)
 	const bucket = "SEARCH job USING INDEX job_ready (lane=? AND priority=? AND account_id=? AND due_at>?"
 	for query, want := range map[string]string{
 		nextBucket: "SEARCH job USING INDEX job_ready (lane=? AND priority=? AND account_id>?)",

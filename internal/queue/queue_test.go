@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -16,12 +15,13 @@ import (
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/store/storetest"
 )
 
 func TestUrgentJobsGoFirstAndNoneStarves(t *testing.T) {
 	t.Parallel()
-	virtual(t, func(t *testing.T) {
-		k := newKit(t, "", queue.Kind{})
+	storetest.Virtual(t, func(t *testing.T) {
+		k := newKit(t, queue.Kind{})
 		for p := 3; p >= 1; p-- {
 			k.add(jobs(200, queue.Job{Priority: p, Account: alice})...)
 		}
@@ -39,8 +39,8 @@ func TestUrgentJobsGoFirstAndNoneStarves(t *testing.T) {
 
 func TestAccountsTakeTurns(t *testing.T) {
 	t.Parallel()
-	virtual(t, func(t *testing.T) {
-		k := newKit(t, "", queue.Kind{})
+	storetest.Virtual(t, func(t *testing.T) {
+		k := newKit(t, queue.Kind{})
 		for a := range account.ID(10) {
 			k.add(jobs(20*(int(a)+1), queue.Job{Account: a + 1})...) // unequal queues
 		}
@@ -60,8 +60,8 @@ func TestAccountsTakeTurns(t *testing.T) {
 
 func TestAccountsTakeTurnsUnderAPace(t *testing.T) {
 	t.Parallel()
-	virtual(t, func(t *testing.T) {
-		k := newKit(t, "", queue.Kind{})
+	storetest.Virtual(t, func(t *testing.T) {
+		k := newKit(t, queue.Kind{})
 		k.add(jobs(100, queue.Job{Account: alice})...)
 		k.add(jobs(100, queue.Job{Account: bob})...)
 		var w worked
@@ -99,7 +99,7 @@ func TestAccountsTakeTurnsUnderAPace(t *testing.T) {
 
 func TestBulkOfOneAccountDoesNotDelayAnothersOTP(t *testing.T) {
 	t.Parallel()
-	k := newKit(t, "", queue.Kind{Counted: true})
+	k := newKit(t, queue.Kind{Counted: true})
 	write(k, `INSERT INTO job (id, lane, kind, subject, account_id, order_key, priority, due_at)
 		WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000) SELECT i, 'lane', 'job', i, 1, '', 3, 1 FROM n`)
 	if err := k.Recover(t.Context()); err != nil { // counts them
@@ -129,7 +129,7 @@ func TestBulkOfOneAccountDoesNotDelayAnothersOTP(t *testing.T) {
 
 func TestThousandsBehindOneOrderKeyStayFastAndInOrder(t *testing.T) {
 	t.Parallel()
-	k := newKit(t, "", queue.Kind{})
+	k := newKit(t, queue.Kind{})
 	const many = 800
 	for i := range 4 {
 		batch := jobs(many/4, queue.Job{Account: alice, OrderKey: "one"})
@@ -164,8 +164,8 @@ func TestThousandsBehindOneOrderKeyStayFastAndInOrder(t *testing.T) {
 
 func TestScheduledJobsRunOnTime(t *testing.T) {
 	t.Parallel()
-	virtual(t, func(t *testing.T) {
-		k := newKit(t, "", queue.Kind{})
+	storetest.Virtual(t, func(t *testing.T) {
+		k := newKit(t, queue.Kind{})
 		var w worked
 		k.working("lane", 4, w.done, func() {
 			var all []queue.Job
@@ -185,8 +185,8 @@ func TestScheduledJobsRunOnTime(t *testing.T) {
 
 func TestScheduledJobsRunOnTimeWhileOtherWorkersAreBusy(t *testing.T) {
 	t.Parallel()
-	virtual(t, func(t *testing.T) {
-		k := newKit(t, "", queue.Kind{})
+	storetest.Virtual(t, func(t *testing.T) {
+		k := newKit(t, queue.Kind{})
 		var w worked
 		do := func(_ context.Context, task *queue.Task) {
 			w.note(task)
@@ -211,8 +211,8 @@ func TestScheduledJobsRunOnTimeWhileOtherWorkersAreBusy(t *testing.T) {
 
 func TestAThrottledJobKeepsItsPlaceAndItsLaneRests(t *testing.T) {
 	t.Parallel()
-	virtual(t, func(t *testing.T) {
-		k := newKit(t, "", queue.Kind{})
+	storetest.Virtual(t, func(t *testing.T) {
+		k := newKit(t, queue.Kind{})
 		k.add(jobs(5, queue.Job{OrderKey: "k", Account: alice})...)
 		var w worked
 		var once sync.Once
@@ -238,8 +238,8 @@ func TestAThrottledJobKeepsItsPlaceAndItsLaneRests(t *testing.T) {
 
 func TestPartsUnderAPaceAllGoAndInOrder(t *testing.T) {
 	t.Parallel()
-	virtual(t, func(t *testing.T) {
-		k := newKit(t, "", queue.Kind{})
+	storetest.Virtual(t, func(t *testing.T) {
+		k := newKit(t, queue.Kind{})
 		k.add(jobs(4, queue.Job{OrderKey: "k", Account: alice})...)
 		var w worked
 		ctx, end := context.WithCancel(t.Context())
@@ -271,8 +271,8 @@ func TestPartsUnderAPaceAllGoAndInOrder(t *testing.T) {
 
 func TestAJobThatPanicsIsParkedAfterFiveTries(t *testing.T) {
 	t.Parallel()
-	virtual(t, func(t *testing.T) {
-		k := newKit(t, "", queue.Kind{})
+	storetest.Virtual(t, func(t *testing.T) {
+		k := newKit(t, queue.Kind{})
 		job := queue.Job{ID: 77, OrderKey: "k"}
 		k.add(job)
 		var w worked
@@ -295,8 +295,8 @@ func TestAJobThatPanicsIsParkedAfterFiveTries(t *testing.T) {
 
 func TestAJobThatCannotBeBegunHoldsNobodyUp(t *testing.T) {
 	t.Parallel()
-	virtual(t, func(t *testing.T) {
-		k := newKit(t, "", queue.Kind{Begin: func(_ *store.Tx, tasks []*queue.Task) error {
+	storetest.Virtual(t, func(t *testing.T) {
+		k := newKit(t, queue.Kind{Begin: func(_ *store.Tx, tasks []*queue.Task) error {
 			for _, task := range tasks {
 				if task.Subject == 3 {
 					return errors.New("planted")
@@ -322,9 +322,9 @@ func TestAJobThatCannotBeBegunHoldsNobodyUp(t *testing.T) {
 
 func TestBeginMaySettleAJob(t *testing.T) {
 	t.Parallel()
-	virtual(t, func(t *testing.T) {
+	storetest.Virtual(t, func(t *testing.T) {
 		var later atomic.Bool
-		k := newKit(t, "", queue.Kind{Counted: true, Begin: func(tx *store.Tx, tasks []*queue.Task) error {
+		k := newKit(t, queue.Kind{Counted: true, Begin: func(tx *store.Tx, tasks []*queue.Task) error {
 			for _, task := range tasks {
 				switch {
 				case task.Subject == 1:
@@ -350,8 +350,8 @@ func TestBeginMaySettleAJob(t *testing.T) {
 func TestNothingIsClaimedAfterTheEndAndResultsAreKept(t *testing.T) {
 	t.Parallel()
 	for _, pace := range []*rate.Limiter{nil, rate.NewLimiter(1000, 5)} {
-		virtual(t, func(t *testing.T) {
-			k := newKit(t, "", queue.Kind{})
+		storetest.Virtual(t, func(t *testing.T) {
+			k := newKit(t, queue.Kind{})
 			k.add(jobs(100, queue.Job{Account: alice})...)
 			ctx, end := context.WithCancel(t.Context())
 			var ended atomic.Bool
@@ -386,9 +386,9 @@ func TestNothingIsClaimedAfterTheEndAndResultsAreKept(t *testing.T) {
 
 func TestWorkersEndWithTheStoreAndAtTheHardEnd(t *testing.T) {
 	t.Parallel()
-	virtual(t, func(t *testing.T) {
+	storetest.Virtual(t, func(t *testing.T) {
 		var stuck atomic.Bool
-		k := newKit(t, "", queue.Kind{End: func(_ *store.Tx, _ []*queue.Task) error {
+		k := newKit(t, queue.Kind{End: func(_ *store.Tx, _ []*queue.Task) error {
 			if stuck.Load() {
 				return errors.New("planted")
 			}
@@ -428,9 +428,9 @@ func TestWorkersEndWithTheStoreAndAtTheHardEnd(t *testing.T) {
 
 func TestAWorkerThatLostItsJobWritesOnlyFacts(t *testing.T) {
 	t.Parallel()
-	virtual(t, func(t *testing.T) {
+	storetest.Virtual(t, func(t *testing.T) {
 		var fenced atomic.Int64
-		k := newKit(t, "", queue.Kind{Counted: true, End: func(_ *store.Tx, tasks []*queue.Task) error {
+		k := newKit(t, queue.Kind{Counted: true, End: func(_ *store.Tx, tasks []*queue.Task) error {
 			for _, task := range tasks {
 				if task.Fenced {
 					fenced.Add(1)
@@ -464,8 +464,8 @@ func TestAWorkerThatLostItsJobWritesOnlyFacts(t *testing.T) {
 
 func TestServedLanesOpenAndClose(t *testing.T) {
 	t.Parallel()
-	virtual(t, func(t *testing.T) {
-		k := newKit(t, "", queue.Kind{})
+	storetest.Virtual(t, func(t *testing.T) {
+		k := newKit(t, queue.Kind{})
 		k.add(queue.Job{Lane: "hook/early", Subject: 1})
 		ctx, end := context.WithCancel(t.Context())
 		var w worked
@@ -538,8 +538,8 @@ func until2(t *testing.T, within time.Duration, f func() bool) {
 
 func TestALaneIsWorkedOnceAtATime(t *testing.T) {
 	t.Parallel()
-	virtual(t, func(t *testing.T) {
-		k := newKit(t, "", queue.Kind{})
+	storetest.Virtual(t, func(t *testing.T) {
+		k := newKit(t, queue.Kind{})
 		k.add(jobs(40, queue.Job{OrderKey: "k"})...)
 		var w worked
 		var now atomic.Int64
@@ -573,9 +573,9 @@ func TestALaneIsWorkedOnceAtATime(t *testing.T) {
 
 func TestExpiredJobsAreSwept(t *testing.T) {
 	t.Parallel()
-	virtual(t, func(t *testing.T) {
+	storetest.Virtual(t, func(t *testing.T) {
 		var expired atomic.Int64
-		k := newKit(t, "", queue.Kind{Counted: true, Expired: func(_ *store.Tx, tasks []*queue.Task) error {
+		k := newKit(t, queue.Kind{Counted: true, Expired: func(_ *store.Tx, tasks []*queue.Task) error {
 			for _, task := range tasks {
 				if task.Subject == 13 {
 					return errors.New("planted")
@@ -613,20 +613,11 @@ func write(k *kit, stmt string) {
 	}
 }
 
-// killed is a second store on the folder as a kill would leave it: nothing was closed.
-func killed(t *testing.T, k *kit) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(k.store.Dir())); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
 func TestAfterAKillLostJobsAreGivenBack(t *testing.T) {
 	t.Parallel()
-	virtual(t, func(t *testing.T) {
-		k := newKit(t, "", queue.Kind{Counted: true})
+	storetest.Virtual(t, func(t *testing.T) {
+		life := storetest.NewLife(t)
+		k := newKitOn(t, life.Options, queue.Kind{Counted: true})
 		k.add(jobs(20, queue.Job{Account: alice})...)
 		k.add(queue.Job{ID: 1, Account: alice, Subject: 100}, queue.Job{ID: 2, Account: alice, Subject: 101}, queue.Job{ID: 3, Account: alice, Subject: 102})
 		ctx, end := context.WithCancel(t.Context())
@@ -641,10 +632,10 @@ func TestAfterAKillLostJobsAreGivenBack(t *testing.T) {
 			})
 		})
 		until(t, "all are with workers", func() bool { return begun.Load() == 23 })
-		dir := killed(t, k)
+		life.Kill(k.store)
 		end()
 		var lost []int64
-		again := newKit(t, dir, queue.Kind{Counted: true, Lost: func(_ *store.Tx, tasks []*queue.Task) error {
+		again := newKitOn(t, life.Options, queue.Kind{Counted: true, Lost: func(_ *store.Tx, tasks []*queue.Task) error {
 			for _, task := range tasks {
 				switch task.Subject {
 				case 100:
@@ -680,9 +671,9 @@ func TestAfterAKillLostJobsAreGivenBack(t *testing.T) {
 
 func TestAJobThatKillsItsServerFiveTimesIsParked(t *testing.T) {
 	t.Parallel()
-	dir := ""
+	server := storetest.NewLife(t)
 	for life := range 7 {
-		k := newKit(t, dir, queue.Kind{})
+		k := newKitOn(t, server.Options, queue.Kind{})
 		if life == 0 {
 			k.add(queue.Job{ID: 1}, queue.Job{ID: 2, Due: time.Now().Add(time.Hour)})
 		}
@@ -704,10 +695,8 @@ func TestAJobThatKillsItsServerFiveTimesIsParked(t *testing.T) {
 		} else {
 			time.Sleep(50 * time.Millisecond)
 		}
-		dir = killed(t, k)
-		if err := k.store.Close(); err != nil {
-			t.Error(err)
-		}
+		server.Kill(k.store)
+		_ = k.store.Close() // a killed one cannot say goodbye
 		end()
 		cut()
 		running.Wait()
@@ -715,7 +704,7 @@ func TestAJobThatKillsItsServerFiveTimesIsParked(t *testing.T) {
 			t.Errorf("in its life %d the server claimed the job once more", life)
 		}
 	}
-	k := newKit(t, dir, queue.Kind{})
+	k := newKitOn(t, server.Options, queue.Kind{})
 	if owner, due, fence, _, _ := k.row(1); owner != 0 || due < 1<<62 || fence != 5 {
 		t.Errorf("owner %d, due %d, fence %d", owner, due, fence)
 	}
@@ -723,8 +712,8 @@ func TestAJobThatKillsItsServerFiveTimesIsParked(t *testing.T) {
 
 func TestHurriedJobsGoAtOnce(t *testing.T) {
 	t.Parallel()
-	virtual(t, func(t *testing.T) {
-		k := newKit(t, "", queue.Kind{})
+	storetest.Virtual(t, func(t *testing.T) {
+		k := newKit(t, queue.Kind{})
 		job := queue.Job{ID: 5, Lane: "lane", Priority: 2, Account: alice, Due: k.store.Now().Add(time.Hour)}
 		k.add(job)
 		var w worked
@@ -748,8 +737,10 @@ func TestHurriedJobsGoAtOnce(t *testing.T) {
 
 func TestJobsOfAnotherProcessAreFound(t *testing.T) {
 	t.Parallel()
-	k := newKit(t, "", queue.Kind{})
-	s, err := store.Open(t.Context(), store.Options{Dir: k.store.Dir(), Log: quiet})
+	opt := storetest.Options(t)
+	k := newKitOn(t, opt, queue.Kind{})
+	opt.Serve = false
+	s, err := store.Open(t.Context(), opt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -766,7 +757,7 @@ func TestJobsOfAnotherProcessAreFound(t *testing.T) {
 
 func TestWrongPrioritiesAreRefused(t *testing.T) {
 	t.Parallel()
-	k := newKit(t, "", queue.Kind{})
+	k := newKit(t, queue.Kind{})
 	for _, p := range []int{-1, 4, 99} {
 		if err := k.tryAdd(queue.Job{Priority: p}); err == nil {
 			t.Errorf("priority %d was taken", p)
@@ -776,8 +767,8 @@ func TestWrongPrioritiesAreRefused(t *testing.T) {
 
 func TestALookWhileAJobIsBeingClaimedLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
-	virtual(t, func(t *testing.T) {
-		k := newKit(t, "", queue.Kind{Begin: func(*store.Tx, []*queue.Task) error {
+	storetest.Virtual(t, func(t *testing.T) {
+		k := newKit(t, queue.Kind{Begin: func(*store.Tx, []*queue.Task) error {
 			time.Sleep(3 * time.Second) // the rows still show the job as free
 			return nil
 		}})
@@ -792,7 +783,7 @@ func TestALookWhileAJobIsBeingClaimedLeavesNothingBehind(t *testing.T) {
 
 func TestManyAccountsLeaveNothingBehind(t *testing.T) {
 	t.Parallel()
-	k := newKit(t, "", queue.Kind{})
+	k := newKit(t, queue.Kind{})
 	var w worked
 	k.working("lane", 8, w.done, func() {
 		for range 3 {

@@ -1,7 +1,6 @@
 package route_test
 
 import (
-	"log/slog"
 	"testing"
 
 	"tidings.dev/internal/account"
@@ -9,19 +8,12 @@ import (
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/route"
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/store/storetest"
 )
 
 func TestOwnDefaultWinsOverThatOfAll(t *testing.T) {
 	t.Parallel()
-	s, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), Serve: true, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	s := storetest.Open(t)
 	k := route.New(s)
 	set := func(a account.ID, kind message.Kind, ch message.ChannelID) {
 		t.Helper()

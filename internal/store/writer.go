@@ -192,7 +192,7 @@ func (w *writer) transaction(group []*member) error {
 }
 
 const (
-	conflictTries = 10
+	conflictTries  = 10
 	outagePatience = 5 * time.Second        // how long a group waits for a database that has gone
 	outagePause    = 100 * time.Millisecond // between tries to reach it
 )

@@ -2,7 +2,6 @@ package wallet_test
 
 import (
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -16,20 +15,13 @@ import (
 	"tidings.dev/internal/audit"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/store/storetest"
 	"tidings.dev/internal/wallet"
 )
 
 func open(t *testing.T) (*store.Store, *wallet.Keeper) {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), Serve: true, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	s := storetest.Open(t)
 	return s, wallet.New(s)
 }
 

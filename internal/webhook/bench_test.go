@@ -11,6 +11,7 @@ import (
 
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/queue"
+	"tidings.dev/internal/store/storetest"
 )
 
 // unsigned is the native dialect without what its signature costs.
@@ -26,7 +27,7 @@ func (unsigned) Request(p Post) ([]byte, http.Header, error) {
 func BenchmarkPost(b *testing.B) {
 	sink := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
 	b.Cleanup(sink.Close)
-	s := start(b, b.TempDir(), map[string]Dialect{"unsigned": unsigned{}})
+	s := startOn(b, storetest.Options(b), map[string]Dialect{"unsigned": unsigned{}})
 	var to [2]*endpoint
 	for i, dialect := range []string{Native, "unsigned"} {
 		e, _ := s.endpoint(Endpoint{URL: sink.URL, Dialect: dialect})

@@ -1,9 +1,7 @@
 package webhook
 
 import (
-	"database/sql"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +14,7 @@ import (
 
 func TestEndpointsAreKept(t *testing.T) {
 	t.Parallel()
-	s := start(t, t.TempDir(), nil)
+	s := start(t)
 	ctx, url := t.Context(), "http://127.0.0.1:9/hook"
 	a, _ := s.endpoint(Endpoint{URL: url, Events: []string{"message.*", "recipient.opted_out"}, Description: "shop", Ordered: true})
 	b, _ := s.endpoint(Endpoint{URL: url})
@@ -59,7 +57,7 @@ func TestEndpointsAreKept(t *testing.T) {
 
 func TestEndpointsOfOthersAreUnknown(t *testing.T) {
 	t.Parallel()
-	s := start(t, t.TempDir(), nil)
+	s := start(t)
 	ctx := t.Context()
 	e, _ := s.endpoint(Endpoint{URL: "http://127.0.0.1:9/"})
 	_, get := s.Get(ctx, bob, e.ID)
@@ -81,7 +79,7 @@ func TestEndpointsOfOthersAreUnknown(t *testing.T) {
 
 func TestBadEndpointsAreRefused(t *testing.T) {
 	t.Parallel()
-	s := start(t, t.TempDir(), nil)
+	s := start(t)
 	good := Endpoint{Account: alice, URL: "http://127.0.0.1:9/", Events: []string{"*"}}
 	for name, row := range map[string]struct {
 		spoil func(*Endpoint)
@@ -123,16 +121,10 @@ func TestBadEndpointsAreRefused(t *testing.T) {
 
 func TestSecretIsSealed(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	s := start(t, dir, nil)
+	s := start(t)
 	_, secret := s.endpoint(Endpoint{URL: "http://127.0.0.1:9/"})
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "tidings.db")+"?mode=ro")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
 	var sealed string
-	if err := db.QueryRowContext(t.Context(), "SELECT secret FROM webhook").Scan(&sealed); err != nil {
+	if err := s.store.Reader().QueryRowContext(t.Context(), "SELECT secret FROM webhook").Scan(&sealed); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(sealed, strings.TrimPrefix(secret, "whsec_")) || len(sealed) < 60 {

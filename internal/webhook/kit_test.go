@@ -24,6 +24,7 @@ import (
 	"tidings.dev/internal/guard"
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/store/storetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -43,13 +44,21 @@ type server struct {
 	queue *queue.Queue
 	log   *event.Log
 	stop  func()
+
+	killed bool // it cannot end in order
 }
 
-// start opens the folder and works until the test ends or stop is called.
-func start(t testing.TB, dir string, dialects map[string]Dialect) *server {
+// start makes a server on a fresh database, which works until the test ends.
+func start(t testing.TB) *server {
+	t.Helper()
+	return startOn(t, storetest.Options(t), nil)
+}
+
+// startOn opens the database and works until the test ends or stop is called.
+func startOn(t testing.TB, opt store.Options, dialects map[string]Dialect) *server {
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
-	s, err := store.Open(t.Context(), store.Options{Dir: dir, Serve: true, Log: quiet})
+	s, err := store.Open(t.Context(), opt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +77,7 @@ func start(t testing.TB, dir string, dialects map[string]Dialect) *server {
 		cancel()
 		running.Wait()
 		client.Close()
-		if err := s.Close(); err != nil {
+		if err := s.Close(); err != nil && !sv.killed {
 			t.Error(err)
 		}
 	})

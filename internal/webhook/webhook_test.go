@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,11 +16,12 @@ import (
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/id"
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/store/storetest"
 )
 
 func TestEventIsPostedAndSigned(t *testing.T) {
 	t.Parallel()
-	s, c := start(t, t.TempDir(), nil), newCustomer(t, nil)
+	s, c := start(t), newCustomer(t, nil)
 	e, secret := s.endpoint(Endpoint{URL: c.URL, Ordered: true, Events: []string{"message.sent", "message.delivered"}})
 	if !strings.HasPrefix(secret, "whsec_") || len(secret) != len("whsec_")+44 {
 		t.Errorf("secret %q", secret)
@@ -54,7 +53,7 @@ func TestEventIsPostedAndSigned(t *testing.T) {
 
 func TestNobodyIsToldWhatTheyDidNotAskFor(t *testing.T) {
 	t.Parallel()
-	s, c := start(t, t.TempDir(), nil), newCustomer(t, nil)
+	s, c := start(t), newCustomer(t, nil)
 	s.happen(alice, 1, 1, event.Sent) // before there was an endpoint
 	e, _ := s.endpoint(Endpoint{URL: c.URL, Events: []string{"recipient.*"}})
 	stopped, _ := s.endpoint(Endpoint{URL: c.URL})
@@ -80,7 +79,7 @@ func TestFailingEventHoldsBackTheNextOnes(t *testing.T) {
 			with(http.StatusInternalServerError)(w, p)
 		}
 	})
-	s := start(t, t.TempDir(), nil)
+	s := start(t)
 	e, _ := s.endpoint(Endpoint{URL: c.URL, Ordered: true})
 	s.happen(alice, 1, 1, event.Sent)
 	s.delivery(e, 1, 1, tries(1))
@@ -121,7 +120,7 @@ func TestUnorderedEventsDoNotWait(t *testing.T) {
 			with(http.StatusInternalServerError)(w, p)
 		}
 	})
-	s := start(t, t.TempDir(), nil)
+	s := start(t)
 	e, _ := s.endpoint(Endpoint{URL: c.URL})
 	s.happen(alice, 1, 1, event.Sent, event.Delivered)
 	s.delivery(e, 1, 1, tries(1))
@@ -136,7 +135,7 @@ func TestTriesEnd(t *testing.T) {
 			with(http.StatusInternalServerError)(w, p)
 		}
 	})
-	s := start(t, t.TempDir(), nil)
+	s := start(t)
 	e, _ := s.endpoint(Endpoint{URL: c.URL, Ordered: true})
 	s.happen(alice, 1, 1, event.Sent, event.Delivered)
 	for n := 1; n < len(schedule); n++ {
@@ -167,7 +166,7 @@ func TestOrderUnderLoad(t *testing.T) {
 			with([]int{500, 503, 302, 404}[rand.IntN(4)])(w, p)
 		}
 	})
-	s := start(t, t.TempDir(), nil)
+	s := start(t)
 	e, _ := s.endpoint(Endpoint{URL: c.URL, Ordered: true})
 	const subjects, events = 40, 4
 	var running sync.WaitGroup
@@ -202,7 +201,7 @@ func TestOrderUnderLoad(t *testing.T) {
 
 func TestAnswersThatAreNoSuccess(t *testing.T) {
 	t.Parallel()
-	s := start(t, t.TempDir(), nil)
+	s := start(t)
 	for i, status := range []int{301, 302, 307, 400, 404, 500} {
 		c := newCustomer(t, func(w http.ResponseWriter, p *post) {
 			w.Header().Set("Location", "/elsewhere")
@@ -225,7 +224,7 @@ func TestAnswersThatAreNoSuccess(t *testing.T) {
 
 func TestGoneDisablesAtOnce(t *testing.T) {
 	t.Parallel()
-	s, c := start(t, t.TempDir(), nil), newCustomer(t, with(http.StatusGone))
+	s, c := start(t), newCustomer(t, with(http.StatusGone))
 	e, _ := s.endpoint(Endpoint{URL: c.URL, Ordered: true})
 	s.happen(alice, 1, 1, event.Sent, event.Delivered)
 	s.delivery(e, 1, 1, is(Failed))
@@ -254,7 +253,7 @@ func TestThrottlingPausesTheLane(t *testing.T) {
 			with(http.StatusTooManyRequests)(w, p)
 		}
 	})
-	s := start(t, t.TempDir(), nil)
+	s := start(t)
 	e, _ := s.endpoint(Endpoint{URL: c.URL, Ordered: true})
 	s.happen(alice, 1, 1, event.Sent)
 	d := s.delivery(e, 1, 1, tries(1))
@@ -285,7 +284,7 @@ func TestBreakerOpensAndUsesNoTries(t *testing.T) {
 			with(http.StatusInternalServerError)(w, p)
 		}
 	})
-	s := start(t, t.TempDir(), nil)
+	s := start(t)
 	e, _ := s.endpoint(Endpoint{URL: c.URL, Ordered: true})
 	for i := range 10 {
 		s.happen(alice, int64(i+1), 1, event.Sent)
@@ -314,7 +313,7 @@ func TestBreakerOpensAndUsesNoTries(t *testing.T) {
 
 func TestOnlyFailuresForDaysDisable(t *testing.T) {
 	t.Parallel()
-	s, c := start(t, t.TempDir(), nil), newCustomer(t, with(http.StatusInternalServerError))
+	s, c := start(t), newCustomer(t, with(http.StatusInternalServerError))
 	e, _ := s.endpoint(Endpoint{URL: c.URL})
 	for i, shift := range []time.Duration{0, 2 * time.Hour, 100 * time.Hour, 20 * time.Hour} {
 		if now, err := s.Get(t.Context(), alice, e.ID); err != nil || !now.Active {
@@ -354,22 +353,15 @@ func (d deaf) Success(status int, response []byte) bool {
 // same id, and its successor still comes after it.
 func TestCrashAfterSuccess(t *testing.T) {
 	t.Parallel()
-	c, dir, after := newCustomer(t, nil), t.TempDir(), t.TempDir()
+	c, life := newCustomer(t, nil), storetest.NewLife(t)
 	end := make(chan struct{})
-	first := start(t, dir, map[string]Dialect{"d": deaf{end: end}})
+	first := startOn(t, life.Options, map[string]Dialect{"d": deaf{end: end}})
 	e, secret := first.endpoint(Endpoint{URL: c.URL, Ordered: true, Dialect: "d"})
 	first.happen(alice, 1, 1, event.Sent)
 	first.until("the post", func() bool { return len(c.got()) == 1 })
 	first.happen(alice, 1, 2, event.Delivered)
-	for _, name := range []string{"tidings.db", "tidings.db-wal", "master.key"} { // as the crash left it
-		data, err := os.ReadFile(filepath.Join(dir, name))
-		if err == nil {
-			err = os.WriteFile(filepath.Join(after, name), data, 0o600)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	life.Kill(first.store)
+	first.killed = true
 	close(end)
 	first.stop()
 	before := len(c.got())
@@ -377,7 +369,7 @@ func TestCrashAfterSuccess(t *testing.T) {
 	once := c.posts[0]
 	c.mu.Unlock()
 
-	second := start(t, after, map[string]Dialect{"d": native{}})
+	second := startOn(t, life.Options, map[string]Dialect{"d": native{}})
 	second.delivery(e, 1, 2, is(Delivered))
 	again := c.got()[before:]
 	if len(again) != 2 || again[0].Seq != 1 || again[1].Seq != 2 {
@@ -394,7 +386,7 @@ func TestReplayOfWhatIsDone(t *testing.T) {
 	var answer atomic.Int64
 	answer.Store(200)
 	c := newCustomer(t, func(w http.ResponseWriter, p *post) { with(int(answer.Load()))(w, p) })
-	s := start(t, t.TempDir(), nil)
+	s := start(t)
 	e, _ := s.endpoint(Endpoint{URL: c.URL, Ordered: true})
 	s.happen(alice, 1, 1, event.Sent, event.Delivered)
 	d := s.delivery(e, 1, 1, is(Delivered))
@@ -440,7 +432,7 @@ func TestReplayOfWhatIsOpenHurriesIt(t *testing.T) {
 			with(http.StatusInternalServerError)(w, p)
 		}
 	})
-	s := start(t, t.TempDir(), nil)
+	s := start(t)
 	e, _ := s.endpoint(Endpoint{URL: c.URL, Ordered: true})
 	s.happen(alice, 1, 1, event.Sent, event.Delivered)
 	s.delivery(e, 1, 1, tries(1))
@@ -470,7 +462,7 @@ func TestResponseIsClippedAndCleaned(t *testing.T) {
 			}
 		}
 	})
-	s := start(t, t.TempDir(), nil)
+	s := start(t)
 	e, _ := s.endpoint(Endpoint{URL: c.URL})
 	s.happen(alice, 1, 1, event.Sent)
 	d := s.delivery(e, 1, 1, tries(1))
@@ -482,7 +474,7 @@ func TestResponseIsClippedAndCleaned(t *testing.T) {
 func TestSilentEndpointFails(t *testing.T) {
 	t.Parallel()
 	c := newCustomer(t, func(http.ResponseWriter, *post) { time.Sleep(4 * time.Second) })
-	s := start(t, t.TempDir(), nil)
+	s := start(t)
 	e, _ := s.endpoint(Endpoint{URL: c.URL})
 	s.happen(alice, 1, 1, event.Sent)
 	if d := s.delivery(e, 1, 1, tries(1)); d.Error != "no answer in time" || d.Code != 0 {
@@ -492,7 +484,7 @@ func TestSilentEndpointFails(t *testing.T) {
 
 func TestDeletedEndpointIsNotPostedTo(t *testing.T) {
 	t.Parallel()
-	s, c := start(t, t.TempDir(), nil), newCustomer(t, with(http.StatusInternalServerError))
+	s, c := start(t), newCustomer(t, with(http.StatusInternalServerError))
 	e, _ := s.endpoint(Endpoint{URL: c.URL, Ordered: true})
 	s.happen(alice, 1, 1, event.Sent, event.Delivered)
 	s.delivery(e, 1, 1, tries(1))
@@ -534,7 +526,7 @@ func TestRetentionSparesWhatIsOpen(t *testing.T) {
 			with(http.StatusInternalServerError)(w, p)
 		}
 	})
-	s := start(t, t.TempDir(), nil)
+	s := start(t)
 	e, _ := s.endpoint(Endpoint{URL: c.URL})
 	s.happen(alice, 1, 1, event.Sent)
 	s.happen(alice, 2, 1, event.Sent)

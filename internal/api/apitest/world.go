@@ -30,6 +30,7 @@ import (
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/route"
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/store/storetest"
 	"tidings.dev/internal/telemetry"
 	"tidings.dev/internal/wallet"
 	"tidings.dev/internal/webhook"
@@ -57,11 +58,7 @@ func New(t testing.TB, opt api.Options, surfaces ...api.Surface) *World {
 		opt.Log = log
 	}
 	opt.PublicURL = PublicURL
-	s, err := store.Open(context.Background(), store.Options{Dir: t.TempDir(), Serve: true, Log: log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
+	s := storetest.Open(t)
 	w := &World{t: t}
 	w.wire(s, log)
 	if err := w.settle(); err != nil {
