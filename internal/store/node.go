@@ -42,31 +42,38 @@ type node struct {
 	beat   time.Time
 	joined atomic.Bool
 
+	heardOf atomic.Pointer[time.Time] // when the database last confirmed that this node lives
+	renew   atomic.Bool               // what it has claimed is not known any more: it must start again
+
 	mu     sync.Mutex
-	bury   func(ctx context.Context, boot int64) error
+	bury   []func(ctx context.Context, boot int64) error
 	wake   func(names []string)
 	busy   map[int64]bool // being buried
 	graves sync.WaitGroup
 }
 
 func newNode(s *Store, config *pgx.ConnConfig) *node {
-	return &node{store: s, config: config, busy: map[int64]bool{}}
+	n := &node{store: s, config: config, busy: map[int64]bool{}}
+	n.alive(time.Now())
+	return n
 }
 
 // Shared reports whether other processes may serve the same database.
 func (s *Store) Shared() bool { return s.node != nil }
 
-// OnDeath has f called for each server that died, until it returns nil. What the dead one had claimed must be free then.
+// OnDeath has f called for each server that died, after those that were given before, until it returns nil. What the dead
+// one had claimed must be free then. Its leases are free after that.
 func (s *Store) OnDeath(f func(ctx context.Context, boot int64) error) {
 	if s.node == nil {
 		return
 	}
 	s.node.mu.Lock()
 	defer s.node.mu.Unlock()
-	s.node.bury = f
+	s.node.bury = append(s.node.bury, f)
 }
 
-// OnWake has f called with the names that other processes called by Tx.Wake; with none when some may have been missed.
+// OnWake has f called with the names that other processes called by Tx.Wake: none when some may have been missed, * when a
+// node died.
 func (s *Store) OnWake(f func(names []string)) {
 	if s.node == nil {
 		return
@@ -100,6 +107,9 @@ func boots(rows *sql.Rows) (list []int64, err error) {
 	return list, rows.Err()
 }
 
+// alive notes that the database took this node for alive at a moment: before it was asked.
+func (n *node) alive(at time.Time) { n.heardOf.Store(&at) }
+
 // join enters this process as a node, under a new number.
 func (n *node) join(ctx context.Context) error {
 	db := n.store.engine.ask()
@@ -116,6 +126,8 @@ func (n *node) join(ctx context.Context) error {
 	}
 	n.store.ids.Store(id.NewSource(uint8(number)))
 	n.store.boot.Store(boot)
+	n.renew.Store(false)
+	n.alive(time.Now())
 	n.joined.Store(true)
 	return nil
 }
@@ -136,11 +148,11 @@ func (n *node) enter(ctx context.Context, db Queryer, boot int64) (number int64,
 	}
 }
 
-// rejoin enters the process anew after the others buried it. What it has under way finds that its claims are gone.
+// rejoin enters the process anew after the others buried it, or it lost track of what it had claimed. What it has under way finds that its claims are gone.
 func (n *node) rejoin() error {
 	ctx, cancel := context.WithTimeout(context.Background(), outagePatience)
 	defer cancel()
-	n.store.log.Error("the other nodes took this one for dead; it starts again", "boot", n.store.Boot())
+	n.store.log.Error("what this node had claimed is given back; it starts again", "boot", n.store.Boot())
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.join(ctx)
@@ -240,11 +252,12 @@ func (n *node) look(ctx context.Context, conn *pgx.Conn) error {
 			return fmt.Errorf("beat: %w", err)
 		}
 	}
+	asked := time.Now()
 	const look = `SELECT n.boot, (n.dead = 1 OR n.seen_at < ` + clockSQL + ` - $1 OR
 			NOT EXISTS (SELECT 1 FROM pg_locks WHERE ` + nodeLocks + ` AND objid::bigint = n.boot)
 			AND clock_timestamp() - pg_postmaster_start_time() > make_interval(secs => $2)) AS gone
-		FROM node AS n WHERE n.boot <> $3`
-	rows, err := conn.Query(ctx, look, nodeSilence.Milliseconds(), nodeGrace.Seconds(), n.store.Boot())
+		FROM node AS n`
+	rows, err := conn.Query(ctx, look, nodeSilence.Milliseconds(), nodeGrace.Seconds())
 	if err != nil {
 		return fmt.Errorf("look for the other nodes: %w", err)
 	}
@@ -252,9 +265,13 @@ func (n *node) look(ctx context.Context, conn *pgx.Conn) error {
 	var boot int64
 	var gone bool
 	_, err = pgx.ForEachRow(rows, []any{&boot, &gone}, func() error {
-		if gone {
+		switch {
+		case boot == n.store.Boot() && !gone:
+			n.alive(asked)
+		case boot == n.store.Boot(): // its next transaction finds out
+		case gone:
 			dead = append(dead, boot)
-		} else {
+		default:
 			others++
 		}
 		return nil
@@ -273,11 +290,11 @@ func (n *node) look(ctx context.Context, conn *pgx.Conn) error {
 func (n *node) buries(ctx context.Context, boot int64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.bury == nil || n.busy[boot] {
+	if len(n.bury) == 0 || n.busy[boot] {
 		return
 	}
 	n.busy[boot] = true
-	bury := n.bury
+	bury := slices.Clone(n.bury)
 	n.graves.Go(func() {
 		err := n.funeral(ctx, boot, bury)
 		if err != nil && ctx.Err() == nil {
@@ -290,20 +307,26 @@ func (n *node) buries(ctx context.Context, boot int64) {
 }
 
 // funeral first keeps the dead node from writing, should it only seem dead.
-func (n *node) funeral(ctx context.Context, boot int64, bury func(context.Context, int64) error) error {
+func (n *node) funeral(ctx context.Context, boot int64, bury []func(context.Context, int64) error) error {
 	began := time.Now()
 	err := n.store.Write(func(tx *Tx) error { return Run(tx, "UPDATE node SET dead = 1 WHERE boot = $1", []int64{boot}) })
 	if err != nil {
 		return err
 	}
-	if err := bury(ctx, boot); err != nil {
-		return err
+	for _, f := range bury {
+		if err := f(ctx, boot); err != nil {
+			return err
+		}
 	}
 	var gone []int64
 	err = n.store.Write(func(tx *Tx) (err error) {
+		if err := Run(tx, freeLeases, []int64{boot}); err != nil {
+			return err
+		}
 		gone, err = Each(tx, "DELETE FROM node WHERE boot = $1", []int64{boot})
-		return err
+		return errors.Join(err, tx.Wake([]string{"*"}))
 	})
+	n.heard("0 *")
 	if err == nil && gone[0] == 1 {
 		n.store.log.Warn("a node died; what it had is free", "boot", boot, "took", time.Since(began).Round(time.Millisecond))
 	}

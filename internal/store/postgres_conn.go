@@ -93,6 +93,11 @@ func (c *postgresConn) begin() error {
 	if err := c.open(); err != nil {
 		return err
 	}
+	if c.store.node.renew.Load() {
+		if err := c.store.node.rejoin(); err != nil {
+			return &unreachableError{err}
+		}
+	}
 	c.mark = mark{c.store.Boot(), c.mark.Wrote + 1}
 	alive, versions, err := c.begins()
 	if err != nil || c.mark.Boot == 0 {
@@ -100,7 +105,8 @@ func (c *postgresConn) begin() error {
 	}
 	if !alive {
 		err := &unreachableError{errors.New("the other nodes take this one for dead")}
-		return errors.Join(err, c.rollback(), c.store.node.rejoin())
+		c.store.node.renew.Store(true)
+		return errors.Join(err, c.rollback())
 	}
 	return c.store.freshen(versions)
 }
@@ -312,6 +318,7 @@ func (c *postgresConn) resolve(cause error) error {
 			return &unreachableError{fmt.Errorf("the connection was lost and the transaction with it: %w", cause)}
 		}
 	}
+	c.store.node.renew.Store(true) // nobody knows which jobs it has
 	return &lostError{cause}
 }
 

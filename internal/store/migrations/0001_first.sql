@@ -27,20 +27,21 @@ CREATE TABLE node (
 );
 -- on PostgreSQL: ALTER TABLE node SET (fillfactor = 10);
 
--- What one process at a time does: work a lane, keep an exclusive session. node 0: nobody. epoch: counts the owners.
+-- What one process at a time does: work a lane, keep an exclusive session. node 0: nobody. epoch: counts the owners. grace:
+-- how long it stays taken after its owner was last heard of; expires_at: until then nobody has it.
 CREATE TABLE lease (
     name       text   NOT NULL PRIMARY KEY,
     node       bigint NOT NULL,
     epoch      bigint NOT NULL,
+    grace      bigint NOT NULL,
     expires_at bigint NOT NULL DEFAULT 0
 ) /* clustered */;
 
--- The live sessions of channels, on whichever node.
+-- The live sessions of channels that each node may open, on whichever node. parts: the window.
 CREATE TABLE session (
-    channel_id  bigint NOT NULL,
-    node        bigint NOT NULL,
-    parts       bigint NOT NULL,
-    since       bigint NOT NULL,
+    channel_id bigint NOT NULL,
+    node       bigint NOT NULL,
+    parts      bigint NOT NULL,
     PRIMARY KEY (channel_id, node)
 ) /* clustered */;
 
