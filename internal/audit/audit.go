@@ -40,7 +40,7 @@ func Append(tx *store.Tx, entries ...Entry) error {
 	for i, e := range entries {
 		rows[i] = addEntryParams{ID: tx.NewID(), AccountID: e.Account, Actor: e.Actor.Name, Action: e.Action, Subject: e.Subject, Detail: e.Detail, Address: e.Actor.Address}
 	}
-	if _, err := store.Each(tx, addEntry, rows); err != nil {
+	if err := store.Run(tx, addEntry, rows); err != nil {
 		return fmt.Errorf("append to the audit log: %w", err)
 	}
 	return nil

@@ -128,7 +128,7 @@ func evidence(tx *store.Tx, choices []Choice) error {
 	for i, c := range choices {
 		rows[i] = addConsentParams{ID: tx.NewID(), AccountID: c.Account, Address: c.Address.String(), Out: flag(c.Out), Source: c.Source, Word: c.Word}
 	}
-	if _, err := store.Each(tx, addConsent, rows); err != nil {
+	if err := store.Run(tx, addConsent, rows); err != nil {
 		return fmt.Errorf("log consent: %w", err)
 	}
 	return nil

@@ -88,7 +88,7 @@ func (l *Log) Append(tx *store.Tx, events []Event) error {
 		}
 		rows[i] = addEventParams{Subject: e.Subject, Seq: int64(e.Seq), AccountID: e.Account, Kind: string(e.Kind), Data: string(data), At: e.At.UnixMilli()}
 	}
-	if _, err := store.Each(tx, addEvent, rows); err != nil {
+	if err := store.Run(tx, addEvent, rows); err != nil {
 		return fmt.Errorf("append events: %w", err)
 	}
 	return l.tell(tx, events)
@@ -118,7 +118,7 @@ func (l *Log) One(ctx context.Context, a account.ID, subject int64, seq int) (Ev
 
 // Drop deletes the events of subjects.
 func (l *Log) Drop(tx *store.Tx, subjects []int64) error {
-	if _, err := store.Each(tx, dropEvents, subjects); err != nil {
+	if err := store.Run(tx, dropEvents, subjects); err != nil {
 		return fmt.Errorf("drop events: %w", err)
 	}
 	return nil

@@ -166,10 +166,10 @@ func (g *Gateway) write(tx *store.Tx, states []*state) error {
 			void = append(void, move)
 		}
 	}
-	if _, err := store.Each(tx, setPart, parts); err != nil {
+	if err := store.Run(tx, setPart, parts); err != nil {
 		return fmt.Errorf("write parts: %w", err)
 	}
-	if _, err := store.Each(tx, markPart, marks); err != nil {
+	if err := store.Run(tx, markPart, marks); err != nil {
 		return fmt.Errorf("mark parts: %w", err)
 	}
 	n, err := store.Each(tx, changeMessage, rows)

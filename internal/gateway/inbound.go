@@ -94,7 +94,7 @@ func (g *Gateway) join(tx *store.Tx, a *arrival) (*arrival, error) {
 		return a, nil
 	}
 	key := jointOf(a.in)
-	_, err := store.Each(tx, setInboundPart, []setInboundPartParams{{
+	err := store.Run(tx, setInboundPart, []setInboundPartParams{{
 		ChannelID: key.ChannelID, Sender: key.Sender, Recipient: key.Recipient, Reference: key.Reference, Total: key.Total,
 		Number: int64(a.in.Joint.Number), Content: encode(a.in.Content), ExpiresAt: tx.Now().Add(keepInboundParts).UnixMilli(),
 	}})
@@ -131,7 +131,7 @@ func (g *Gateway) joined(tx *store.Tx, key inboundPartsParams, parts []store.Fou
 		}
 		text.WriteString(c.Text)
 	}
-	if _, err := store.Each(tx, dropInboundParts, []dropInboundPartsParams{dropInboundPartsParams(key)}); err != nil {
+	if err := store.Run(tx, dropInboundParts, []dropInboundPartsParams{dropInboundPartsParams(key)}); err != nil {
 		return nil, fmt.Errorf("drop inbound parts: %w", err)
 	}
 	whole := &arrival{in: message.Inbound{
@@ -246,7 +246,7 @@ func (g *Gateway) insertInbound(tx *store.Tx, whole []*arrival) error {
 			choices = append(choices, consent.Choice{Account: a.owner, Address: a.in.From, Out: w == consent.Stop, Source: "message", Word: strings.TrimSpace(a.in.Content.Text)})
 		}
 	}
-	if _, err := store.Each(tx, addMessage, rows); err != nil {
+	if err := store.Run(tx, addMessage, rows); err != nil {
 		return fmt.Errorf("insert inbound messages: %w", err)
 	}
 	if err := g.Events.Append(tx, events); err != nil {

@@ -222,7 +222,7 @@ func (g *Gateway) keepEarly(tx *store.Tx, r message.Receipt) error {
 		rows = append(rows, addEarlyParams{ID: tx.NewID(), ChannelID: r.Channel, RemoteID: id, Receipt: string(text), ExpiresAt: tx.Now().Add(keepEarly).UnixMilli()})
 		g.early.add(earlyOfParams{ChannelID: r.Channel, RemoteID: id})
 	}
-	if _, err := store.Each(tx, addEarly, rows); err != nil {
+	if err := store.Run(tx, addEarly, rows); err != nil {
 		return fmt.Errorf("keep an early receipt: %w", err)
 	}
 	return nil
@@ -258,7 +258,7 @@ func (g *Gateway) takeEarly(tx *store.Tx, s *state, p *sending) error {
 			drop = append(drop, dropEarlyParams{ChannelID: rec.Channel, RemoteID: id, Receipt: f.Row.Receipt})
 		}
 	}
-	if _, err := store.Each(tx, dropEarly, drop); err != nil {
+	if err := store.Run(tx, dropEarly, drop); err != nil {
 		return fmt.Errorf("drop early receipts: %w", err)
 	}
 	if used == len(found) {

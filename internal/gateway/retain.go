@@ -151,7 +151,7 @@ func (g *Gateway) emptyPage(tx *store.Tx, rows []oldMessagesRow) error {
 		due := moment(r.ValidUntil).Add(retainSlack)
 		later = append(later, queue.Job{ID: tx.NewID(), Lane: houseLane, Kind: emptyKind, Subject: int64(r.ID), Priority: int(message.Bulk), Due: due})
 	}
-	if _, err := store.Each(tx, emptyMessage, ended); err != nil {
+	if err := store.Run(tx, emptyMessage, ended); err != nil {
 		return err
 	}
 	return g.Queue.Add(tx, later)
@@ -162,7 +162,7 @@ func emptyTexts(tx *store.Tx, tasks []*queue.Task) error {
 	for i, t := range tasks {
 		ids[i] = t.Subject
 	}
-	if _, err := store.Each(tx, emptyMessage, ids); err != nil {
+	if err := store.Run(tx, emptyMessage, ids); err != nil {
 		return fmt.Errorf("empty texts: %w", err)
 	}
 	return nil
@@ -193,10 +193,10 @@ func (g *Gateway) dropPage(tx *store.Tx, rows []oldMessagesRow) error {
 	for i, r := range rows {
 		ids[i] = int64(r.ID)
 	}
-	if _, err := store.Each(tx, dropMessage, ids); err != nil {
+	if err := store.Run(tx, dropMessage, ids); err != nil {
 		return err
 	}
-	if _, err := store.Each(tx, dropParts, ids); err != nil {
+	if err := store.Run(tx, dropParts, ids); err != nil {
 		return err
 	}
 	return g.Events.Drop(tx, ids)

@@ -325,13 +325,13 @@ func (g *Gateway) insert(tx *store.Tx, fresh []*acceptance) error {
 			})
 		}
 	}
-	if _, err := store.Each(tx, addMessage, rows); err != nil {
+	if err := store.Run(tx, addMessage, rows); err != nil {
 		return fmt.Errorf("insert messages: %w", err)
 	}
-	if _, err := store.Each(tx, setReference, refs); err != nil {
+	if err := store.Run(tx, setReference, refs); err != nil {
 		return fmt.Errorf("insert references: %w", err)
 	}
-	if _, err := store.Each(tx, setIdempotency, keys); err != nil {
+	if err := store.Run(tx, setIdempotency, keys); err != nil {
 		return fmt.Errorf("insert idempotency keys: %w", err)
 	}
 	tx.After(func() { g.recent.add(rows) })

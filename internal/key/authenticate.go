@@ -111,7 +111,7 @@ func (k *Keeper) FlushUsed() error {
 	}
 	slices.SortFunc(rows, func(a, b useKeyParams) int { return cmp.Compare(a.ID, b.ID) })
 	err := k.store.Write(func(tx *store.Tx) error {
-		_, err := store.Each(tx, useKey, rows)
+		err := store.Run(tx, useKey, rows)
 		return err
 	})
 	if err != nil {

@@ -83,7 +83,7 @@ func (k *Keeper) Create(tx *store.Tx, by audit.Actor, key Key, operator bool) (M
 	made := Made{Key: key}
 	made.Secret, made.Hint = newSecret(prefix)
 	made.ID, made.Revoked, made.Used = account.KeyID(tx.NewID()), time.Time{}, time.Time{}
-	_, err := store.Each(tx, addKey, []addKeyParams{{
+	err := store.Run(tx, addKey, []addKeyParams{{
 		ID: made.ID, AccountID: key.Account, Hash: hashOf(made.Secret), Name: key.Name, Hint: made.Hint, Test: flag(key.Test),
 		Scopes: words(key.Scopes), Addresses: words(prefixTexts(key.Addresses)), Origins: words(key.Origins), ExpiresAt: key.Expires.UnixMilli(),
 	}})

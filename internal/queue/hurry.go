@@ -13,7 +13,7 @@ func (q *Queue) Hurry(tx *store.Tx, jobs []Job) error {
 	for i, j := range jobs {
 		rows[i] = hurryJobParams{DueAt: j.Due.UnixMilli(), ID: j.ID}
 	}
-	if _, err := store.Each(tx, hurryJob, rows); err != nil {
+	if err := store.Run(tx, hurryJob, rows); err != nil {
 		return fmt.Errorf("hurry jobs: %w", err)
 	}
 	tx.After(func() { q.hurried(jobs) })

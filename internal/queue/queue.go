@@ -147,7 +147,7 @@ func (q *Queue) Add(tx *store.Tx, jobs []Job) error {
 			Priority: int16(j.Priority), DueAt: j.Due.UnixMilli(), ExpiresAt: milli(j.Expires), Step: j.Step, Data: j.Data,
 		}
 	}
-	if _, err := store.Each(tx, addJob, rows); err != nil {
+	if err := store.Run(tx, addJob, rows); err != nil {
 		return fmt.Errorf("add jobs: %w", err)
 	}
 	tx.After(func() { q.added(jobs) })

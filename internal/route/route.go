@@ -58,9 +58,9 @@ func (k *Keeper) Default(ctx context.Context, a account.ID, kind message.Kind) (
 func (k *Keeper) SetDefault(tx *store.Tx, by audit.Actor, a account.ID, kind message.Kind, ch message.ChannelID) error {
 	var err error
 	if ch == 0 {
-		_, err = store.Each(tx, dropDefault, []dropDefaultParams{{AccountID: a, Kind: string(kind)}})
+		err = store.Run(tx, dropDefault, []dropDefaultParams{{AccountID: a, Kind: string(kind)}})
 	} else {
-		_, err = store.Each(tx, putDefault, []putDefaultParams{{AccountID: a, Kind: string(kind), ChannelID: ch}})
+		err = store.Run(tx, putDefault, []putDefaultParams{{AccountID: a, Kind: string(kind), ChannelID: ch}})
 	}
 	if err != nil {
 		return fmt.Errorf("set default channel: %w", err)

@@ -35,10 +35,10 @@ func (k *Keeper) Fold(tx *store.Tx, before time.Time) (more bool, err error) {
 	if err := grow(tx, sums); err != nil {
 		return false, err
 	}
-	if _, err := store.Each(tx, dropEndedHolds, []dropEndedHoldsParams{{Before: bound}}); err != nil {
+	if err := store.Run(tx, dropEndedHolds, []dropEndedHoldsParams{{Before: bound}}); err != nil {
 		return false, fmt.Errorf("drop folded holds: %w", err)
 	}
-	if _, err := store.Each(tx, dropSettled, []dropSettledParams{{Before: bound}}); err != nil {
+	if err := store.Run(tx, dropSettled, []dropSettledParams{{Before: bound}}); err != nil {
 		return false, fmt.Errorf("drop folded rows: %w", err)
 	}
 	return more, nil
@@ -58,7 +58,7 @@ func grow(tx *store.Tx, sums []store.Found[foldSumsRow]) error {
 			rows = append(rows, row)
 		}
 	}
-	if _, err := store.Each(tx, growOpening, rows); err != nil {
+	if err := store.Run(tx, growOpening, rows); err != nil {
 		return fmt.Errorf("grow opening rows: %w", err)
 	}
 	return nil

@@ -140,7 +140,7 @@ func withdraw(tx *store.Tx, fresh map[account.ID][]*hold) error {
 		}
 	}
 	slices.SortFunc(rows, func(a, b dropHoldParams) int { return cmp.Compare(a.Subject, b.Subject) })
-	if _, err := store.Each(tx, dropHold, rows); err != nil {
+	if err := store.Run(tx, dropHold, rows); err != nil {
 		return fmt.Errorf("withdraw holds: %w", err)
 	}
 	return nil
@@ -187,7 +187,7 @@ func release(tx *store.Tx, sums map[account.ID]int64, book string) error {
 		}
 		rows = append(rows, row)
 	}
-	if _, err := store.Each(tx, changeWallet, rows); err != nil {
+	if err := store.Run(tx, changeWallet, rows); err != nil {
 		return fmt.Errorf("release held money: %w", err)
 	}
 	return nil

@@ -114,10 +114,10 @@ func (k *Keeper) SetPrices(tx *store.Tx, by audit.Actor, prices []Price) error {
 		}
 		put = append(put, putPriceParams{AccountID: p.Account, Currency: p.Currency, Prefix: p.Prefix, Amount: p.Amount})
 	}
-	if _, err := store.Each(tx, dropPrice, drop); err != nil {
+	if err := store.Run(tx, dropPrice, drop); err != nil {
 		return fmt.Errorf("drop prices: %w", err)
 	}
-	if _, err := store.Each(tx, putPrice, put); err != nil {
+	if err := store.Run(tx, putPrice, put); err != nil {
 		return fmt.Errorf("set prices: %w", err)
 	}
 	entries := make([]audit.Entry, len(prices))

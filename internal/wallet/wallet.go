@@ -57,7 +57,7 @@ type Balance struct {
 
 // Open makes an account's wallet. One that is there stays as it is.
 func (k *Keeper) Open(tx *store.Tx, id account.ID, currency string) error {
-	if _, err := store.Each(tx, openWallet, []openWalletParams{{AccountID: id, Currency: currency}}); err != nil {
+	if err := store.Run(tx, openWallet, []openWalletParams{{AccountID: id, Currency: currency}}); err != nil {
 		return fmt.Errorf("open wallet: %w", err)
 	}
 	return tx.Touch(topic)
@@ -87,7 +87,7 @@ func (k *Keeper) TopUp(tx *store.Tx, by audit.Actor, id account.ID, amount int64
 	if amount < 0 {
 		t.Debit, t.Credit, t.Amount = available, funds, -amount
 	}
-	if _, err := store.Each(tx, addTransfer, []addTransferParams{t}); err != nil {
+	if err := store.Run(tx, addTransfer, []addTransferParams{t}); err != nil {
 		return fmt.Errorf("top up: %w", err)
 	}
 	return audit.Append(tx, audit.Entry{Account: id, Actor: by, Action: "wallet.topup", Subject: id.String(), Detail: fmt.Sprintf("%d %s", amount, note)})

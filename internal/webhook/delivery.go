@@ -122,7 +122,7 @@ func (w *Webhooks) hurry(tx *store.Tx, d *deliveryRecord) error {
 		jobs[i].ID = f.Row
 		rows[i] = hurryDeliveryParams{DueAt: tx.NowMilli(), ID: f.Row}
 	}
-	if _, err := store.Each(tx, hurryDelivery, rows); err != nil {
+	if err := store.Run(tx, hurryDelivery, rows); err != nil {
 		return fmt.Errorf("hurry deliveries: %w", err)
 	}
 	return w.queue.Hurry(tx, jobs)

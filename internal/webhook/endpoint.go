@@ -90,7 +90,7 @@ func create(tx *store.Tx, by audit.Actor, e Endpoint, sealed string) error {
 		ID: int64(e.ID), AccountID: e.Account, URL: e.URL, Events: strings.Join(e.Events, " "), Description: e.Description,
 		Dialect: e.Dialect, Secret: sealed, Ordered: flag(e.Ordered), Active: flag(e.Active), UpdatedAt: tx.NowMilli(),
 	}
-	if _, err := store.Each(tx, addWebhook, []addWebhookParams{row}); err != nil {
+	if err := store.Run(tx, addWebhook, []addWebhookParams{row}); err != nil {
 		return fmt.Errorf("store webhook: %w", err)
 	}
 	return note(tx, by, e.Account, e.ID, "webhook.create", e.URL)
@@ -180,7 +180,7 @@ func change(tx *store.Tx, by audit.Actor, e Endpoint, was *webhookRecord) error 
 	if e.Active && was.Active == 0 {
 		row.Reason, row.FailingAt = "", 0
 	}
-	if _, err := store.Each(tx, changeWebhook, []changeWebhookParams{row}); err != nil {
+	if err := store.Run(tx, changeWebhook, []changeWebhookParams{row}); err != nil {
 		return fmt.Errorf("change webhook: %w", err)
 	}
 	return note(tx, by, e.Account, e.ID, "webhook.update", e.URL)

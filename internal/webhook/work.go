@@ -131,10 +131,10 @@ func (s *settlement) hold(tx *store.Tx, t *queue.Task, y *try, due time.Time) {
 }
 
 func (s *settlement) write(tx *store.Tx) error {
-	if _, err := store.Each(tx, holdDelivery, s.holds); err != nil {
+	if err := store.Run(tx, holdDelivery, s.holds); err != nil {
 		return fmt.Errorf("hold deliveries back: %w", err)
 	}
-	if _, err := store.Each(tx, closeDelivery, s.closed); err != nil {
+	if err := store.Run(tx, closeDelivery, s.closed); err != nil {
 		return fmt.Errorf("close deliveries: %w", err)
 	}
 	return s.records.write(tx)
@@ -336,10 +336,10 @@ func (r *records) add(tx *store.Tx, t *queue.Task, y *try) {
 }
 
 func (r *records) write(tx *store.Tx) error {
-	if _, err := store.Each(tx, keepDelivery, r.kept); err != nil {
+	if err := store.Run(tx, keepDelivery, r.kept); err != nil {
 		return fmt.Errorf("keep deliveries: %w", err)
 	}
-	if _, err := store.Each(tx, keepReplay, r.replayed); err != nil {
+	if err := store.Run(tx, keepReplay, r.replayed); err != nil {
 		return fmt.Errorf("keep replays: %w", err)
 	}
 	f, err := store.Each(tx, setFailing, r.failing)
