@@ -179,12 +179,13 @@ func (s *sqliteSink) close() error { return errors.Join(s.conn.Close(), s.db.Clo
 // postgresSink is a database that the product has made.
 type postgresSink struct {
 	conn    *pgx.Conn
+	pieces  []string // statements that make what the history needs of the tables
 	indexes []string
 }
 
-func openPostgresSink(ctx context.Context, url string) (*postgresSink, error) {
+func openPostgresSink(ctx context.Context, url string, pieces []string) (*postgresSink, error) {
 	conn, err := pgx.Connect(ctx, url)
-	return &postgresSink{conn: conn}, err
+	return &postgresSink{conn: conn, pieces: pieces}, err
 }
 
 // indexesOf are those that are no key, with the statements that make them. A partitioned table's stand for those of its
@@ -194,6 +195,11 @@ const indexesOf = `SELECT c.relname, replace(pg_get_indexdef(c.oid), ' ON ONLY '
 	WHERE t.relname IN ('message', 'part', 'event', 'reference', 'transfer', 'delivery') AND NOT i.indisunique AND c.relnamespace = current_schema()::regnamespace`
 
 func (s *postgresSink) begin(ctx context.Context) error {
+	for _, piece := range append(s.pieces, "SET synchronous_commit = off") {
+		if err := s.exec(ctx, piece); err != nil {
+			return fmt.Errorf("%s: %w", piece, err)
+		}
+	}
 	rows, err := s.conn.Query(ctx, indexesOf)
 	if err != nil {
 		return err

@@ -51,7 +51,7 @@ func largeMain(args []string) error {
 }
 
 func (l *Large) run(ctx context.Context, only string) error {
-	if err := os.MkdirAll(l.Dir, 0o700); err != nil {
+	if err := os.MkdirAll(l.Dir, 0o755); err != nil { // a database server may be another user
 		return err
 	}
 	if l.Binary == "" {
@@ -128,14 +128,14 @@ func (l *Large) fill(ctx context.Context, i *installed) error {
 
 func (i *installed) sink(ctx context.Context) (sink, error) {
 	if i.database != "" {
-		return openPostgresSink(ctx, i.database)
+		return openPostgresSink(ctx, i.database, months(i.End.AddDate(0, 0, -historyDays-1), i.End))
 	}
 	return openSQLiteSink(ctx, filepath.Join(i.Dir, "tidings.db"))
 }
 
 // install prepares an installation in the folder. What a history holds is not past its retention.
 func (l *Large) install(ctx context.Context, dir string) (*installed, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
 	log, err := os.Create(filepath.Join(dir, "log"))
