@@ -13,6 +13,7 @@ import (
 
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/store/storetest"
 )
 
 // probes is a batch that adds rows, and counts its transactions. While gate is held, the writer waits in it.
@@ -261,7 +262,8 @@ func TestAfterIsCalledOnceTheTransactionIsOnDisk(t *testing.T) {
 
 func TestClosingAnswersEverybody(t *testing.T) {
 	t.Parallel()
-	s := open(t)
+	opt := storetest.Options(t)
+	s := openProbe(t, opt)
 	p := newProbes(s)
 	var kept, refused atomic.Int64
 	var all sync.WaitGroup
@@ -285,7 +287,7 @@ func TestClosingAnswersEverybody(t *testing.T) {
 		t.Error(err)
 	}
 	all.Wait()
-	again := openIn(t, store.Options{Dir: s.Dir(), Serve: true})
+	again := openIn(t, opt)
 	if n := count(t, again); n != int(kept.Load()) {
 		t.Errorf("%d rows for %d members told that theirs is on disk", n, kept.Load())
 	}
@@ -308,10 +310,11 @@ func TestEachAndFindReadBackWhatWasStored(t *testing.T) {
 		Mid   int32
 	}
 	s := open(t)
-	write(t, s, func(tx *store.Tx) error {
-		_, err := tx.Queries().ExecContext(tx.Context(), "CREATE TABLE wide (id bigint, small smallint, byte smallint, whole bigint, name text, raw blob, mid bigint)")
-		return err
-	})
+	raw := "blob"
+	if storetest.Postgres() {
+		raw = "bytea"
+	}
+	execute(t, s, "CREATE TABLE wide (id bigint, small smallint, byte smallint, whole bigint, name text, raw "+raw+", mid integer)")
 	var next int64
 	rapid.Check(t, func(rt *rapid.T) {
 		rows := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) wide {
@@ -366,7 +369,7 @@ func TestPlacesMayBeOutOfOrderAndRepeated(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	write(t, s, func(tx *store.Tx) error {
-		if _, err := store.Each(tx, "INSERT INTO probe (note, id) VALUES ($2 || $2 || '/' || $1, $1)", []row{{5, "ab"}}); err != nil {
+		if _, err := store.Each(tx, "INSERT INTO probe (note, id) VALUES (CAST($2 AS text) || $2 || '/' || CAST($1 AS bigint), $1)", []row{{5, "ab"}}); err != nil {
 			return err
 		}
 		got, err := store.First[row](tx, "SELECT id, note FROM probe WHERE id = $2 AND id + 0 = $2 AND $1 = 'k'", []struct {

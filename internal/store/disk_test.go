@@ -11,6 +11,7 @@ import (
 
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/store/storetest"
 )
 
 // smallDisk is a file system of so many bytes in memory, or skips the test where one cannot be had.
@@ -61,8 +62,14 @@ func soon(t *testing.T, what string, f func() bool) {
 
 func TestBelowTheFloorNothingNewIsAccepted(t *testing.T) {
 	t.Parallel()
+	opt := storetest.Options(t)
+	key, err := os.ReadFile(filepath.Join(opt.Dir, "master.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	dir := smallDisk(t, 128<<20)
-	s := openIn(t, store.Options{Dir: dir, Serve: true, DiskFloor: 16 << 20})
+	opt.Dir, opt.MasterKey, opt.DiskFloor = dir, string(key), 16<<20
+	s := openIn(t, opt)
 	if err := s.Healthy(); err != nil {
 		t.Fatal(err)
 	}
@@ -80,12 +87,10 @@ func TestBelowTheFloorNothingNewIsAccepted(t *testing.T) {
 
 func TestTheReserveIsUsedWhenTheDiskIsFull(t *testing.T) {
 	t.Parallel()
+	onSQLite(t, "its database is in the folder")
 	dir := smallDisk(t, 160<<20)
 	s := openIn(t, store.Options{Dir: dir, Serve: true, DiskFloor: 1 << 20})
-	write(t, s, func(tx *store.Tx) error {
-		_, err := tx.Queries().ExecContext(tx.Context(), "CREATE TABLE probe (id bigint NOT NULL PRIMARY KEY, note text NOT NULL)")
-		return err
-	})
+	execute(t, s, "CREATE TABLE probe (id bigint NOT NULL PRIMARY KEY, note text NOT NULL)")
 	reserve := filepath.Join(dir, "reserve")
 	if _, err := os.Stat(reserve); err != nil {
 		t.Fatal(err)
@@ -144,13 +149,11 @@ func TestTheReserveIsUsedWhenTheDiskIsFull(t *testing.T) {
 
 func TestAFullDatabaseIsAFaultForAllWhoShareItAndPasses(t *testing.T) {
 	t.Parallel()
+	onSQLite(t, "a pragma plays the full disk")
 	s := open(t)
 	limit := func(pages int) {
 		t.Helper()
-		write(t, s, func(tx *store.Tx) error {
-			_, err := tx.Queries().ExecContext(tx.Context(), fmt.Sprintf("PRAGMA max_page_count = %d", pages))
-			return err
-		})
+		execute(t, s, fmt.Sprintf("PRAGMA max_page_count = %d", pages))
 	}
 	limit(1) // SQLite takes what it has
 	err := s.Write(func(tx *store.Tx) error {

@@ -1,56 +1,51 @@
 package store_test
 
 import (
-	"context"
-	"errors"
 	"log/slog"
-	"os"
 	"testing"
 
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/store/storetest"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// template is a folder with a migrated database and a table to write to: to migrate one for each test takes longer than
-// most tests.
-var template string
-
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "store")
-		if err != nil {
-			panic(err)
-		}
-		defer func() { _ = os.RemoveAll(dir) }()
-		if err := makeTemplate(dir); err != nil {
-			panic(err)
-		}
-		template = dir
-		return m.Run()
-	}())
-}
-
-func makeTemplate(dir string) error {
-	s, err := store.Open(context.Background(), store.Options{Dir: dir, Serve: true, Log: quiet})
-	if err != nil {
-		return err
+// onSQLite skips a test of something that PostgreSQL does not have.
+func onSQLite(t testing.TB, because string) {
+	t.Helper()
+	if storetest.Postgres() {
+		t.Skip("of SQLite alone:", because)
 	}
-	err = s.Write(func(tx *store.Tx) error {
-		_, err := tx.Queries().ExecContext(tx.Context(), "CREATE TABLE probe (id bigint NOT NULL PRIMARY KEY, note text NOT NULL)")
-		return err
-	})
-	return errors.Join(err, s.Close())
 }
 
-// open opens a server's store in a fresh folder.
+// onPostgres skips a test of something that SQLite does not have.
+func onPostgres(t testing.TB, because string) {
+	t.Helper()
+	if !storetest.Postgres() {
+		t.Skip("of PostgreSQL alone:", because)
+	}
+}
+
+// long skips a test that waits for real time to pass.
+func long(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("it waits for half a minute")
+	}
+}
+
+// open opens a server's store on a fresh database with a table to write to.
 func open(t testing.TB) *store.Store {
 	t.Helper()
-	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(template)); err != nil {
-		t.Fatal(err)
-	}
-	return openIn(t, store.Options{Dir: dir, Serve: true})
+	return openProbe(t, storetest.Options(t))
+}
+
+// openProbe opens a store and makes a table to write to.
+func openProbe(t testing.TB, opt store.Options) *store.Store {
+	t.Helper()
+	s := openIn(t, opt)
+	execute(t, s, "CREATE TABLE probe (id bigint NOT NULL PRIMARY KEY, note text NOT NULL)")
+	return s
 }
 
 func openIn(t testing.TB, opt store.Options) *store.Store {
@@ -66,11 +61,25 @@ func openIn(t testing.TB, opt store.Options) *store.Store {
 	return s
 }
 
+// command are the options of a command beside a server.
+func command(opt store.Options) store.Options {
+	opt.Serve = false
+	return opt
+}
+
 func write(t testing.TB, s *store.Store, f func(*store.Tx) error) {
 	t.Helper()
 	if err := s.Write(f); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func execute(t testing.TB, s *store.Store, stmt string) {
+	t.Helper()
+	write(t, s, func(tx *store.Tx) error {
+		_, err := tx.Queries().ExecContext(tx.Context(), stmt)
+		return err
+	})
 }
 
 type row struct {
@@ -79,6 +88,14 @@ type row struct {
 }
 
 const addProbe = "INSERT INTO probe (id, note) VALUES ($1, $2)"
+
+// add writes rows in a transaction of their own.
+func add(s *store.Store, rows ...row) error {
+	return s.Write(func(tx *store.Tx) error {
+		_, err := store.Each(tx, addProbe, rows)
+		return err
+	})
+}
 
 func count(t testing.TB, s *store.Store) (n int) {
 	t.Helper()

@@ -12,10 +12,12 @@ import (
 	_ "modernc.org/sqlite"
 
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/store/storetest"
 )
 
 func TestCommitsAreSyncedInFull(t *testing.T) {
 	t.Parallel()
+	onSQLite(t, "they are its pragmas")
 	s := open(t)
 	write(t, s, func(tx *store.Tx) error {
 		for pragma, want := range map[string]string{
@@ -32,6 +34,11 @@ func TestCommitsAreSyncedInFull(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+func TestReadersDoNotWrite(t *testing.T) {
+	t.Parallel()
+	s := open(t)
 	if _, err := s.Reader().ExecContext(t.Context(), "DELETE FROM meta"); err == nil {
 		t.Error("a reader wrote")
 	}
@@ -39,6 +46,7 @@ func TestCommitsAreSyncedInFull(t *testing.T) {
 
 func TestAFolderWithOddNameWorks(t *testing.T) {
 	t.Parallel()
+	onSQLite(t, "the folder's name becomes part of its URL")
 	dir := filepath.Join(t.TempDir(), "a b?c#d%41&e=f")
 	s := openIn(t, store.Options{Dir: dir, Serve: true})
 	if _, err := os.Stat(filepath.Join(dir, "tidings.db")); err != nil {
@@ -51,24 +59,25 @@ func TestAFolderWithOddNameWorks(t *testing.T) {
 
 func TestASecondServerOnOneFolderIsRefused(t *testing.T) {
 	t.Parallel()
-	s := open(t)
-	_, err := store.Open(t.Context(), store.Options{Dir: s.Dir(), Serve: true, Log: quiet})
+	opt := storetest.Options(t)
+	s := openIn(t, opt)
+	_, err := store.Open(t.Context(), opt)
 	if err == nil || !strings.Contains(err.Error(), "another tidings") {
 		t.Errorf("a second server: %v", err)
 	}
-	command := openIn(t, store.Options{Dir: s.Dir()})
-	if err := command.Close(); err != nil {
+	if err := openIn(t, command(opt)).Close(); err != nil {
 		t.Error(err)
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
-	openIn(t, store.Options{Dir: s.Dir(), Serve: true})
+	openIn(t, opt)
 }
 
 func TestAWrongMasterKeyStopsTheStart(t *testing.T) {
 	t.Parallel()
-	s := open(t)
+	opt := storetest.Options(t)
+	s := openIn(t, opt)
 	sealed, err := s.Seal("webhook/17", "secret")
 	if err != nil {
 		t.Fatal(err)
@@ -79,15 +88,17 @@ func TestAWrongMasterKeyStopsTheStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, key := range map[string]string{"another": other, "no base64": "%%%", "no key": "aGVsbG8="} {
-		if _, err := store.Open(t.Context(), store.Options{Dir: s.Dir(), Serve: true, MasterKey: key, Log: quiet}); err == nil {
+		wrong := opt
+		wrong.MasterKey = key
+		if _, err := store.Open(t.Context(), wrong); err == nil {
 			t.Errorf("%s key: the store opened", name)
 		}
 	}
-	file, aside := filepath.Join(s.Dir(), "master.key"), filepath.Join(s.Dir(), "aside.key")
+	file, aside := filepath.Join(opt.Dir, "master.key"), filepath.Join(opt.Dir, "aside.key")
 	if err := os.Rename(file, aside); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.Open(t.Context(), store.Options{Dir: s.Dir(), Serve: true, Log: quiet}); err == nil {
+	if _, err := store.Open(t.Context(), opt); err == nil {
 		t.Error("the store opened under a fresh key")
 	}
 	if err := store.RotateMasterKeyFile(aside); err != nil {
@@ -97,7 +108,8 @@ func TestAWrongMasterKeyStopsTheStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again := openIn(t, store.Options{Dir: s.Dir(), Serve: true, MasterKey: string(rotated)})
+	opt.MasterKey = string(rotated)
+	again := openIn(t, opt)
 	if got, err := again.Unseal("webhook/17", sealed); err != nil || got != "secret" {
 		t.Errorf("after a rotation the secret is %q, %v", got, err)
 	}
@@ -105,14 +117,14 @@ func TestAWrongMasterKeyStopsTheStart(t *testing.T) {
 
 func TestAnEmptyMasterKeyFileIsNotTakenForAKey(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "master.key"), nil, 0o600); err != nil {
+	opt := storetest.Options(t)
+	if err := os.WriteFile(filepath.Join(opt.Dir, "master.key"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.Open(t.Context(), store.Options{Dir: dir, Serve: true, Log: quiet}); err == nil {
+	if _, err := store.Open(t.Context(), opt); err == nil {
 		t.Error("the store opened without a master key")
 	}
-	left, err := filepath.Glob(filepath.Join(dir, "master.key.*"))
+	left, err := filepath.Glob(filepath.Join(opt.Dir, "master.key.*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
@@ -153,23 +165,24 @@ func tamper(t *testing.T, dir, stmt string) {
 
 func TestANewerSchemaIsRefused(t *testing.T) {
 	t.Parallel()
-	s := open(t)
+	opt := storetest.Options(t)
+	s := openIn(t, opt)
+	execute(t, s, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)")
 	_ = s.Close()
-	tamper(t, s.Dir(), "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)")
-	_, err := store.Open(t.Context(), store.Options{Dir: s.Dir(), Serve: true, Log: quiet})
-	if err == nil || !strings.Contains(err.Error(), "newer program") {
-		t.Errorf("a newer schema: %v", err)
+	for _, opt := range []store.Options{opt, command(opt)} {
+		_, err := store.Open(t.Context(), opt)
+		if err == nil || !strings.Contains(err.Error(), "newer program") {
+			t.Errorf("a newer schema: %v", err)
+		}
 	}
 }
 
 func TestACommandDoesNotMigrateUnderAServer(t *testing.T) {
 	t.Parallel()
-	s := open(t)
-	write(t, s, func(tx *store.Tx) error {
-		_, err := tx.Queries().ExecContext(tx.Context(), "DELETE FROM goose_db_version WHERE version_id > 0")
-		return err
-	})
-	_, err := store.Open(t.Context(), store.Options{Dir: s.Dir(), Log: quiet})
+	opt := storetest.Options(t)
+	s := openIn(t, opt)
+	execute(t, s, "DELETE FROM goose_db_version WHERE version_id > 0")
+	_, err := store.Open(t.Context(), command(opt))
 	if err == nil || !strings.Contains(err.Error(), "stop the server") {
 		t.Errorf("a command with another schema: %v", err)
 	}
@@ -195,6 +208,7 @@ func clean(t *testing.T, s *store.Store) (flag string) {
 
 func TestADamagedDatabaseIsRefusedAfterAnUncleanStop(t *testing.T) {
 	t.Parallel()
+	onSQLite(t, "PostgreSQL's server looks after its own files")
 	s := open(t)
 	write(t, s, func(tx *store.Tx) error {
 		rows := make([]row, 2000)
@@ -256,15 +270,16 @@ func spoil(t *testing.T, file string) {
 
 func TestEachStartHasItsNumber(t *testing.T) {
 	t.Parallel()
-	s := open(t)
+	opt := storetest.Options(t)
+	s := openIn(t, opt)
 	first := s.Boot()
-	command := openIn(t, store.Options{Dir: s.Dir()})
-	if command.Boot() != 0 {
-		t.Errorf("a command is start %d", command.Boot())
+	beside := openIn(t, command(opt))
+	if beside.Boot() != 0 {
+		t.Errorf("a command is start %d", beside.Boot())
 	}
-	_ = command.Close()
+	_ = beside.Close()
 	_ = s.Close()
-	again := openIn(t, store.Options{Dir: s.Dir(), Serve: true})
+	again := openIn(t, opt)
 	if again.Boot() != first+1 {
 		t.Errorf("start %d after start %d", again.Boot(), first)
 	}
@@ -275,6 +290,7 @@ func TestEachStartHasItsNumber(t *testing.T) {
 
 func TestShrinkGivesSpaceBack(t *testing.T) {
 	t.Parallel()
+	onSQLite(t, "it counts its pages")
 	s := open(t)
 	write(t, s, func(tx *store.Tx) error {
 		rows := make([]row, 5000)
@@ -305,6 +321,7 @@ func TestShrinkGivesSpaceBack(t *testing.T) {
 
 func TestTheLogStaysSmall(t *testing.T) {
 	t.Parallel()
+	onSQLite(t, "it has a log of its own")
 	s := open(t)
 	const megabytes = 80
 	for i := range int64(megabytes) {
@@ -341,8 +358,9 @@ func TestNowFollowsShift(t *testing.T) {
 
 func TestCachesFollowTheirTopicsAcrossProcesses(t *testing.T) {
 	t.Parallel()
-	s := open(t)
-	other := openIn(t, store.Options{Dir: s.Dir()})
+	opt := storetest.Options(t)
+	s := openProbe(t, opt)
+	other := openIn(t, command(opt))
 	load := func(ctx context.Context, q store.Queryer) (n int, err error) {
 		err = q.QueryRowContext(ctx, "SELECT count(*) FROM probe").Scan(&n)
 		return n, err
