@@ -14,7 +14,7 @@ import (
 )
 
 // patience is how long one filter may take in all. One that is far from its floor is asked less often.
-const patience = 15 * time.Second
+const patience = 5 * time.Second
 
 // asked is one use of the list of messages: a query with new values for each request.
 type asked struct {
@@ -94,7 +94,7 @@ func (p *pager) moment() time.Time {
 func show(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 func (p *pager) measure(ctx context.Context, f *Figure, query func() url.Values, requests int) error {
-	for began := time.Now(); len(f.Samples) < requests && (len(f.Samples) < 3 || time.Since(began) < patience); {
+	for began := time.Now(); len(f.Samples) < requests && (len(f.Samples) < 2 || time.Since(began) < patience); {
 		q := query()
 		q.Set("limit", "50")
 		asked := time.Now()
