@@ -58,6 +58,11 @@ func (l *lane) wakes() bool {
 	if l.closed {
 		return false
 	}
+	if l.lease != nil && l.lease.Boot != l.queue.store.Boot() { // the server counts as another since; the lease has gone
+		l.closed = true
+		l.end()
+		return false
+	}
 	now := l.now()
 	if l.next != 0 && l.next <= now {
 		l.next = 0

@@ -85,19 +85,20 @@ func (q *Queue) begin(tx *store.Tx, tasks []*Task) error {
 	return q.dispose(tx, settled, false)
 }
 
-// claim takes the jobs that are still as they were read.
+// claim takes the jobs that are still as they were read, from lanes that are still ours.
 func (q *Queue) claim(tx *store.Tx, tasks []*Task) ([]*Task, error) {
-	rows := make([]claimJobParams, len(tasks))
-	for i, t := range tasks {
-		t.mine = false
-		rows[i] = claimJobParams{Owner: tx.Boot(), ID: t.ID, Fence: t.Fence}
+	rows, ours := make([]claimJobParams, 0, len(tasks)), make([]*Task, 0, len(tasks))
+	for _, t := range tasks {
+		if t.mine = false; t.boot == 0 || t.boot == tx.Boot() {
+			rows, ours = append(rows, claimJobParams{Owner: tx.Boot(), ID: t.ID, Fence: t.Fence}), append(ours, t)
+		}
 	}
 	n, err := store.Each(tx, claimJob, rows)
 	if err != nil {
 		return nil, fmt.Errorf("claim jobs: %w", err)
 	}
 	var claimed []*Task
-	for i, t := range tasks {
+	for i, t := range ours {
 		if won(n[i]) {
 			t.held = t.Fence + 1
 			claimed = append(claimed, t)

@@ -17,7 +17,7 @@ func (q *Queue) Hurry(tx *store.Tx, jobs []Job) error {
 		return fmt.Errorf("hurry jobs: %w", err)
 	}
 	tx.After(func() { q.hurried(jobs) })
-	return nil
+	return q.calls(tx, jobs)
 }
 
 // hurried tells whoever works the jobs' lanes.

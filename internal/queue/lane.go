@@ -8,6 +8,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"tidings.dev/internal/account"
+	"tidings.dev/internal/store"
 )
 
 const (
@@ -25,12 +26,14 @@ type lane struct {
 	name   string
 	pace   *rate.Limiter
 	served bool          // opened by Serve: closed when nothing is to be done
+	called chan struct{} // a token for whoever waits for the lease
 	bell   chan struct{} // a token for a waiting worker, who passes it on while there is more to do
 	stop   chan struct{} // closed when nothing more is to be done here: a served lane was idle, or the store has ended
 	ending sync.Once
 	gone   chan struct{} // closed when its last worker has ended
 
 	mu      sync.Mutex
+	lease   *store.Lease // nil: it waits for it
 	classes [lowest + 1]class
 	known   map[int64]struct{} // jobs in memory or with a worker
 	busy    map[string]*line   // order keys under way, and what waits behind each
@@ -96,7 +99,7 @@ type line struct {
 func newLane(q *Queue, name string, workers int, pace *rate.Limiter, served bool) *lane {
 	l := &lane{
 		queue: q, name: name, pace: pace, served: served, stale: true, worked: time.Now(),
-		bell: make(chan struct{}, workers), stop: make(chan struct{}), gone: make(chan struct{}),
+		bell: make(chan struct{}, workers), called: make(chan struct{}, 1), stop: make(chan struct{}), gone: make(chan struct{}),
 		known: map[int64]struct{}{}, busy: map[string]*line{},
 	}
 	for i := range l.classes {

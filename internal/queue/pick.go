@@ -36,7 +36,7 @@ func (l *lane) take(ctx context.Context) (*Task, error) {
 	if l.active > 0 {
 		l.ring()
 	}
-	return &Task{Job: *job}, nil
+	return &Task{Job: *job, boot: l.lease.Boot}, nil
 }
 
 // mayGo reports whether the pace lets a job go now. A turn is asked for once and then kept, so that it is late, never lost

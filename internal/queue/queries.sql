@@ -49,9 +49,13 @@ SELECT due_at FROM job
 WHERE lane = @lane AND priority = @priority AND account_id = @account_id AND due_at > @now AND owner = 0
 ORDER BY due_at LIMIT 1;
 
+-- Who has claimed jobs. There are few claimed ones, and this is asked when a server starts.
+-- name: Owners :many
+SELECT DISTINCT owner FROM job WHERE owner <> 0;
+
 -- name: LostJobs :many
 SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job
-WHERE owner <> 0 AND owner <> @owner LIMIT 256;
+WHERE owner = @owner LIMIT 256;
 
 -- name: ExpiredJobs :many
 SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job

@@ -416,7 +416,7 @@ func (q *queries) HurryJob(ctx context.Context, arg hurryJobParams) (int64, erro
 
 const lostJobs = `-- name: LostJobs :many
 SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job
-WHERE owner <> 0 AND owner <> $1 LIMIT 256
+WHERE owner = $1 LIMIT 256
 `
 
 type lostJobsParams struct {
@@ -535,6 +535,34 @@ func (q *queries) NextLane(ctx context.Context, arg nextLaneParams) (string, err
 	var lane string
 	err := row.Scan(&lane)
 	return lane, err
+}
+
+const owners = `-- name: Owners :many
+SELECT DISTINCT owner FROM job WHERE owner <> 0
+`
+
+// Who has claimed jobs. There are few claimed ones, and this is asked when a server starts.
+func (q *queries) Owners(ctx context.Context) ([]int64, error) {
+	rows, err := q.db.QueryContext(ctx, owners)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var owner int64
+		if err := rows.Scan(&owner); err != nil {
+			return nil, err
+		}
+		items = append(items, owner)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const readyJobs = `-- name: ReadyJobs :many

@@ -89,6 +89,7 @@ type Task struct {
 	Settled  bool  // set by Begin: there is nothing to do, Next says what becomes of it
 	Fenced   bool  // seen by End: someone else has the job now, and only facts may be written
 	held     int64 // the fence of this claim
+	boot     int64 // the start whose lane it was taken from
 	mine     bool  // the claim succeeded
 	owner    int64 // for a lost job, the start that had it
 	yields   bool  // its next step must wait: the job goes back in its place meanwhile
@@ -129,6 +130,7 @@ const cycleOrder = 10
 func New(s *store.Store, log *slog.Logger) *Queue {
 	q := &Queue{store: s, log: log, kinds: map[string]Kind{}, lanes: map[string]*lane{}, depth: newDepth()}
 	q.cycles = store.NewBatch(s, "jobs", cycleOrder, q.turn)
+	s.OnWake(q.woken)
 	return q
 }
 
@@ -151,7 +153,7 @@ func (q *Queue) Add(tx *store.Tx, jobs []Job) error {
 		return fmt.Errorf("add jobs: %w", err)
 	}
 	tx.After(func() { q.added(jobs) })
-	return nil
+	return q.calls(tx, jobs)
 }
 
 // Remove takes back jobs that nobody works at, and tells for each whether it was taken back.

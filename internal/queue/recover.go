@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,43 +13,84 @@ import (
 	"tidings.dev/internal/store"
 )
 
-// Recover gives back what earlier starts of the server had claimed: their workers are dead. It must return before new
-// work starts.
+// Recover gives back what servers that are no more had claimed: their workers are dead. It must return before new work
+// starts. From then on the jobs of each server that dies beside this one are given back, too.
 func (q *Queue) Recover(ctx context.Context) error {
+	owners, err := on(q.store.Reader()).Owners(ctx)
+	if err != nil {
+		return fmt.Errorf("find who claimed jobs: %w", err)
+	}
+	living, err := q.store.Living(ctx)
+	if err != nil {
+		return err
+	}
+	for _, owner := range owners {
+		if slices.Contains(living, owner) {
+			continue
+		}
+		if err := q.recover(ctx, owner); err != nil {
+			return err
+		}
+	}
+	q.store.OnDeath(q.recover)
+	if err := q.store.Bury(ctx); err != nil {
+		return err
+	}
+	return q.recount(ctx)
+}
+
+// recover gives back what a dead server had claimed.
+func (q *Queue) recover(_ context.Context, owner int64) error {
+	limit := math.MaxInt
 	for {
-		rows, err := on(q.store.Reader()).LostJobs(ctx, lostJobsParams{Owner: q.store.Boot()})
-		if err != nil {
-			return fmt.Errorf("find lost jobs: %w", err)
-		}
-		if len(rows) == 0 {
-			return q.recount(ctx)
-		}
-		if err := q.giveBack(rows); err != nil {
+		n, err := q.giveBack(owner, limit)
+		switch {
+		case err != nil && (limit == 1 || fault.Of(err) != nil):
 			return fmt.Errorf("give back lost jobs: %w", err)
+		case err != nil:
+			limit = 1 // one that its handler cannot settle must not keep the others
+		case n == 0:
+			return nil
 		}
 	}
 }
 
-// giveBack settles lost jobs, each alone if they cannot be settled together. One that its handler cannot settle is
-// parked: it must not keep the server from starting.
-func (q *Queue) giveBack(rows []jobRecord) error {
-	err := q.store.Write(func(tx *store.Tx) error { return q.lost(tx, rows) })
-	if err == nil || fault.Of(err) != nil {
-		return err
-	}
-	if len(rows) > 1 {
-		for i := range rows {
-			if err := q.giveBack(rows[i : i+1]); err != nil {
-				return err
-			}
+// giveBack settles some of the jobs that a dead server had claimed, and tells how many. One alone that its handler cannot
+// settle is parked: it must not keep the server from starting.
+func (q *Queue) giveBack(owner int64, limit int) (n int, err error) {
+	err = q.store.Write(func(tx *store.Tx) error {
+		rows, err := lostOf(tx, owner, limit)
+		n = len(rows)
+		if err != nil || n == 0 {
+			return err
 		}
-		return nil
+		return q.lost(tx, rows)
+	})
+	if err == nil || limit > 1 || fault.Of(err) != nil {
+		return n, err
 	}
-	q.log.Error("parked a lost job that cannot be settled", "kind", rows[0].Kind, "job", rows[0].ID, "lane", rows[0].Lane, "err", err)
-	return q.store.Write(func(tx *store.Tx) error {
+	return n, q.store.Write(func(tx *store.Tx) error {
+		rows, failed := lostOf(tx, owner, limit)
+		if failed != nil || len(rows) == 0 {
+			return failed
+		}
+		q.log.Error("parked a lost job that cannot be settled", "kind", rows[0].Kind, "job", rows[0].ID, "lane", rows[0].Lane, "err", err)
 		t := &Task{Job: jobOf(rows[0]), held: rows[0].Fence, owner: rows[0].Owner, Next: Park()}
 		return q.dispose(tx, []*Task{t}, true)
 	})
+}
+
+// lostOf reads jobs of a dead server within the transaction that settles them, since others may settle them too.
+func lostOf(tx *store.Tx, owner int64, limit int) ([]jobRecord, error) {
+	found, err := store.Find[jobRecord](tx, lostJobs, []int64{owner})
+	if err != nil {
+		return nil, fmt.Errorf("find lost jobs: %w", err)
+	}
+	rows := make([]jobRecord, min(len(found), limit))
+	for i := range rows {
+		rows[i] = found[i].Row
+	}
+	return rows, nil
 }
 
 // lost asks each job's handler what becomes of it. One that killed its worker too often is parked.
@@ -76,10 +118,13 @@ func (q *Queue) lost(tx *store.Tx, rows []jobRecord) error {
 
 // Sweep ends jobs whose time is over, until ctx ends.
 func (q *Queue) Sweep(ctx context.Context) {
-	recount := time.Now()
+	recount, every := time.Now(), time.Minute
+	if q.store.Shared() { // what other servers add and finish shows only so
+		every = 5 * time.Second
+	}
 	for ctx.Err() == nil {
 		n, err := q.expire(ctx)
-		if err == nil && time.Since(recount) > time.Minute {
+		if err == nil && time.Since(recount) > every {
 			recount, err = time.Now(), q.recount(ctx)
 		}
 		if err != nil && ctx.Err() == nil {

@@ -15,23 +15,38 @@ const linger = 10 * time.Second
 
 // service works all lanes whose names begin alike, each while it has jobs.
 type service struct {
-	prefix string
-	bell   chan struct{}
-	asked  map[string]struct{} // lanes that were told of work and are not open
-	next   int64               // when a lane that is not open has a job due; 0: none is known
+	prefix  string
+	bell    chan struct{}
+	asked   map[string]struct{} // lanes that were told of work and are not open
+	foreign map[string]bool     // lanes that other servers work
+	next    int64               // when a lane that is not open has a job due; 0: none is known
+	fresh   bool                // the list is to be made again
 }
 
 // asks tells of a job in a lane that is not open. The caller holds the queue's lock.
 func (s *service) asks(lane string, due, now int64) {
-	if due-now < linger.Milliseconds() {
+	switch {
+	case s.foreign[lane]:
+		return
+	case due-now < linger.Milliseconds():
 		s.asked[lane] = struct{}{}
-	} else {
+	default:
 		s.later(due)
 	}
+	s.ring()
+}
+
+func (s *service) ring() {
 	select {
 	case s.bell <- struct{}{}:
 	default:
 	}
+}
+
+// relist has the lanes listed again at once.
+func (s *service) relist() {
+	s.fresh = true
+	s.ring()
 }
 
 func (s *service) later(due int64) {
@@ -42,7 +57,7 @@ func (s *service) later(due int64) {
 
 // Serve works every lane whose name begins with prefix until ctx ends, each with its own workers, while it has jobs.
 func (q *Queue) Serve(ctx, hard context.Context, prefix string, workers int, do Do) {
-	s := &service{prefix: prefix, bell: make(chan struct{}, 1), asked: map[string]struct{}{}}
+	s := &service{prefix: prefix, bell: make(chan struct{}, 1), asked: map[string]struct{}{}, foreign: map[string]bool{}}
 	q.mu.Lock()
 	q.served = append(q.served, s)
 	q.mu.Unlock()
@@ -59,8 +74,11 @@ func (q *Queue) Serve(ctx, hard context.Context, prefix string, workers int, do 
 			listing = began.Add(max(tick, 50*time.Since(began)))
 		}
 		for _, name := range q.wanted(s) {
-			if l, open := q.openLane(name, workers, nil, true); open {
-				running.Go(func() { q.run(ctx, hard, l, workers, do) })
+			if l := q.opens(s, name, workers); l != nil {
+				running.Go(func() {
+					q.run(ctx, hard, l, workers, do)
+					q.returns(hard, l)
+				})
 			}
 		}
 		timer := time.NewTimer(q.patience(s))
@@ -71,6 +89,29 @@ func (q *Queue) Serve(ctx, hard context.Context, prefix string, workers int, do 
 		}
 		timer.Stop()
 	}
+}
+
+// opens opens a lane that has work, unless another server works it.
+func (q *Queue) opens(s *service, name string, workers int) *lane {
+	q.mu.Lock()
+	open := q.lanes[name] != nil
+	q.mu.Unlock()
+	if open {
+		return nil
+	}
+	lease, err := q.store.Take(name, 0)
+	if err != nil {
+		q.log.Error("cannot take a lane", "lane", name, "err", err)
+	}
+	if lease == nil {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		s.foreign[name] = true
+		return nil
+	}
+	l, _ := q.openLane(name, workers, nil, true)
+	l.begins(lease)
+	return l
 }
 
 func (q *Queue) leave(s *service) {
@@ -88,6 +129,10 @@ func (q *Queue) leave(s *service) {
 func (q *Queue) nears(s *service) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if s.fresh {
+		s.fresh = false
+		return true
+	}
 	if s.next == 0 || s.next-q.store.Now().UnixMilli() >= linger.Milliseconds() {
 		return false
 	}
@@ -118,6 +163,16 @@ func (q *Queue) wanted(s *service) []string {
 
 // list looks at the rows for lanes that have work and are not open.
 func (q *Queue) list(ctx context.Context, s *service) error {
+	held, err := q.store.Held(ctx, s.prefix, s.prefix+"~")
+	if err != nil {
+		return err
+	}
+	q.mu.Lock()
+	clear(s.foreign)
+	for name, boot := range held {
+		s.foreign[name] = boot != q.store.Boot()
+	}
+	q.mu.Unlock()
 	at := nextLaneParams{AfterLane: s.prefix, BeforeLane: s.prefix + "~"}
 	for {
 		name, err := on(q.store.Reader()).NextLane(ctx, at)

@@ -18,18 +18,22 @@ type Do func(ctx context.Context, t *Task)
 
 // Work works a lane with the given number of workers until ctx ends, at no more than pace (nil: as fast as it can).
 // Nothing new is claimed after ctx ends; what is under way is finished and its result committed, for which do gets the
-// context hard. A lane is worked once: Work waits until whoever works it already has ended.
+// context hard. A lane is worked once, on one server: Work waits until whoever works it already has ended.
 func (q *Queue) Work(ctx, hard context.Context, name string, workers int, pace *rate.Limiter, do Do) {
-	for {
+	for ctx.Err() == nil && !q.store.Closing() && !q.store.Broken() {
 		l, open := q.openLane(name, workers, pace, false)
-		if open {
-			q.run(ctx, hard, l, workers, do)
-			return
+		if !open {
+			select {
+			case <-ctx.Done():
+			case <-l.gone:
+			}
+			continue
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-l.gone:
+		if q.leases(ctx, l) {
+			q.run(ctx, hard, l, workers, do)
+			q.returns(hard, l)
+		} else {
+			q.forgets(l)
 		}
 	}
 }
@@ -53,6 +57,11 @@ func (q *Queue) run(ctx, hard context.Context, l *lane, workers int, do Do) {
 		running.Go(func() { l.work(ctx, hard, do) })
 	}
 	running.Wait()
+	q.forgets(l)
+}
+
+// forgets closes a lane that nobody works here any more.
+func (q *Queue) forgets(l *lane) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.lanes[l.name] == l {
@@ -117,7 +126,7 @@ func (l *lane) settle(hard context.Context, ended, next *Task) (begun, ok bool) 
 		case err == nil:
 			l.settled(ended, next, begun)
 			return begun, true
-		case l.queue.store.Broken(), fault.Is(err, fault.NotReady):
+		case l.queue.store.Broken(), l.queue.store.Closing():
 			return false, false
 		case ended == nil:
 			l.setAside(hard, next, err)

@@ -21,8 +21,8 @@ const trust = 20 * time.Second
 const (
 	takeLease = `INSERT INTO lease (name, node, epoch, grace) VALUES ($1, $2, 1, $3)
 		ON CONFLICT (name) DO UPDATE SET node = excluded.node, epoch = lease.epoch + 1, grace = excluded.grace, expires_at = 0
-		WHERE lease.node = excluded.node OR lease.node = 0 AND lease.expires_at <= $4`
-	giveLease  = `UPDATE lease SET node = 0, expires_at = 0 WHERE name = $1 AND node = $2`
+		WHERE lease.node = excluded.node OR lease.node = 0 AND lease.expires_at <= $4 RETURNING epoch`
+	giveLease  = `UPDATE lease SET node = 0, expires_at = 0 WHERE name = $1 AND node = $2 AND epoch = $3`
 	freeLeases = `UPDATE lease SET node = 0, expires_at = CASE WHEN grace = 0 THEN 0
 			ELSE grace + (SELECT n.seen_at FROM node AS n WHERE n.boot = lease.node) END
 		WHERE node = $1`
@@ -34,42 +34,47 @@ type takeLeaseParams struct {
 	Node, Grace, Now int64
 }
 
-type giveLeaseParams struct {
-	Name string
-	Node int64
+// Lease is a name that this process has.
+type Lease struct {
+	Name  string
+	Boot  int64 // the start of the server that took it
+	Epoch int64 // how often it was taken
 }
 
-// Take takes the lease of a name and reports whether this process has it now. grace is 0 or Grace.
-func (s *Store) Take(name string, grace time.Duration) (mine bool, err error) {
+// Take takes the lease of a name, or returns nil when another process has it. grace is 0 or Grace.
+func (s *Store) Take(name string, grace time.Duration) (lease *Lease, err error) {
 	if s.node == nil {
-		return true, nil
+		return &Lease{Name: name, Boot: s.Boot()}, nil
 	}
 	err = s.Write(func(tx *Tx) error {
-		n, err := Each(tx, takeLease, []takeLeaseParams{{name, tx.Boot(), grace.Milliseconds(), tx.NowMilli()}})
-		mine = err == nil && n[0] == 1
+		boot := tx.Boot()
+		epochs, err := First[int64](tx, takeLease, []takeLeaseParams{{name, boot, grace.Milliseconds(), tx.NowMilli()}})
+		if lease = nil; err == nil && epochs[0] != nil {
+			lease = &Lease{name, boot, *epochs[0]}
+		}
 		return err
 	})
 	if err != nil {
-		return false, fmt.Errorf("take the lease of %s: %w", name, err)
+		return nil, fmt.Errorf("take the lease of %s: %w", name, err)
 	}
-	return mine, nil
+	return lease, nil
 }
 
-// Give gives the lease of a name back, and tells the other processes. It tries until it can, or ctx ends.
-func (s *Store) Give(ctx context.Context, name string) error {
+// Give gives a lease back, and tells the other processes. It tries until it can, or ctx ends.
+func (s *Store) Give(ctx context.Context, l *Lease) error {
 	if s.node == nil {
 		return nil
 	}
 	for {
 		err := s.Write(func(tx *Tx) error {
-			return errors.Join(Run(tx, giveLease, []giveLeaseParams{{name, tx.Boot()}}), tx.Wake([]string{name}))
+			return errors.Join(Run(tx, giveLease, []Lease{*l}), tx.Wake([]string{l.Name}))
 		})
 		if err == nil || s.Closing() || s.Broken() {
 			return err
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("give the lease of %s back: %w", name, err)
+			return fmt.Errorf("give the lease of %s back: %w", l.Name, err)
 		case <-time.After(outagePause):
 		}
 	}
@@ -97,7 +102,7 @@ func (s *Store) Held(ctx context.Context, from, before string) (map[string]int64
 	return held, rows.Err()
 }
 
-// Current reports whether what was done by the leases of the given start may go on: nobody can have taken them yet.
-func (s *Store) Current(boot int64) bool {
-	return s.node == nil || boot == s.Boot() && time.Since(*s.node.heardOf.Load()) < trust
+// Current reports whether what is done by the lease may go on: nobody can have taken it yet.
+func (s *Store) Current(l *Lease) bool {
+	return s.node == nil || l.Boot == s.Boot() && time.Since(*s.node.heardOf.Load()) < trust
 }

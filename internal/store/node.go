@@ -253,37 +253,81 @@ func (n *node) look(ctx context.Context, conn *pgx.Conn) error {
 		}
 	}
 	asked := time.Now()
-	const look = `SELECT n.boot, (n.dead = 1 OR n.seen_at < ` + clockSQL + ` - $1 OR
-			NOT EXISTS (SELECT 1 FROM pg_locks WHERE ` + nodeLocks + ` AND objid::bigint = n.boot)
-			AND clock_timestamp() - pg_postmaster_start_time() > make_interval(secs => $2)) AS gone
-		FROM node AS n`
-	rows, err := conn.Query(ctx, look, nodeSilence.Milliseconds(), nodeGrace.Seconds())
+	c, err := n.census(ctx)
 	if err != nil {
-		return fmt.Errorf("look for the other nodes: %w", err)
+		return err
 	}
-	others, dead := int64(0), []int64{}
-	var boot int64
-	var gone bool
-	_, err = pgx.ForEachRow(rows, []any{&boot, &gone}, func() error {
-		switch {
-		case boot == n.store.Boot() && !gone:
-			n.alive(asked)
-		case boot == n.store.Boot(): // its next transaction finds out
-		case gone:
-			dead = append(dead, boot)
-		default:
-			others++
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("look for the other nodes: %w", err)
+	n.others.Store(c.others)
+	switch {
+	case c.own:
+		n.alive(asked)
+	case !n.renew.Swap(true): // the others have buried this one
+		n.graves.Go(func() { _ = n.store.Write(func(*Tx) error { return nil }) })
 	}
-	n.others.Store(others)
-	for _, boot := range dead {
+	for _, boot := range c.dead {
 		n.buries(ctx, boot)
 	}
 	return nil
+}
+
+// census is which nodes live.
+type census struct {
+	own    bool // this one
+	others int64
+	dead   []int64
+}
+
+// census asks which nodes live. One is dead that has not been heard of for long, or whose lock is gone; but when the
+// database has just started, nobody has had the time to take it again.
+func (n *node) census(ctx context.Context) (c census, err error) {
+	const ask = `SELECT n.boot, CASE WHEN n.dead = 1 OR n.seen_at < ` + clockSQL + ` - $1 OR
+			NOT EXISTS (SELECT 1 FROM pg_locks WHERE ` + nodeLocks + ` AND objid::bigint = n.boot)
+			AND clock_timestamp() - pg_postmaster_start_time() > make_interval(secs => $2) THEN 1 ELSE 0 END AS gone
+		FROM node AS n`
+	rows, err := n.store.engine.reader().QueryContext(ctx, ask, nodeSilence.Milliseconds(), nodeGrace.Seconds())
+	if err != nil {
+		return c, fmt.Errorf("look for the other nodes: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var boot, gone int64
+		if err := rows.Scan(&boot, &gone); err != nil {
+			return c, fmt.Errorf("look for the other nodes: %w", err)
+		}
+		switch {
+		case boot == n.store.Boot():
+			c.own = gone == 0
+		case gone == 1:
+			c.dead = append(c.dead, boot)
+		default:
+			c.others++
+		}
+	}
+	return c, rows.Err()
+}
+
+// Bury gives back what servers had that have died, so far as that can be told now.
+func (s *Store) Bury(ctx context.Context) error {
+	if s.node == nil {
+		return nil
+	}
+	c, err := s.node.census(ctx)
+	if err != nil {
+		return err
+	}
+	for _, boot := range c.dead {
+		s.node.buries(ctx, boot)
+	}
+	for s.node.burying() && ctx.Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	return ctx.Err()
+}
+
+func (n *node) burying() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.busy) > 0
 }
 
 // buries has a dead node buried beside the keeper's own work, once at a time.
