@@ -10,6 +10,10 @@ KILLS ?= 100
 ARGS ?=
 ONLY ?=
 
+# The packages whose tests run on both engines: their databases come from the kit. Of chaos and the bench only the programs use it.
+KIT := tidings.dev/internal/store/storetest
+BOTH = $(filter-out tidings.dev/test/chaos tidings.dev/test/bench,$(shell $(GO) list -test -f '{{.ImportPath}} {{join .Deps " "}} ' $(PKGS) | sed -n 's|^\([^ ]*\)\.test .* $(KIT) .*|\1|p'))
+
 # Tools are pinned in tools/go.mod and tools/lint/go.mod, and built once per version.
 pinned = $(shell awk '$$1 == "$(2)" && NF > 1 {print $$2}' $(1)/go.mod)
 SQLC := .tools/bin/sqlc-$(call pinned,tools,github.com/sqlc-dev/sqlc)
@@ -38,9 +42,15 @@ build: ## build the product into bin/tidings
 ##### Testing #####
 
 .PHONY: test
-test: compiler foreign ## run all tests, with the race detector and shuffled (PKGS=./internal/store/...)
+test: compiler foreign postgresql ## run all tests, with the race detector and shuffled (PKGS=./internal/store/...)
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout=10m $(PKGS)
+	@$(MAKE) --no-print-directory test-postgres
 	$(GO) test -C tools ./queries
+
+.PHONY: test-postgres
+test-postgres: compiler postgresql ## run those that keep something once more, on PostgreSQL
+	@both='$(BOTH)'; [ -n "$$both" ] || { echo 'Nothing in $(PKGS) uses the store.'; exit 0; }; set -x; \
+	CGO_ENABLED=1 $(GO) run ./test/cluster $(GO) test -race -shuffle=on -timeout=20m $$both
 
 .PHONY: quick
 quick: ## run the short tests without the race detector, for while you work
@@ -122,6 +132,10 @@ vuln-note:
 .PHONY: compiler
 compiler:
 	@scripts/need 'command -v gcc && test -e /usr/include/stdlib.h' gcc libc6-dev # the race detector is linked with C
+
+.PHONY: postgresql
+postgresql: # its tests start servers of their own; the one that Debian's package starts is left alone
+	@scripts/need 'command -v initdb || ls /usr/lib/postgresql/*/bin/initdb' postgresql
 
 # SMPP software that nobody here wrote, for the tests that talk to it.
 .PHONY: foreign

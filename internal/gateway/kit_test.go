@@ -187,10 +187,23 @@ func (w *world) kill() {
 	w.t.Helper()
 	w.life.Kill(w.store)
 	ahead := time.Until(w.store.Now())
-	w.close()
+	w.bury(w.stop, w.store)
 	w.open()
 	w.store.Shift(ahead)
 	w.start()
+}
+
+// bury ends a killed server. Where its database is out of reach it waits for that in vain, so the next does not wait for it.
+func (w *world) bury(stop func(), s *store.Store) {
+	var ending sync.WaitGroup
+	ending.Go(func() {
+		stop()
+		_ = s.Close()
+	})
+	if !storetest.Postgres() {
+		ending.Wait()
+	}
+	w.t.Cleanup(ending.Wait)
 }
 
 func (w *world) must(err error) {
