@@ -429,3 +429,58 @@ func TestRowsThatDoNotFitAreAnErrorNotAPanic(t *testing.T) {
 		t.Errorf("%d rows", n)
 	}
 }
+
+func TestRowsThatGoOutTogetherFailTheirOwnMemberAlone(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	if err := add(s, row{7, "first"}); err != nil {
+		t.Fatal(err)
+	}
+	gate := make(chan struct{})
+	b := store.NewBatch(s, "put off", 1, func(tx *store.Tx, rows []*row) error {
+		<-gate
+		values := make([]row, len(rows))
+		for i, r := range rows {
+			values[i] = *r
+		}
+		return store.Run(tx, addProbe, values) // which PostgreSQL may hear of with the commit
+	})
+	errs := make([]error, 10)
+	var all sync.WaitGroup
+	for i := range errs {
+		all.Go(func() { errs[i] = b.Do(&row{int64(i), "x"}, 1) })
+	}
+	time.Sleep(20 * time.Millisecond)
+	close(gate)
+	all.Wait()
+	for i, err := range errs {
+		if (err != nil) != (i == 7) {
+			t.Errorf("member %d: %v", i, err)
+		}
+	}
+	if n := count(t, s); n != 10 {
+		t.Errorf("%d rows, want 10", n)
+	}
+}
+
+func TestQueriesAfterRowsThatFailedAreNotKept(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	if err := add(s, row{1, "there"}); err != nil {
+		t.Fatal(err)
+	}
+	err := s.Write(func(tx *store.Tx) error {
+		_ = store.Run(tx, addProbe, []row{{1, "again"}})
+		_, _ = tx.Queries().ExecContext(tx.Context(), "INSERT INTO probe (id, note) VALUES (2, 'after')") // nobody looks
+		return nil
+	})
+	if err == nil {
+		t.Error("a transaction with a failed statement was committed")
+	}
+	if n := count(t, s); n != 1 {
+		t.Errorf("%d rows, want 1", n)
+	}
+	if err := add(s, row{3, "next"}); err != nil {
+		t.Error(err)
+	}
+}

@@ -50,6 +50,7 @@ const (
 	diskFull
 	untrusted   // what was reported as written may not be
 	conflict    // another process was in the way: the same again may succeed
+	blocked     // another process has been in the way for long
 	unreachable // nothing of the transaction is there
 	lost        // nobody can tell whether the transaction is there
 )

@@ -37,17 +37,17 @@ const nodeLocks = "locktype = 'advisory' AND classid = 1953064041 AND objsubid =
 type node struct {
 	store  *Store
 	config *pgx.ConnConfig
-	conn   *pgx.Conn // of the keeper alone
+	conn   *pgx.Conn   // of the keeper alone
+	past   []*pgx.Conn // those before it, which the keeper closes: it may still listen on one
 	others atomic.Int64
 	beat   time.Time
-	joined atomic.Bool
 
 	heardOf atomic.Pointer[time.Time] // when the database last confirmed that this node lives
 	renew   atomic.Bool               // what it has claimed is not known any more: it must start again
 
 	mu     sync.Mutex
 	bury   []func(ctx context.Context, boot int64) error
-	wake   func(names []string)
+	wake   []func(names []string)
 	busy   map[int64]bool // being buried
 	graves sync.WaitGroup
 }
@@ -80,7 +80,7 @@ func (s *Store) OnWake(f func(names []string)) {
 	}
 	s.node.mu.Lock()
 	defer s.node.mu.Unlock()
-	s.node.wake = f
+	s.node.wake = append(s.node.wake, f)
 }
 
 // Living lists the starts of servers that nobody has buried; this one is among them.
@@ -128,7 +128,6 @@ func (n *node) join(ctx context.Context) error {
 	n.store.boot.Store(boot)
 	n.renew.Store(false)
 	n.alive(time.Now())
-	n.joined.Store(true)
 	return nil
 }
 
@@ -160,9 +159,6 @@ func (n *node) rejoin() error {
 
 // hold opens the keeper's connection and takes the node's lock on it.
 func (n *node) hold(ctx context.Context, boot int64) error {
-	if n.conn != nil {
-		_ = n.conn.Close(ctx)
-	}
 	conn, err := pgx.ConnectConfig(ctx, n.config)
 	if err != nil {
 		return fmt.Errorf("connect as a node: %w", err)
@@ -178,29 +174,48 @@ func (n *node) hold(ctx context.Context, boot int64) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("take the node's lock: %w", err), conn.Close(ctx))
 	}
+	if n.conn != nil {
+		n.past = append(n.past, n.conn)
+	}
 	n.conn = conn
 	return nil
+}
+
+// current is the keeper's connection. Those before it are closed.
+func (n *node) current(ctx context.Context) *pgx.Conn {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, c := range n.past {
+		_ = c.Close(ctx)
+	}
+	n.past = nil
+	return n.conn
 }
 
 // keep holds the lock, hears the others and looks after them until ctx ends.
 func (n *node) keep(ctx context.Context) {
 	defer n.graves.Wait()
+	var using *pgx.Conn
 	for ctx.Err() == nil {
-		if err := n.turn(ctx); err != nil && ctx.Err() == nil {
+		conn := n.current(ctx)
+		if using != nil && conn != using {
+			n.heard("0") // what was called between the two
+		}
+		using = conn
+		if err := n.turn(ctx, conn); err != nil && ctx.Err() == nil {
 			n.store.log.Warn("the connection that says that this node lives is lost; opening it again", "err", err)
-			n.again(ctx)
+			_ = conn.Close(ctx)
+			n.again(ctx, conn)
 		}
 	}
 }
 
 // turn hears what comes within a look, then looks.
-func (n *node) turn(ctx context.Context) error {
-	if !n.joined.Load() { // a command hears nobody
-		return n.idle(ctx)
+func (n *node) turn(ctx context.Context, conn *pgx.Conn) error {
+	if conn == nil { // a command hears nobody
+		n.idle(ctx)
+		return nil
 	}
-	n.mu.Lock()
-	conn := n.conn
-	n.mu.Unlock()
 	for end := time.Now().Add(nodeLook); ctx.Err() == nil && time.Now().Before(end); {
 		until, cancel := context.WithDeadline(ctx, end)
 		note, err := conn.WaitForNotification(until)
@@ -215,22 +230,26 @@ func (n *node) turn(ctx context.Context) error {
 	return n.look(ctx, conn)
 }
 
-func (n *node) idle(ctx context.Context) error {
+func (n *node) idle(ctx context.Context) {
 	select {
 	case <-ctx.Done():
 	case <-time.After(nodeLook):
 	}
-	return n.setClock(ctx, n.store.engine.reader())
+	if err := n.setClock(ctx, n.store.engine.reader()); err != nil && ctx.Err() == nil {
+		n.store.log.Warn("cannot read the database's clock", "err", err)
+	}
 }
 
-// again opens the keeper's connection anew, under the same number.
-func (n *node) again(ctx context.Context) {
+// again opens the keeper's connection anew, under the same number, unless another has taken the place of the lost one.
+func (n *node) again(ctx context.Context, lost *pgx.Conn) {
 	for ctx.Err() == nil {
 		n.mu.Lock()
-		err := n.hold(ctx, n.store.Boot())
+		var err error
+		if n.conn == lost {
+			err = n.hold(ctx, n.store.Boot())
+		}
 		n.mu.Unlock()
 		if err == nil {
-			n.heard("0")
 			return
 		}
 		select {
@@ -421,10 +440,13 @@ type wakeParams struct{ Channel, Payload string }
 func (n *node) heard(payload string) {
 	from, names, _ := strings.Cut(payload, " ")
 	n.mu.Lock()
-	wake := n.wake
+	wake := slices.Clone(n.wake)
 	n.mu.Unlock()
-	if wake != nil && from != strconv.FormatInt(n.store.Boot(), 10) {
-		wake(strings.Fields(names))
+	if from == strconv.FormatInt(n.store.Boot(), 10) {
+		return
+	}
+	for _, f := range wake {
+		f(strings.Fields(names))
 	}
 }
 
@@ -434,6 +456,8 @@ func (n *node) close() {
 	if n.conn != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
 		defer cancel()
-		_ = n.conn.Close(ctx)
+		for _, c := range append(n.past, n.conn) {
+			_ = c.Close(ctx)
+		}
 	}
 }

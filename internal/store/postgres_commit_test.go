@@ -205,7 +205,7 @@ func TestCutsAnywhereLoseNothingThatWasConfirmed(t *testing.T) {
 		rounds = 15
 	}
 	for range rounds {
-		p.left.Store(rand.Int64N(1 << (4 + rand.IntN(10)))) // often within the first messages of a connection
+		p.left.Store(rand.Int64N(1 << (4 + rand.IntN(13)))) // often within the first messages of a connection
 		for p.left.Load() >= 0 {
 			time.Sleep(time.Millisecond)
 		}

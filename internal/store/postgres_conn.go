@@ -89,7 +89,15 @@ type mark struct{ Boot, Wrote int64 }
 
 var nothing = rows{plan: &plan{}, n: 1}
 
+// begin leaves nothing open when it fails: the write lock would be held until the next transaction.
 func (c *postgresConn) begin() error {
+	if err := c.enter(); err != nil {
+		return errors.Join(err, c.rollback())
+	}
+	return nil
+}
+
+func (c *postgresConn) enter() error {
 	if err := c.open(); err != nil {
 		return err
 	}
@@ -104,11 +112,13 @@ func (c *postgresConn) begin() error {
 		return err // a command is no node
 	}
 	if !alive {
-		err := &unreachableError{errors.New("the other nodes take this one for dead")}
 		c.store.node.renew.Store(true)
-		return errors.Join(err, c.rollback())
+		return &unreachableError{errors.New("the other nodes take this one for dead")}
 	}
-	return c.store.freshen(versions)
+	if err := c.store.freshen(versions); err != nil {
+		return &unreachableError{err}
+	}
+	return nil
 }
 
 func (c *postgresConn) begins() (alive bool, versions int64, err error) {
@@ -312,6 +322,7 @@ func (c *postgresConn) resolve(cause error) error {
 		c.store.log.Info("looking for what became of a transaction", "err", err)
 		switch {
 		case err != nil:
+			c.store.unreached()
 		case wrote == was.Wrote:
 			return nil
 		default:
@@ -349,8 +360,9 @@ func (c *postgresConn) rollback() error {
 	if c.sql == nil {
 		return nil
 	}
-	if p := c.pipe; p != nil {
-		c.pipe, c.owed = nil, 0
+	p := c.pipe
+	c.pipe, c.owed = nil, 0
+	if p != nil && !c.raw.IsClosed() { // a closed one is still being cleared away
 		_ = p.Sync() // what was wrong is known already
 		_ = p.Close()
 	}

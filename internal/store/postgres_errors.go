@@ -20,7 +20,8 @@ func (e *lostError) Unwrap() error { return e.err }
 
 // troubles by PostgreSQL's error code (documentation, appendix A), or by its class.
 var troubles = map[string]trouble{
-	"40001": conflict, "40P01": conflict, "55P03": conflict, // serialization, deadlock, lock_timeout
+	"40001": conflict, "40P01": conflict, // serialization, deadlock
+	"55P03": blocked, // lock_timeout
 	"53100": diskFull,
 	"08":    unreachable, "57P01": unreachable, "57P02": unreachable, "57P03": unreachable, "53300": unreachable,
 	"25006": unreachable, // read only: it has become a standby

@@ -203,6 +203,10 @@ func (s *Store) release() error {
 func (s *Store) watch(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	// Nobody may be writing any more, because we are not ready: a database that has gone is knocked at.
+	var knocking atomic.Bool
+	var knocks sync.WaitGroup
+	defer knocks.Wait()
 	for {
 		select {
 		case <-ctx.Done():
@@ -211,6 +215,15 @@ func (s *Store) watch(ctx context.Context) {
 			s.disk.look()
 			if err := s.loadVersions(ctx); err != nil && ctx.Err() == nil {
 				s.log.Warn("cannot read versions", "err", err)
+				if s.node != nil {
+					s.unreached()
+				}
+			}
+			if s.down.Load() != 0 && !knocking.Swap(true) {
+				knocks.Go(func() {
+					defer knocking.Store(false)
+					_ = s.Write(func(*Tx) error { return nil })
+				})
 			}
 		}
 	}

@@ -210,12 +210,12 @@ func (w *writer) mends(t trouble, try int) bool {
 		time.Sleep(time.Duration(rand.IntN(1+5*try)) * time.Millisecond)
 		return try < conflictTries
 	case unreachable:
-		if w.store.unreached() > outagePatience {
+		if w.store.unreached() > outagePatience || w.isClosing() {
 			return false
 		}
 		time.Sleep(outagePause)
 		return true
-	case noTrouble, untrusted, lost:
+	case noTrouble, untrusted, lost, blocked:
 	}
 	return false
 }
@@ -237,7 +237,11 @@ func (w *writer) judge(t trouble, err error) error {
 		w.store.disk.full()
 		w.store.log.Error("the disk is full", "err", err)
 		return fault.New(fault.DiskFull, "the disk is full").After(diskRetry)
+	case blocked:
+		w.store.log.Error("another process has been writing to the database for too long", "err", err)
+		return fault.New(fault.NotReady, "another process is writing to the database").After(2 * time.Second)
 	case lost:
+		w.store.unreached()
 		w.store.log.Error("nobody can tell whether a transaction was committed", "err", err)
 		return errUnreachable()
 	case unreachable:
@@ -298,7 +302,11 @@ func (w *writer) attempt(tx *Tx, group []*member) (err error) {
 			return &batchError{s.batch.name, err}
 		}
 	}
-	return w.seal(group)
+	err = w.seal(group)
+	if err != nil && w.conn.trouble(err) == noTrouble { // of a statement that the engine put off until now
+		return &batchError{"commit", err}
+	}
+	return err
 }
 
 func (w *writer) rollback() {
