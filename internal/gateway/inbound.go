@@ -192,7 +192,7 @@ func (g *Gateway) findOwners(tx *store.Tx, whole []*arrival) error {
 	for _, a := range whole {
 		from := a.in.From.String()
 		if a.owner != 0 {
-			owned, ofOwner = append(owned, a), append(ofOwner, lastOutboundOfParams{Recipient: from, AccountID: a.owner, Since: answered, ChannelID: a.in.Channel})
+			owned, ofOwner = append(owned, a), append(ofOwner, lastOutboundOfParams{Recipient: from, AccountID: a.owner, Since: answered, ChannelID: int64(a.in.Channel)})
 			continue
 		}
 		free, ofAnyone = append(free, a), append(ofAnyone, lastOutboundParams{Recipient: from, Since: answered, ChannelID: a.in.Channel})

@@ -544,9 +544,7 @@ func (q *queries) InboundParts(ctx context.Context, arg inboundPartsParams) ([]i
 
 const lastOutbound = `-- name: LastOutbound :one
 SELECT id, account_id FROM message
-WHERE id IN (SELECT k.id FROM message AS k WHERE k.recipient = $1 AND k.id > $2)
-    AND message.channel_id = $3 AND message.direction = 1 AND message.status < 20
-ORDER BY id DESC LIMIT 1
+WHERE recipient = $1 AND id > $2 AND channel_id = $3 AND direction = 1 AND status < 20 ORDER BY id DESC LIMIT 1
 `
 
 type lastOutboundParams struct {
@@ -561,7 +559,6 @@ type lastOutboundRow struct {
 }
 
 // What an inbound message may answer: whatever went out to its sender, or is just going out. Status 20 and above never did.
-// The keys are found first, by an index that holds all it takes: planners weigh the other indexes wrong.
 func (q *queries) LastOutbound(ctx context.Context, arg lastOutboundParams) (lastOutboundRow, error) {
 	row := q.db.QueryRowContext(ctx, lastOutbound, arg.Recipient, arg.Since, arg.ChannelID)
 	var i lastOutboundRow
@@ -571,8 +568,7 @@ func (q *queries) LastOutbound(ctx context.Context, arg lastOutboundParams) (las
 
 const lastOutboundOf = `-- name: LastOutboundOf :one
 SELECT id FROM message
-WHERE id IN (SELECT k.id FROM message AS k WHERE k.recipient = $1 AND k.account_id = $2 AND k.id > $3)
-    AND message.channel_id = $4 AND message.direction = 1 AND message.status < 20
+WHERE recipient = $1 AND account_id = $2 AND id > $3 AND channel_id + 0 = CAST($4 AS bigint) AND direction = 1 AND status < 20
 ORDER BY id DESC LIMIT 1
 `
 
@@ -580,9 +576,10 @@ type lastOutboundOfParams struct {
 	Recipient string
 	AccountID account.ID
 	Since     message.ID
-	ChannelID message.ChannelID
+	ChannelID int64
 }
 
+// The sum keeps SQLite from the channel's index, where it would read all that went out in the time.
 func (q *queries) LastOutboundOf(ctx context.Context, arg lastOutboundOfParams) (message.ID, error) {
 	row := q.db.QueryRowContext(ctx, lastOutboundOf,
 		arg.Recipient,
@@ -596,7 +593,10 @@ func (q *queries) LastOutboundOf(ctx context.Context, arg lastOutboundOfParams) 
 }
 
 const listAll = `-- name: ListAll :many
-SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint FROM message WHERE account_id = $1 AND id < $2 AND id >= $3 ORDER BY id DESC LIMIT CAST($4 AS bigint)
+SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint FROM message WHERE id IN (
+    SELECT k.id FROM message AS k WHERE k.account_id = $1 AND k.id < $2 AND k.id >= $3
+    ORDER BY k.id DESC LIMIT CAST($4 AS bigint))
+ORDER BY id DESC
 `
 
 type listAllParams struct {
@@ -607,8 +607,8 @@ type listAllParams struct {
 }
 
 // The lists. Each has the index that makes a page cheap however many rows there are. The keys of a page are found first, by
-// that index alone: of indexes that do not hold all it takes, SQLite prefers the narrowest, which is the account's, and would
-// read the whole account for what is rare in it.
+// that index alone. Of indexes that do not hold all it takes, SQLite prefers the narrowest, which is the account's, and
+// PostgreSQL the order of the keys, when it takes the account for an average one: both would read very many rows for what is rare.
 func (q *queries) ListAll(ctx context.Context, arg listAllParams) ([]messageRecord, error) {
 	rows, err := q.db.QueryContext(ctx, listAll,
 		arg.AccountID,
