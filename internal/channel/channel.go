@@ -27,6 +27,9 @@ type Driver struct {
 	// Split cuts a content into the parts the network carries. It is pure: the same settings and content give the same
 	// parts. Its faults are the caller's: fault.EmptyText, fault.TextTooLong. For one part Texts may be left empty.
 	Split func(Settings, message.Content) (message.Split, error)
+	// EachNode reports whether every server of an installation may have a session of the channel at the same time. nil: one
+	// server alone may.
+	EachNode func(Settings) bool
 	// Open connects, logs in, and returns when the session can send. A *Failure tells whether trying again can help.
 	Open func(context.Context, Env) (Session, error)
 }

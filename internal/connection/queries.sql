@@ -15,3 +15,16 @@ SELECT id FROM channel WHERE id = @id;
 
 -- name: Channels :many
 SELECT id, account_id, name, driver, kind, settings, sender, rate, shards, enabled FROM channel ORDER BY id;
+
+-- name: AddSession :exec
+INSERT INTO session (channel_id, node, parts) VALUES (@channel_id, @node, @parts)
+ON CONFLICT (channel_id, node) DO UPDATE SET parts = excluded.parts;
+
+-- name: DropSession :exec
+DELETE FROM session WHERE channel_id = @channel_id AND node = @node;
+
+-- name: DropSessionsOf :exec
+DELETE FROM session WHERE node = @node;
+
+-- name: SessionsOf :many
+SELECT node, parts FROM session WHERE channel_id = @channel_id ORDER BY node;

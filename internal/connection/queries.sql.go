@@ -64,6 +64,22 @@ func (q *queries) AddChannel(ctx context.Context, arg addChannelParams) (int64, 
 	return result.RowsAffected()
 }
 
+const addSession = `-- name: AddSession :exec
+INSERT INTO session (channel_id, node, parts) VALUES ($1, $2, $3)
+ON CONFLICT (channel_id, node) DO UPDATE SET parts = excluded.parts
+`
+
+type addSessionParams struct {
+	ChannelID message.ChannelID
+	Node      int64
+	Parts     int64
+}
+
+func (q *queries) AddSession(ctx context.Context, arg addSessionParams) error {
+	_, err := q.db.ExecContext(ctx, addSession, arg.ChannelID, arg.Node, arg.Parts)
+	return err
+}
+
 const changeChannel = `-- name: ChangeChannel :execrows
 UPDATE channel SET name = $1, settings = $2, sender = $3, rate = $4, shards = $5, enabled = $6, updated_at = $7
 WHERE channel.id = $8 AND NOT EXISTS (
@@ -153,6 +169,69 @@ func (q *queries) Channels(ctx context.Context) ([]channelsRow, error) {
 			&i.Shards,
 			&i.Enabled,
 		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const dropSession = `-- name: DropSession :exec
+DELETE FROM session WHERE channel_id = $1 AND node = $2
+`
+
+type dropSessionParams struct {
+	ChannelID message.ChannelID
+	Node      int64
+}
+
+func (q *queries) DropSession(ctx context.Context, arg dropSessionParams) error {
+	_, err := q.db.ExecContext(ctx, dropSession, arg.ChannelID, arg.Node)
+	return err
+}
+
+const dropSessionsOf = `-- name: DropSessionsOf :exec
+DELETE FROM session WHERE node = $1
+`
+
+type dropSessionsOfParams struct {
+	Node int64
+}
+
+func (q *queries) DropSessionsOf(ctx context.Context, arg dropSessionsOfParams) error {
+	_, err := q.db.ExecContext(ctx, dropSessionsOf, arg.Node)
+	return err
+}
+
+const sessionsOf = `-- name: SessionsOf :many
+SELECT node, parts FROM session WHERE channel_id = $1 ORDER BY node
+`
+
+type sessionsOfParams struct {
+	ChannelID message.ChannelID
+}
+
+type sessionsOfRow struct {
+	Node  int64
+	Parts int64
+}
+
+func (q *queries) SessionsOf(ctx context.Context, arg sessionsOfParams) ([]sessionsOfRow, error) {
+	rows, err := q.db.QueryContext(ctx, sessionsOf, arg.ChannelID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []sessionsOfRow
+	for rows.Next() {
+		var i sessionsOfRow
+		if err := rows.Scan(&i.Node, &i.Parts); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -14,8 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"tidings.dev/internal/channel"
 	"tidings.dev/internal/connection"
 	"tidings.dev/internal/gateway"
@@ -39,6 +37,7 @@ const (
 	Opening Phase = "opening"
 	Up      Phase = "up"
 	Down    Phase = "down"
+	Standby Phase = "standby" // another server has the session
 )
 
 // State is how a channel's session is, in words for the operator.
@@ -60,14 +59,17 @@ type Fleet struct {
 	log     *slog.Logger
 	mu      sync.Mutex
 	states  map[message.ChannelID]State
+	called  chan struct{} // closed when something about sessions or leases may have changed
 }
 
 // New returns a fleet for the drivers.
 func New(gw *gateway.Gateway, q *queue.Queue, drivers []channel.Driver, log *slog.Logger) *Fleet {
-	f := &Fleet{gw: gw, queue: q, drivers: map[string]channel.Driver{}, log: log, states: map[message.ChannelID]State{}}
+	f := &Fleet{gw: gw, queue: q, drivers: map[string]channel.Driver{}, log: log, states: map[message.ChannelID]State{}, called: make(chan struct{})}
 	for _, d := range drivers {
 		f.drivers[d.Name] = d
 	}
+	gw.Store.OnWake(f.woken)
+	gw.Store.OnDeath(gw.Connections.Bury)
 	return f
 }
 
@@ -162,7 +164,11 @@ func (f *Fleet) start(ctx, hard context.Context, c connection.Channel) *crew {
 	w := &crew{channel: c, stop: stop, done: make(chan struct{})}
 	go func() {
 		defer close(w.done)
-		f.keep(run, hard, c)
+		if f.eachNode(c) {
+			f.keep(run, hard, c)
+			return
+		}
+		f.alone(run, hard, c)
 	}()
 	return w
 }
@@ -250,31 +256,13 @@ func (f *Fleet) work(ctx, hard context.Context, c connection.Channel, session ch
 		lost()
 		end(err) // what still waits for an answer of it waits in vain
 	}()
-	var lanes sync.WaitGroup
-	pace := paceOf(c)
-	shards := max(1, c.Shards)
-	send := f.gw.Sender(&guarded{session, make(chan struct{}, window), end})
-	for shard := range shards {
-		lanes.Go(func() {
-			f.queue.Work(alive, live, gateway.Lane(c.ID, shard), workers(window, shards, shard), pace, send)
-		})
-	}
-	lanes.Wait()
+	f.lanes(alive, live, c, f.gw.Sender(&guarded{session, make(chan struct{}, window), end}), window)
 	end(nil)
 	err := <-ended
 	if panicked := (*panicError)(nil); errors.As(context.Cause(live), &panicked) {
 		return panicked
 	}
 	return err
-}
-
-// workers is a lane's share of the window. A lane has one at least, so that more lanes than slots take turns.
-func workers(window, shards, shard int) int {
-	n := window / shards
-	if shard < window%shards {
-		n++
-	}
-	return max(1, n)
 }
 
 // guarded is a session that is given no more parts at once than it takes, and that a panic stops.
@@ -316,14 +304,6 @@ func (f *Fleet) run(ctx context.Context, s channel.Session) (err error) {
 		}
 	}()
 	return s.Run(ctx)
-}
-
-// paceOf is the channel's rate, shared by its lanes and without bursts.
-func paceOf(c connection.Channel) *rate.Limiter {
-	if c.Rate <= 0 {
-		return nil
-	}
-	return rate.NewLimiter(rate.Limit(c.Rate), 1)
 }
 
 func (f *Fleet) report(c connection.Channel, phase Phase, why string, window int) {

@@ -15,13 +15,14 @@ import (
 // Scripted is a network that does as a test tells it. Set its fields before Driver is opened; its methods may be called
 // at any time and from any goroutine. The zero value takes every part at once and sends no receipt.
 type Scripted struct {
-	Name     string           // of the driver; default "scripted"
-	Kind     message.Kind     // default message.SMS
-	Features channel.Features //
-	Window   int              // of each session; default 10
-	PartSize int              // runes in a part; default 160
-	Answer   Answer           // for recipients without an answer of their own; default Take
-	OpenErr  func() error     // what Open fails with; nil or a nil result: it succeeds
+	Name     string       // of the driver; default "scripted"
+	Kind     message.Kind // default message.SMS
+	Features channel.Features
+	EachNode bool         // every server may open it at the same time
+	Window   int          // of each session; default 10
+	PartSize int          // runes in a part; default 160
+	Answer   Answer       // for recipients without an answer of their own; default Take
+	OpenErr  func() error // what Open fails with; nil or a nil result: it succeeds
 
 	mu       sync.Mutex
 	answers  map[string][]Answer
@@ -80,9 +81,10 @@ func (s *Scripted) On(to string, answers ...Answer) {
 func (s *Scripted) Driver() channel.Driver {
 	return channel.Driver{
 		Name: orElse(s.Name, "scripted"), Kind: orElse(s.Kind, message.SMS), Features: s.Features,
-		Check: func(channel.Settings) error { return nil },
-		Split: s.split,
-		Open:  s.open,
+		Check:    func(channel.Settings) error { return nil },
+		Split:    s.split,
+		EachNode: func(channel.Settings) bool { return s.EachNode },
+		Open:     s.open,
 	}
 }
 

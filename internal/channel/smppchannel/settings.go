@@ -28,6 +28,7 @@ type config struct {
 	validity     validity
 	receipts     smpp.ReceiptOptions
 	rule         smpp.IDRule
+	eachNode     bool
 }
 
 // numbering is what an operator wants instead of our choice of TON and NPI; -1 leaves it.
@@ -47,6 +48,7 @@ var (
 	methodWords   = map[string]smpp.Method{"udh8": smpp.UDH8, "udh16": smpp.UDH16, "sar": smpp.SAR, "payload": smpp.Payload}
 	alphabetWords = map[string]smpp.Encoding{"gsm7": smpp.GSM7, "latin1": smpp.Latin1}
 	ruleWords     = map[string]smpp.IDRule{"plain": smpp.IDSame, "hex_to_dec": smpp.IDHexDec, "dec_to_hex": smpp.IDDecHex}
+	nodeWords     = map[string]bool{"one": false, "each": true}
 	validityWords = map[string]validity{"relative": relative, "absolute": absolute, "none": unsaid}
 )
 
@@ -75,6 +77,7 @@ func parse(s channel.Settings) (*config, error) {
 		validity: choose(f, "validity", "relative", validityWords),
 		receipts: smpp.ReceiptOptions{Zone: f.zone("time_zone"), AnyClass: f.flag("receipt_without_flag")},
 		rule:     choose(f, "remote_id_rule", "plain", ruleWords),
+		eachNode: choose(f, "nodes", "one", nodeWords),
 	}
 	c.tls = tlsConfig(f, c.address)
 	return c, f.end()

@@ -20,6 +20,7 @@ var Driver = channel.Driver{
 	Features: channel.Features{Receipts: true, Unknown: channel.Blind},
 	Check:    check,
 	Split:    newSplit(),
+	EachNode: func(s channel.Settings) bool { c, err := parse(s); return err == nil && c.eachNode },
 	Open:     open,
 }
 

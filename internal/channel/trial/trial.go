@@ -23,6 +23,7 @@ var Driver = channel.Driver{
 	Features: channel.Features{Receipts: true, Unknown: channel.Blind},
 	Check:    check,
 	Split:    split,
+	EachNode: func(channel.Settings) bool { return true },
 	Open:     open,
 }
 

@@ -1,0 +1,209 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"tidings.dev/internal/connection"
+	"tidings.dev/internal/gateway"
+	"tidings.dev/internal/queue"
+	"tidings.dev/internal/store"
+)
+
+// eachNode reports whether every server may open the channel.
+func (f *Fleet) eachNode(c connection.Channel) bool {
+	d, ok := f.drivers[c.Driver]
+	return ok && d.EachNode != nil && d.EachNode(c.Settings)
+}
+
+// alone keeps the channel's session on one server at a time: it waits until no other has it, and stops at once when another
+// may have taken it.
+func (f *Fleet) alone(ctx, hard context.Context, c connection.Channel) {
+	for ctx.Err() == nil {
+		lease := f.lease(ctx, c)
+		if lease == nil {
+			return
+		}
+		f.guarding(ctx, hard, lease, func(ctx, hard context.Context) { f.keep(ctx, hard, c) })
+		if err := f.gw.Store.Give(hard, lease); err != nil && !f.gw.Store.Closing() {
+			f.log.Error("cannot give a session back", "channel", c.Name, "err", err)
+		}
+	}
+}
+
+// lease waits for the lease of the channel's session; nil at the end of ctx.
+func (f *Fleet) lease(ctx context.Context, c connection.Channel) *store.Lease {
+	for ctx.Err() == nil {
+		called := f.calls()
+		lease, err := f.gw.Store.Take(fmt.Sprintf("channel:%d", int64(c.ID)), store.Grace)
+		if lease != nil {
+			return lease
+		}
+		if err != nil {
+			f.log.Error("cannot take a session", "channel", c.Name, "err", err)
+		}
+		f.report(c, Standby, "", 0)
+		select {
+		case <-ctx.Done():
+		case <-called:
+		case <-time.After(look):
+		}
+	}
+	return nil
+}
+
+// guarding runs work, and ends both its contexts when another server may take the lease.
+func (f *Fleet) guarding(ctx, hard context.Context, lease *store.Lease, work func(ctx, hard context.Context)) {
+	soft, drain := context.WithCancel(ctx)
+	firm, end := context.WithCancel(hard)
+	var guard sync.WaitGroup
+	guard.Go(func() {
+		defer drain()
+		defer end()
+		tick := time.NewTicker(look)
+		defer tick.Stop()
+		for f.gw.Store.Current(lease) {
+			select {
+			case <-firm.Done():
+				return
+			case <-tick.C:
+			}
+		}
+		f.log.Error("the database has not been heard of for long; another server may open the session", "lease", lease.Name)
+	})
+	work(soft, firm)
+	end()
+	guard.Wait()
+}
+
+// lanes works those of the channel's lanes that are this server's until ctx ends. Which they are follows from which servers
+// have a session of the channel; when that changes, what is under way is finished first.
+func (f *Fleet) lanes(ctx, hard context.Context, c connection.Channel, send queue.Do, window int) {
+	if f.shares(c) {
+		defer f.withdraw(hard, c)
+	}
+	for ctx.Err() == nil {
+		called := f.calls()
+		mine := f.share(ctx, c, window)
+		turn, over := context.WithCancel(ctx)
+		var running sync.WaitGroup
+		pace := paceOf(c, len(mine))
+		for i, shard := range mine {
+			running.Go(func() {
+				f.queue.Work(turn, hard, gateway.Lane(c.ID, shard), workers(window, len(mine), i), pace, send)
+			})
+		}
+		f.changes(ctx, c, window, mine, called)
+		over()
+		running.Wait()
+	}
+}
+
+// shares reports whether other servers may work some of the channel's lanes.
+func (f *Fleet) shares(c connection.Channel) bool { return f.gw.Store.Shared() && f.eachNode(c) }
+
+// share is which of the channel's lanes are this server's. Each server that has a session gets every n-th.
+func (f *Fleet) share(ctx context.Context, c connection.Channel, window int) (mine []int) {
+	place, servers := 0, 1
+	if f.shares(c) {
+		place, servers = f.place(ctx, c, window)
+	}
+	for shard := range max(1, c.Shards) {
+		if shard%servers == place {
+			mine = append(mine, shard)
+		}
+	}
+	return mine
+}
+
+// place is this server's among those that have a session of the channel. While that cannot be told it has no lanes.
+func (f *Fleet) place(ctx context.Context, c connection.Channel, window int) (place, servers int) {
+	for range 2 {
+		sessions, err := f.gw.Connections.Sessions(ctx, c.ID)
+		if err == nil {
+			boot := f.gw.Store.Boot()
+			place = slices.IndexFunc(sessions, func(s connection.Session) bool { return s.Boot == boot })
+			if place >= 0 {
+				return place, len(sessions)
+			}
+			err = f.gw.Store.Write(func(tx *store.Tx) error { return f.gw.Connections.Opened(tx, c.ID, window) })
+		}
+		if err != nil {
+			f.log.Error("cannot share a channel", "channel", c.Name, "err", err)
+			break
+		}
+	}
+	return 0, c.Shards + 1
+}
+
+// changes returns when this server's share of the lanes is another one, or at the end of ctx.
+func (f *Fleet) changes(ctx context.Context, c connection.Channel, window int, mine []int, called <-chan struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-called:
+		case <-time.After(look):
+		}
+		called = f.calls()
+		if f.shares(c) && !slices.Equal(mine, f.share(ctx, c, window)) {
+			return
+		}
+	}
+}
+
+// withdraw leaves the lanes to the others. It tries until it can, since they do not take them before.
+func (f *Fleet) withdraw(hard context.Context, c connection.Channel) {
+	for {
+		err := f.gw.Store.Write(func(tx *store.Tx) error { return f.gw.Connections.Closed(tx, c.ID) })
+		if err == nil || hard.Err() != nil || f.gw.Store.Closing() || f.gw.Store.Broken() {
+			return
+		}
+		time.Sleep(look)
+	}
+}
+
+// woken is called when other servers changed something; most of it is about jobs.
+func (f *Fleet) woken(names []string) {
+	if len(names) > 0 && !slices.ContainsFunc(names, ours) {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	close(f.called)
+	f.called = make(chan struct{})
+}
+
+func ours(name string) bool {
+	return name == "*" || strings.HasPrefix(name, "session:") || strings.HasPrefix(name, "channel:")
+}
+
+// calls is closed at the next call.
+func (f *Fleet) calls() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.called
+}
+
+// workers is a lane's share of the window. A lane has one at least, so that more lanes than slots take turns.
+func workers(window, lanes, lane int) int {
+	n := window / lanes
+	if lane < window%lanes {
+		n++
+	}
+	return max(1, n)
+}
+
+// paceOf is what the channel's rate leaves for some of its lanes, which share it without bursts.
+func paceOf(c connection.Channel, lanes int) *rate.Limiter {
+	if c.Rate <= 0 || lanes == 0 {
+		return nil
+	}
+	return rate.NewLimiter(rate.Limit(c.Rate)*rate.Limit(lanes)/rate.Limit(max(1, c.Shards)), 1)
+}
