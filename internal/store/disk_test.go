@@ -7,7 +7,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/store"
@@ -47,17 +46,6 @@ func fill(t *testing.T, dir string, leave int64) string {
 		t.Fatal(err)
 	}
 	return name
-}
-
-func soon(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	for range 200 {
-		if f() {
-			return
-		}
-		time.Sleep(20 * time.Millisecond) // the disk is looked at each second
-	}
-	t.Error("not within 4 s:", what)
 }
 
 func TestBelowTheFloorNothingNewIsAccepted(t *testing.T) {

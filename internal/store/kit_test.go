@@ -3,6 +3,7 @@ package store_test
 import (
 	"log/slog"
 	"testing"
+	"time"
 
 	"tidings.dev/internal/store"
 	"tidings.dev/internal/store/storetest"
@@ -103,4 +104,20 @@ func count(t testing.TB, s *store.Store) (n int) {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// soon waits for what happens within a look or two at the disk, the database or the other servers.
+func soon(t testing.TB, what string, f func() bool) {
+	t.Helper()
+	within(t, 4*time.Second, what, f)
+}
+
+func within(t testing.TB, patience time.Duration, what string, f func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if f() {
+			return
+		}
+	}
+	t.Errorf("not within %s: %s", patience, what)
 }

@@ -245,7 +245,8 @@ func TestAServerThatIsCutOffIsBuriedAndStartsAgain(t *testing.T) {
 	}}
 	b.OnDeath(g.bury)
 	link.Cut()
-	soon(t, "it is buried, after two that failed", func() bool { return g.times(boot) == 3 && !nodeIsThere(t, opt.Database, boot) })
+	// Just after its start the database's server gives everybody the time to come back.
+	within(t, 15*time.Second, "it is buried, after two that failed", func() bool { return g.times(boot) == 3 && !nodeIsThere(t, opt.Database, boot) })
 	link.Mend()
 	var under int64
 	write(t, a, func(tx *store.Tx) error {
