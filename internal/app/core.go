@@ -53,7 +53,7 @@ type Core struct {
 // Open opens the store and wires the core. serve takes the data folder for this process alone.
 func Open(ctx context.Context, cfg config.Config, log *slog.Logger, serve bool, fatal func(error)) (*Core, error) {
 	s, err := store.Open(ctx, store.Options{
-		Dir: cfg.DataDir, Serve: serve, DiskFloor: diskFloor(cfg), MasterKey: cfg.MasterKey.Reveal(), Log: log, Fatal: fatal,
+		Dir: cfg.DataDir, Database: cfg.Database.Reveal(), Serve: serve, DiskFloor: diskFloor(cfg), MasterKey: cfg.MasterKey.Reveal(), Log: log, Fatal: fatal,
 	})
 	if err != nil {
 		return nil, err

@@ -195,6 +195,7 @@ type NewChannel struct {
 	Name    string `required:"" help:"Its name."`
 	Sender  string `help:"Sender of messages that name none."`
 	Rate    int    `help:"Parts a second at most; 0: no limit."`
+	Shards  int    `default:"1" help:"Lanes that its recipients are spread over; each is worked by one node."`
 	Default bool   `help:"Make it the default of its kind."`
 }
 
@@ -225,7 +226,7 @@ func (c *Core) CreateChannel(n NewChannel, settings []byte) (Channel, error) {
 }
 
 func (n NewChannel) wish(settings []byte) (connection.Channel, error) {
-	wish := connection.Channel{Name: n.Name, Driver: n.Driver, Settings: channel.Settings(settings), Rate: n.Rate, Enabled: true, Shards: 1}
+	wish := connection.Channel{Name: n.Name, Driver: n.Driver, Settings: channel.Settings(settings), Rate: n.Rate, Enabled: true, Shards: n.Shards}
 	driver, err := driverNamed(n.Driver)
 	if err != nil {
 		return wish, err

@@ -127,10 +127,8 @@ func wrongPublicURL(text string) string {
 func wrongDatabase(dsn telemetry.Secret) string {
 	text := dsn.Reveal()
 	switch {
-	case text == "":
+	case text == "", strings.HasPrefix(text, "postgres://"), strings.HasPrefix(text, "postgresql://"):
 		return ""
-	case strings.HasPrefix(text, "postgres://") || strings.HasPrefix(text, "postgresql://"):
-		return "PostgreSQL is not supported yet; leave database empty for SQLite in data_dir"
 	}
-	return "is not known; leave database empty for SQLite in data_dir"
+	return "is not known; give a postgres:// URL, or leave database empty for SQLite in data_dir"
 }

@@ -98,7 +98,7 @@ a = 1
 `)
 	env := []string{"TIDINGS_LISTEN=8080", "TIDINGS_LOG_LEVELS=info", "TIDINGS_TRUSTED_PROXIES=10.0.0.0/8,ten", "TIDINGS_MASTER_KEY=a", "TIDINGS_MASTER_KEY_FILE=/does/not/exist"}
 	flags := map[string]string{
-		"listne": "x", "public_url": "ftp://x", "database": "postgres://user:hunter2@host/db", "webhook.ports": "0",
+		"listne": "x", "public_url": "ftp://x", "database": "mysql://user:hunter2@host/db", "webhook.ports": "0",
 		"rate.burst": "many", "default_validity": "30s", "webhook.timeout": "-5s", "data_dir": "", "admin_listen": "nowhere",
 	}
 	_, err := config.Load(path, env, flags)
@@ -122,7 +122,7 @@ a = 1
 		`TIDINGS_MASTER_KEY_FILE: the secret cannot be read: open /does/not/exist: no such file or directory`,
 		`the flag listne is no setting; did you mean listen?`,
 		`the flag public_url: is not a URL such as https://sms.example.com`,
-		`the flag database: PostgreSQL is not supported yet; leave database empty for SQLite in data_dir`,
+		`the flag database: is not known; give a postgres:// URL, or leave database empty for SQLite in data_dir`,
 		`the flag webhook.ports: 0 is not between 1 and 65535`,
 		`the flag rate.burst: "many" is not a whole number`,
 		`the flag default_validity: 30s is not between 1m and 7d`,
