@@ -2,11 +2,10 @@ package main
 
 import (
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"time"
 )
 
 // Books is what the checker reads in the database itself, since no API shows it.
@@ -52,22 +51,24 @@ var statusNumber = map[string]int{
 	"read": 14, "cancelled": 20, "expired": 21, "blocked": 22, "received": 30,
 }
 
-func openReadOnly(path string) (*sql.DB, error) {
-	return sql.Open("sqlite", "file:"+path+"?mode=ro&_pragma=busy_timeout(5000)")
-}
-
-// readBooks reads a database that nobody serves; none is no error, so that histories alone can be checked.
-func readBooks(path string) (*Books, error) {
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		return nil, nil
+// readBooks reads the database that a run left in its folder; none is no error, so that histories alone can be checked.
+func readBooks(dir string) (books *Books, err error) {
+	base, err := oldBase(dir)
+	if base == nil || err != nil {
+		return nil, err
 	}
-	db, err := openReadOnly(path)
+	defer func() { err = errors.Join(err, base.close()) }()
+	db, err := base.open()
 	if err != nil {
 		return nil, err
 	}
 	defer db.Close()
 	b := &Books{Messages: map[int64]Row{}, Events: map[int64][]Event{}}
-	return b, errors.Join(b.readIntegrity(db), b.readMoney(db), b.readMessages(db))
+	integrity := b.readSQLiteIntegrity
+	if base.cluster != nil {
+		integrity = b.readPostgresIntegrity
+	}
+	return b, errors.Join(integrity(db), b.readOrphans(db), b.readMoney(db), b.readMessages(db))
 }
 
 func each(db *sql.DB, query string, row func(*sql.Rows) error) error {
@@ -94,9 +95,9 @@ var orphans = map[string]string{
 	"event of a message unknown":    `SELECT e.subject FROM event e LEFT JOIN message m ON m.id = e.subject WHERE m.id IS NULL AND e.kind LIKE 'message.%'`,
 }
 
-func (b *Books) readIntegrity(db *sql.DB) error {
+func (b *Books) readSQLiteIntegrity(db *sql.DB) error {
 	text := ""
-	problems := []error{
+	return errors.Join(
 		each(db, `PRAGMA integrity_check`, func(r *sql.Rows) error {
 			err := r.Scan(&text)
 			if text != "ok" {
@@ -108,8 +109,34 @@ func (b *Books) readIntegrity(db *sql.DB) error {
 			err := r.Scan(&text)
 			b.Integrity = append(b.Integrity, "foreign key of "+text)
 			return err
-		}),
+		}))
+}
+
+// Each row of each table is looked at, then each index against its table (documentation, F.1 amcheck).
+const (
+	damagedRows = `SELECT c.relname || ': ' || v.msg FROM pg_class c, verify_heapam(c.oid) v
+		WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace`
+	checkIndexes = `SELECT bt_index_check(i.indexrelid, true) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+		WHERE c.relkind = 'i' AND c.relnamespace = 'public'::regnamespace`
+)
+
+func (b *Books) readPostgresIntegrity(db *sql.DB) error {
+	if _, err := db.Exec(`CREATE EXTENSION IF NOT EXISTS amcheck`); err != nil {
+		return fmt.Errorf("prepare to check the database: %w", err)
 	}
+	if _, err := db.Exec(checkIndexes); err != nil {
+		b.Integrity = append(b.Integrity, err.Error())
+	}
+	return each(db, damagedRows, func(r *sql.Rows) error {
+		var text string
+		err := r.Scan(&text)
+		b.Integrity = append(b.Integrity, text)
+		return err
+	})
+}
+
+func (b *Books) readOrphans(db *sql.DB) error {
+	var problems []error
 	for name, query := range orphans {
 		problems = append(problems, each(db, query, func(r *sql.Rows) error {
 			var id int64
@@ -157,17 +184,41 @@ func (b *Books) readMessages(db *sql.DB) error {
 				b.Events[id] = append(b.Events[id], e)
 				return err
 			}),
-		each(db, `SELECT at FROM event WHERE json_extract(data, '$.reason') = 'server_stopped' ORDER BY at`, func(r *sql.Rows) error {
+		each(db, `SELECT at, data FROM event WHERE data LIKE '%"server_stopped"%' ORDER BY at`, func(r *sql.Rows) error {
 			var at int64
-			err := r.Scan(&at)
-			b.Doubts = append(b.Doubts, at*1000)
+			var data string
+			err := r.Scan(&at, &data)
+			if reasonOf(data) == "server_stopped" {
+				b.Doubts = append(b.Doubts, at*1000)
+			}
 			return err
 		}))
 }
 
-// soon counts the jobs about customers' things that are due now or within the next seconds.
-func soon(db *sql.DB, seconds int) (n int, err error) {
-	err = db.QueryRow(`SELECT count(*) FROM job WHERE subject <> 0 AND account_id <> 0
-		AND due_at < (CAST(strftime('%s','now') AS INTEGER) + ?) * 1000`, seconds).Scan(&n)
+// reasonOf is why an event happened, as its row says.
+func reasonOf(data string) string {
+	var change struct {
+		Reason string `json:"reason"`
+	}
+	_ = json.Unmarshal([]byte(data), &change) // what cannot be read has no reason
+	return change.Reason
+}
+
+// soon counts the jobs about customers' things that are due now or before long.
+func soon(db *sql.DB, within time.Duration) (n int, err error) {
+	query := fmt.Sprintf(`SELECT count(*) FROM job WHERE subject <> 0 AND account_id <> 0 AND due_at < %d`, time.Now().Add(within).UnixMilli())
+	err = db.QueryRow(query).Scan(&n)
 	return n, err
+}
+
+// owned lists the leases of the server with the process id. The product names a server by host and process.
+func owned(db *sql.DB, pid int) (names []string, err error) {
+	query := fmt.Sprintf(`SELECT l.name FROM lease l JOIN node n ON n.boot = l.node WHERE n.name LIKE '%%:%d' ORDER BY l.name`, pid)
+	err = each(db, query, func(r *sql.Rows) error {
+		var name string
+		err := r.Scan(&name)
+		names = append(names, name)
+		return err
+	})
+	return names, err
 }

@@ -54,18 +54,19 @@ type Cases struct {
 	Strange  []smsc.Record // taken by the network, never asked for
 	Faults   []Fault
 	Requests map[int64]Entry // invokes by number
+	nodes    int
 }
 
 // Fault is something that may leave attempts without a known outcome.
 type Fault struct {
 	At    int64
-	What  string // kill, drop, slow
+	What  string // kill, freeze, cut (of the database), drop, slow
 	To    string // of a slow answer: the one recipient it concerns
 	Bound int
 }
 
 func gather(w World) *Cases {
-	c := &Cases{All: map[string]*Case{}, byTo: map[string]*Case{}, byID: map[string]*Case{}, Requests: map[int64]Entry{}}
+	c := &Cases{All: map[string]*Case{}, byTo: map[string]*Case{}, byID: map[string]*Case{}, Requests: map[int64]Entry{}, nodes: w.setup().Nodes}
 	for _, e := range w.Load {
 		c.addEntry(e)
 	}
@@ -84,8 +85,10 @@ func gather(w World) *Cases {
 
 func (c *Cases) addEntry(e Entry) {
 	switch {
-	case e.Op == "kill":
-		c.Faults = append(c.Faults, Fault{At: e.At, What: "kill", Bound: window})
+	case e.Op == "kill" || e.Op == "freeze":
+		c.Faults = append(c.Faults, Fault{At: e.At, What: e.Op, Bound: window})
+	case e.Op == "cut":
+		c.Faults = append(c.Faults, Fault{At: e.At, What: e.Op, Bound: window * c.nodes})
 	case e.Phase == Invoke:
 		c.Requests[e.N] = e
 		for _, i := range e.Items {
@@ -105,7 +108,7 @@ func (c *Cases) ask(i Item, e Entry) {
 	if it == nil {
 		it = &Case{Item: i, Acked: map[string]int64{}, AckedAs: map[string]string{}}
 		c.All[i.Tag] = it
-		if !isStopper(i.To) {
+		if !isShared(i.To) {
 			c.byTo[digits(i.To)] = it
 		}
 	}
@@ -175,6 +178,9 @@ func (c *Cases) addRecord(r smsc.Record) {
 }
 
 func digits(number string) string { return strings.TrimPrefix(number, "+") }
+
+// isShared reports whether a recipient gets several messages, so that the number does not tell which.
+func isShared(to string) bool { return isStopper(to) || isRegular(to) }
 
 // Numbers with these endings behave as the table of endings says.
 const (

@@ -39,6 +39,8 @@ var rules = []struct {
 	{"C10 opt-outs hold", optOuts},
 	{"C11 the database is whole", integrity},
 	{"C12 no secret leaks", secrets},
+	{"C13 a recipient's messages stay in order", order},
+	{"C14 the pace is kept", pace},
 }
 
 // Check applies every rule. It is a pure function of what a run left behind.
@@ -178,38 +180,6 @@ func duplicates(w World, c *Cases) []Violation {
 	}
 	f.all = append(f.all, doubts(w)...)
 	return f.sorted()
-}
-
-// doubts: after a kill the product itself may find at most a window of attempts without an outcome, and none after it was
-// asked to stop.
-func doubts(w World) []Violation {
-	f := found{rule: "C3"}
-	if w.Books == nil {
-		return nil
-	}
-	allowed, since, next := 0, "the first start", 0
-	for n, e := range w.Load {
-		switch e.Op {
-		case "kill":
-			allowed += window
-			since = "the kill at " + clock(e.At)
-		case "term":
-			since = "SIGTERM at " + clock(e.At)
-		case "start":
-			end, found := nextOf(w.Load[n+1:], "start"), 0
-			for ; next < len(w.Books.Doubts) && w.Books.Doubts[next] < end-1000; next++ {
-				found++
-			}
-			if found > allowed {
-				f.add("", "after %s the product found %d attempts without an outcome; the bound is %d", since, found, allowed)
-			}
-			allowed = max(0, allowed-found)
-			if nextOf(w.Load[n+1:], "ready") < nextOf(w.Load[n+1:], "kill", "term") {
-				allowed = 0
-			}
-		}
-	}
-	return f.all
 }
 
 // blame is the fault that a repeated message can be put down to, the nearest to its first submit, or -1.

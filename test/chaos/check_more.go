@@ -88,7 +88,7 @@ type told struct {
 // webhooks: every event was posted with success, in order, signed, under one id, and not again without need.
 func webhooks(w World, c *Cases) []Violation {
 	f := found{rule: "C7"}
-	subjects := map[string]*told{}
+	subjects, stops := map[string]*told{}, w.stops()
 	owner := map[string]string{}
 	for _, p := range w.Posts {
 		t := subjects[p.Subject]
@@ -97,7 +97,7 @@ func webhooks(w World, c *Cases) []Violation {
 			subjects[p.Subject] = t
 		}
 		tag := c.tagOfSubject(p.Subject)
-		for _, problem := range t.hear(p, w.stops()) {
+		for _, problem := range t.hear(p, stops) {
 			f.add(tag, "%s", problem)
 		}
 		if subject := fmt.Sprintf("%s/%d", p.Subject, p.Seq); owner[p.ID] == "" {
@@ -132,28 +132,37 @@ func (c *Cases) tagOfSubject(subject string) string {
 	return subject
 }
 
-// stops are moments at which the product was certainly down: just before each start.
-func (w World) stops() []int64 {
-	var at []int64
+// afterMend is how long after the database is back something may still come of its absence.
+const afterMend = 3 * time.Second
+
+// stops are the times that what was done may not have been written down: a server was certainly down, just before each
+// start and once it was killed, or did not move, or the database was away.
+func (w World) stops() (all []span) {
+	var cut int64
+	frozen := map[int]int64{}
 	for _, e := range w.Load {
-		if e.Op == "start" {
-			at = append(at, e.At)
+		switch e.Op {
+		case "start", "dead":
+			all = append(all, span{e.At, e.At})
+		case "freeze":
+			frozen[e.Node] = e.At
+		case "thaw":
+			all = append(all, span{frozen[e.Node], e.At})
+		case "cut":
+			cut = e.At
+		case "mend":
+			all = append(all, span{cut, e.At + afterMend.Microseconds()})
 		}
 	}
-	return at
+	return all
 }
 
-func between(stops []int64, from, to int64) bool {
-	for _, at := range stops {
-		if at >= from && at <= to {
-			return true
-		}
-	}
-	return false
+func between(stops []span, from, to int64) bool {
+	return slices.ContainsFunc(stops, func(s span) bool { return s.to >= from && s.from <= to })
 }
 
 // hear judges one post by what came before about the same subject.
-func (t *told) hear(p Post, stops []int64) (problems []string) {
+func (t *told) hear(p Post, stops []span) (problems []string) {
 	say := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	if !p.Verified {
 		say("event %d: the signature is not valid", p.Seq)
@@ -218,8 +227,14 @@ func eventGaps(b *Books) []Violation {
 	return f.all
 }
 
-// firstSend is how soon the network must hear from a product that was started with work to do and says that it is ready.
-const firstSend = 2 * time.Second
+// firstSend is how soon the network must hear from a product that was started with work to do and says that it is ready;
+// where several servers may share a database, each must first see that the one before it is dead.
+func (s Setup) firstSend() time.Duration {
+	if s.Engine == postgres {
+		return 10 * time.Second
+	}
+	return 2 * time.Second
+}
 
 // liveness: the product works again soon after each start, and nothing hangs in the end.
 func liveness(w World, c *Cases) []Violation {
@@ -229,16 +244,26 @@ func liveness(w World, c *Cases) []Violation {
 			f.add(tag, "still sending after the drain")
 		}
 	}
-	quiet := false
+	quiet, firstSend := false, w.setup().firstSend()
 	for n, e := range w.Load {
 		quiet = quiet || e.Op == "quiet" && e.Phase == OK
-		if e.Op != "start" || e.Backlog == 0 {
+		if e.Op != "start" || e.Backlog == 0 || w.setup().Nodes > 1 {
 			continue
 		}
 		ready, end := nextOf(w.Load[n+1:], "ready"), nextOf(w.Load[n+1:], "kill", "term")
 		took := firstSubmit(w.SMSC, e.At) - ready
 		if ready < end && end-ready > firstSend.Microseconds() && took > firstSend.Microseconds() {
 			f.add("", "after the start at %s the network heard nothing for %s", clock(e.At), time.Duration(took)*time.Microsecond)
+		}
+	}
+	for _, t := range w.takeovers() {
+		if t.took > firstSend {
+			f.add("", "after the %s of server %d at %s its lane %d was not worked for %s", t.what, t.node, clock(t.at), t.lane, t.took)
+		}
+	}
+	for _, b := range w.comebacks() {
+		if b.took > firstSend {
+			f.add("", "after the database was back at %s there was no %s for %s", clock(b.at), b.what, b.took)
 		}
 	}
 	if !quiet {

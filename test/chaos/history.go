@@ -23,9 +23,16 @@ const (
 	customerFile = "customer.jsonl" // Post: what the customer's receiver saw
 	finalFile    = "final.jsonl"    // product.Message: every message as the API showed it at the end
 	databaseFile = "tidings.db"     // a copy of the product's database after it stopped
-	productLog   = "product.log"
-	secretsFile  = "secrets.json" // what must not be found in logs and database
+	secretsFile  = "secrets.json"   // what must not be found in logs and database
 )
+
+// logOf is the file of a server's log.
+func logOf(node int) string {
+	if node == 0 {
+		return "product.log"
+	}
+	return fmt.Sprintf("product-%d.log", node)
+}
 
 // Phase is where an operation is: ok is a 2xx, fail is a definite no, info is anything else.
 type Phase string
@@ -43,7 +50,7 @@ const (
 type Entry struct {
 	At     int64  `json:"at"` // Unix microseconds
 	N      int64  `json:"n,omitempty"`
-	Op     string `json:"op"` // send batch cancel read; start ready kill term quiet
+	Op     string `json:"op"` // send batch cancel read; run start ready kill dead term freeze thaw cut mend quiet
 	Phase  Phase  `json:"phase,omitempty"`
 	Key    string `json:"key,omitempty"` // Idempotency-Key
 	Items  []Item `json:"items,omitempty"`
@@ -54,8 +61,20 @@ type Entry struct {
 	Code   string `json:"code,omitempty"` // of a problem
 	Error  string `json:"error,omitempty"`
 
-	Backlog int     `json:"backlog,omitempty"` // at a kill: accepted and not yet handed over
-	Rate    float64 `json:"rate,omitempty"`    // at a kill: accepts a second since the start
+	Node    int      `json:"node,omitempty"`    // the server asked or struck, from 0
+	Backlog int      `json:"backlog,omitempty"` // at a fault: accepted and not yet handed over
+	Rate    float64  `json:"rate,omitempty"`    // at a fault: accepts a second since the start
+	Leases  []string `json:"leases,omitempty"`  // at a fault: what the server had of those that nodes share
+	Setup   *Setup   `json:"setup,omitempty"`   // of a run
+}
+
+// Setup is what a run was done with.
+type Setup struct {
+	Engine string `json:"engine"`
+	Nodes  int    `json:"nodes"`
+	Shards int    `json:"shards"`
+	Rate   int    `json:"rate"`   // parts a second over all nodes; 0: no limit
+	Faults string `json:"faults"` // what is struck: the product or the database
 }
 
 // Item is one message of a send or batch, and in its answer what became of it.
@@ -145,12 +164,22 @@ func readLines[T any](path string) ([]T, error) {
 
 // World is everything that is known about a run once it is over.
 type World struct {
-	Load  []Entry
+	Load  Entries
 	SMSC  []smsc.Record
 	Posts []Post
 	Final []product.Message
 	Books *Books   // from the database; nil when there is none
 	Leaks []string // secrets found where they must not be
+}
+
+// setup is what the run was done with; runs of before there were several kinds say nothing.
+func (w World) setup() Setup {
+	for _, e := range w.Load {
+		if e.Setup != nil {
+			return *e.Setup
+		}
+	}
+	return Setup{Engine: sqlite, Nodes: 1, Shards: 1, Faults: onProduct}
 }
 
 // readWorld reads a run's folder.
@@ -167,7 +196,7 @@ func readWorld(dir string) (w World, err error) {
 	if w.Final, err = readLines[product.Message](filepath.Join(dir, finalFile)); err != nil {
 		return w, err
 	}
-	if w.Books, err = readBooks(filepath.Join(dir, databaseFile)); err != nil {
+	if w.Books, err = readBooks(dir); err != nil {
 		return w, err
 	}
 	w.Leaks, err = findLeaks(dir)

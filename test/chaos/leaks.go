@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 )
 
 // phone matches a full number of the run's recipients; the product's logs show at most its last digits.
@@ -26,17 +27,22 @@ func findLeaks(dir string) (leaks []string, err error) {
 	if err := json.Unmarshal(text, &secrets); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{productLog, databaseFile} {
-		content, err := os.ReadFile(filepath.Join(dir, name))
+	logs, data := filesOf(dir)
+	for _, path := range slices.Concat(logs, data) {
+		content, err := os.ReadFile(path)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
+		name, _ := filepath.Rel(dir, path)
 		for what, secret := range secrets {
 			if secret != "" && bytes.Contains(content, []byte(secret)) {
 				leaks = append(leaks, fmt.Sprintf("%s is in %s", what, name))
 			}
 		}
-		if name != productLog {
+		if !slices.Contains(logs, path) {
 			continue
 		}
 		if bytes.Contains(content, []byte("Your code is")) {
@@ -47,4 +53,27 @@ func findLeaks(dir string) (leaks []string, err error) {
 		}
 	}
 	return leaks, nil
+}
+
+// filesOf lists the logs of a run and the files of its database.
+func filesOf(dir string) (logs, data []string) {
+	cluster := filepath.Join(dir, clusterFolder)
+	logs = []string{filepath.Join(cluster, "log")}
+	for n := range maxNodes {
+		logs = append(logs, filepath.Join(dir, logOf(n)))
+	}
+	data = []string{filepath.Join(dir, databaseFile)}
+	for _, pattern := range []string{"data/base/*/*", "data/pg_wal/*"} {
+		found, err := filepath.Glob(filepath.Join(cluster, pattern))
+		if err != nil { // the patterns are good
+			panic(err)
+		}
+		data = append(data, slices.DeleteFunc(found, isFolder)...)
+	}
+	return logs, data
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -30,7 +31,7 @@ const (
 
 // Load sends what customers send, and writes down what it asked for and what it was told.
 type Load struct {
-	client  *product.Client
+	servers []*server
 	control string // of the network
 	history *History
 	watch   *watcher
@@ -47,12 +48,33 @@ type Load struct {
 	retry  []sent  // keyed requests whose outcome is not known
 }
 
+// server is one that requests can go to.
+type server struct {
+	*product.Client
+	away atomic.Bool // it does not answer, as a balancer's health check would tell
+}
+
 type known struct{ id, tag string }
 
 type sent struct {
 	key   string
 	batch bool
 	items []Item
+}
+
+func newLoad(control string, history *History, seed uint64) *Load {
+	return &Load{control: control, history: history, seed: seed, watch: newWatcher()}
+}
+
+// choose picks the server of a request, as a balancer does: any that answers.
+func (l *Load) choose() int {
+	n := rand.IntN(len(l.servers))
+	for i := range l.servers {
+		if at := (n + i) % len(l.servers); !l.servers[at].away.Load() {
+			return at
+		}
+	}
+	return n
 }
 
 // run works until ctx ends.
@@ -86,8 +108,10 @@ func (l *Load) step(ctx context.Context, random *rand.Rand) {
 		pause(ctx, slowPause)
 	}
 	switch dice := random.IntN(1000); {
-	case dice < 640:
+	case dice < 600:
 		l.send(ctx, l.fresh(random), random)
+	case dice < 640:
+		l.send(ctx, l.toRegular(random), random)
 	case dice < 720:
 		l.again(ctx, random)
 	case dice < 760:
@@ -146,6 +170,19 @@ func (l *Load) toStopper(random *rand.Rand) Item {
 	return Item{Tag: l.tag(n), To: stopper(random.IntN(stoppers)), OnUnknown: "resend"}
 }
 
+// regulars are people who get many messages, whose order can be watched.
+const (
+	regulars      = 40
+	regularPrefix = "+25473000"
+)
+
+func isRegular(to string) bool { return strings.HasPrefix(to, regularPrefix) }
+
+func (l *Load) toRegular(random *rand.Rand) Item {
+	n := l.tags.Add(1)
+	return Item{Tag: l.tag(n), To: fmt.Sprintf("%s%04d", regularPrefix, random.IntN(regulars)), OnUnknown: "resend"}
+}
+
 func stopper(n int) string { return fmt.Sprintf("+25470%03d%s", n, stopEnding) }
 
 // start lets somebody who opted out come back.
@@ -173,7 +210,19 @@ func (l *Load) send(ctx context.Context, i Item, random *rand.Rand) {
 	if random.IntN(5) < 2 {
 		s.key = "k-" + i.Tag
 	}
+	if s.key != "" && random.IntN(10) == 0 {
+		l.twice(ctx, s)
+		return
+	}
 	l.deliver(ctx, s)
+}
+
+// twice makes one keyed request two times at once, as a customer's impatient proxy does.
+func (l *Load) twice(ctx context.Context, s sent) {
+	var other sync.WaitGroup
+	other.Go(func() { l.deliver(ctx, s) })
+	l.deliver(ctx, s)
+	other.Wait()
 }
 
 func (l *Load) batch(ctx context.Context, random *rand.Rand) {
@@ -246,8 +295,9 @@ func (l *Load) deliver(ctx context.Context, s sent) {
 		headers = append(headers, "Idempotency-Key", s.key)
 	}
 	l.remember(s)
-	l.history.add(Entry{At: now(), N: n, Op: op, Phase: Invoke, Key: s.key, Items: s.items})
-	status, reply, err := l.client.Do(ctx, http.MethodPost, path, text, headers...)
+	to := l.choose()
+	l.history.add(Entry{At: now(), N: n, Node: to, Op: op, Phase: Invoke, Key: s.key, Items: s.items})
+	status, reply, err := l.servers[to].Do(ctx, http.MethodPost, path, text, headers...)
 	e := l.outcome(n, op, status, reply, err)
 	if e.Phase == OK {
 		e.Items = l.accept(s, reply, &e)
@@ -379,8 +429,9 @@ func (l *Load) chase(ctx context.Context, random *rand.Rand) {
 
 func (l *Load) takeBack(ctx context.Context, k known) {
 	n := l.numbers.Add(1)
-	l.history.add(Entry{At: now(), N: n, Op: "cancel", Phase: Invoke, ID: k.id, Tag: k.tag})
-	status, reply, err := l.client.Do(ctx, http.MethodPost, "/tidings/v1/messages/"+k.id+"/cancel", []byte("{}"))
+	to := l.choose()
+	l.history.add(Entry{At: now(), N: n, Node: to, Op: "cancel", Phase: Invoke, ID: k.id, Tag: k.tag})
+	status, reply, err := l.servers[to].Do(ctx, http.MethodPost, "/tidings/v1/messages/"+k.id+"/cancel", []byte("{}"))
 	e := l.outcome(n, "cancel", status, reply, err)
 	e.ID, e.Tag = k.id, k.tag
 	if e.Phase == OK {
@@ -396,8 +447,9 @@ func (l *Load) read(ctx context.Context, random *rand.Rand) {
 		return
 	}
 	n := l.numbers.Add(1)
-	l.history.add(Entry{At: now(), N: n, Op: "read", Phase: Invoke, ID: k.id, Tag: k.tag})
-	status, reply, err := l.client.Do(ctx, http.MethodGet, "/tidings/v1/messages/"+k.id, nil)
+	to := l.choose()
+	l.history.add(Entry{At: now(), N: n, Node: to, Op: "read", Phase: Invoke, ID: k.id, Tag: k.tag})
+	status, reply, err := l.servers[to].Do(ctx, http.MethodGet, "/tidings/v1/messages/"+k.id, nil)
 	e := l.outcome(n, "read", status, reply, err)
 	e.ID, e.Tag = k.id, k.tag
 	var m product.Message

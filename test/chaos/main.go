@@ -1,6 +1,8 @@
 // Chaos kills the product under load, again and again, and checks from the outside that it kept every promise.
 //
 //	go run ./test/chaos -kills 100            kill -9 a hundred times, drain, check
+//	go run ./test/chaos -nodes 2              the same with two servers on one PostgreSQL
+//	go run ./test/chaos -faults postgres      kill PostgreSQL instead
 //	go run ./test/chaos check DIR             check an earlier run again
 //	go run ./test/chaos proof                 plant known bugs and see that each is found
 package main
@@ -47,46 +49,99 @@ func interruptible() (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 }
 
-func runMain(args []string) error {
+// options are the flags of a run.
+type options struct {
+	plan  Plan
+	short bool
+}
+
+func parseRun(args []string) (o options, err error) {
+	p := &o.plan
+	p.Out = os.Stdout
 	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
-	kills := flags.Int("kills", 100, "how often to kill the product")
-	short := flags.Bool("short", false, "10 kills")
-	seed := flags.Uint64("seed", uint64(time.Now().UnixNano())%1_000_000, "of the load and of what goes wrong")
-	dir := flags.String("dir", "", "where to keep the histories; default: a new temporary folder, removed after success")
-	binary := flags.String("binary", "", "the product; default: built from this checkout")
-	drain := flags.Duration("drain", 3*time.Minute, "how long the product may take to come to rest")
+	flags.IntVar(&p.Kills, "kills", 0, "how often to kill; default: 100, of the database 10")
+	flags.BoolVar(&o.short, "short", false, "10 kills, of the database 2")
+	flags.Uint64Var(&p.Seed, "seed", uint64(time.Now().UnixNano())%1_000_000, "of the load and of what goes wrong")
+	flags.StringVar(&p.Dir, "dir", "", "where to keep the histories; default: a new temporary folder, removed after success")
+	flags.StringVar(&p.Binary, "binary", "", "the product; default: built from this checkout")
+	flags.DurationVar(&p.Drain, "drain", 3*time.Minute, "how long the product may take to come to rest")
+	flags.StringVar(&p.Engine, "engine", "", "sqlite or postgres; default: what the other flags need, else sqlite")
+	flags.IntVar(&p.Nodes, "nodes", 1, "how many servers share the database: 1 or 2")
+	flags.StringVar(&p.Faults, "faults", onProduct, "what is killed: product or postgres")
+	flags.IntVar(&p.Rate, "rate", 0, "parts a second of the channel; default: no limit, of two servers 500")
 	if err := flags.Parse(args); err != nil {
-		return err
+		return o, err
 	}
-	if *short {
-		*kills = 10
+	return o, o.complete()
+}
+
+// complete fills in what was not said, and refuses what does not go together.
+func (o *options) complete() error {
+	p := &o.plan
+	shares := p.Nodes > 1 || p.Faults == onDatabase
+	if p.Engine == "" {
+		p.Engine = sqlite
+		if shares {
+			p.Engine = postgres
+		}
+	}
+	most, least := 100, 10
+	if p.Faults == onDatabase {
+		most, least = 10, 2
+	}
+	switch {
+	case o.short:
+		p.Kills = least
+	case p.Kills == 0:
+		p.Kills = most
+	}
+	p.Shards = 1
+	if p.Nodes > 1 {
+		p.Shards = 4
+		if p.Rate == 0 {
+			p.Rate = 500
+		}
+	}
+	switch {
+	case p.Nodes < 1 || p.Nodes > maxNodes:
+		return fmt.Errorf("-nodes can be 1 to %d", maxNodes)
+	case p.Faults != onProduct && p.Faults != onDatabase:
+		return fmt.Errorf("-faults can be %s or %s", onProduct, onDatabase)
+	case shares && p.Engine != postgres:
+		return errors.New("only PostgreSQL can be shared or killed")
+	}
+	return nil
+}
+
+func runMain(args []string) error {
+	o, err := parseRun(args)
+	if err != nil {
+		return err
 	}
 	ctx, cancel := interruptible()
 	defer cancel()
-	keep := *dir != ""
+	plan := o.plan
+	keep := plan.Dir != ""
 	if !keep {
-		made, err := os.MkdirTemp("", "chaos-")
-		if err != nil {
-			return err
-		}
-		*dir = made
-	}
-	if *binary == "" {
-		*binary = filepath.Join(*dir, "tidings")
-		if err := product.Build(ctx, "./cmd/tidings", *binary); err != nil {
+		if plan.Dir, err = os.MkdirTemp("", "chaos-"); err != nil {
 			return err
 		}
 	}
-	fmt.Printf("chaos: %d kills, seed %d, histories in %s\n", *kills, *seed, *dir)
-	plan := Plan{Kills: *kills, Seed: *seed, Dir: *dir, Binary: *binary, Drain: *drain, Out: os.Stdout}
+	if plan.Binary == "" {
+		plan.Binary = filepath.Join(plan.Dir, "tidings")
+		if err := product.Build(ctx, "./cmd/tidings", plan.Binary); err != nil {
+			return err
+		}
+	}
+	fmt.Printf("chaos: %d kills (%s), %d servers on %s, seed %d, histories in %s\n", plan.Kills, plan.Faults, plan.Nodes, plan.Engine, plan.Seed, plan.Dir)
 	if err := plan.execute(ctx); err != nil {
-		return fmt.Errorf("the run failed, its histories are in %s: %w", *dir, err)
+		return fmt.Errorf("the run failed, its histories are in %s: %w", plan.Dir, err)
 	}
-	if err := judge(*dir, *kills); err != nil {
+	if err := judge(plan.Dir, plan.Kills); err != nil {
 		return err
 	}
 	if !keep {
-		return os.RemoveAll(*dir)
+		return os.RemoveAll(plan.Dir)
 	}
 	return nil
 }

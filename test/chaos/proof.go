@@ -33,6 +33,7 @@ func proofMain(args []string) error {
 	only := flags.String("bug", "", "only this one")
 	seed := flags.Uint64("seed", 1, "of the load and of what goes wrong")
 	dir := flags.String("dir", "", "where to keep the histories; default: a new temporary folder")
+	engine := flags.String("engine", sqlite, "sqlite or postgres")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -46,13 +47,16 @@ func proofMain(args []string) error {
 		*dir = made
 		defer os.RemoveAll(made)
 	}
+	if err := os.Chmod(*dir, 0o711); err != nil { // whoever runs PostgreSQL must get through it
+		return err
+	}
 	missed := 0
 	for _, bug := range planted {
 		if *only != "" && *only != bug.tag {
 			continue
 		}
 		started := time.Now()
-		found, err := hunt(ctx, bug.tag, strings.Fields(bug.rules), *seed, filepath.Join(*dir, bug.tag))
+		found, err := hunt(ctx, bug.tag, strings.Fields(bug.rules), *engine, *seed, filepath.Join(*dir, bug.tag))
 		if err != nil {
 			return fmt.Errorf("%s: %w", bug.tag, err)
 		}
@@ -69,8 +73,8 @@ func proofMain(args []string) error {
 }
 
 // hunt runs the product with one bug and tells which rules caught it, or "".
-func hunt(ctx context.Context, bug string, rules []string, seed uint64, dir string) (string, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+func hunt(ctx context.Context, bug string, rules []string, engine string, seed uint64, dir string) (string, error) {
+	if err := os.MkdirAll(dir, 0o711); err != nil {
 		return "", err
 	}
 	if err := isPlanted(bug); err != nil {
@@ -80,7 +84,10 @@ func hunt(ctx context.Context, bug string, rules []string, seed uint64, dir stri
 	if err := product.Build(ctx, "./cmd/tidings", binary, bug); err != nil {
 		return "", err
 	}
-	plan := Plan{Kills: chances, Seed: seed, Dir: dir, Binary: binary, Drain: 45 * time.Second, Out: io.Discard}
+	plan := Plan{
+		Setup: Setup{Engine: engine, Nodes: 1, Shards: 1, Faults: onProduct},
+		Kills: chances, Seed: seed, Dir: dir, Binary: binary, Drain: 45 * time.Second, Out: io.Discard,
+	}
 	if err := plan.execute(ctx); err != nil {
 		return "", err
 	}

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"tidings.dev/test/product"
 )
@@ -61,9 +63,12 @@ func summary(out io.Writer, w World, c *Cases) {
 		}
 		other[f.What]++
 	}
-	fmt.Fprintf(out, "%d kills, %d other faults (%d connections cut, %d answers missing or late)\n", kills, len(c.Faults)-kills, other["drop"], other["slow"])
+	fmt.Fprintf(out, "%d kills, %d other faults (%d servers frozen, %d times the database killed, %d connections cut, %d answers missing or late)\n", kills,
+		len(c.Faults)-kills, other["freeze"], other["cut"], other["drop"], other["slow"])
 	fmt.Fprintf(out, "%d messages accepted, %d requests left open, %d sent twice, %d webhooks, %d numbers opted out\n", accepted, maybe, repeated,
 		len(w.Posts), len(stopped(w.SMSC)))
+	inDoubt(out, w, c)
+	times(out, w)
 	names := make([]string, 0, len(statuses))
 	for name := range statuses {
 		names = append(names, name)
@@ -73,6 +78,45 @@ func summary(out io.Writer, w World, c *Cases) {
 		fmt.Fprintf(out, "  %-10s %d\n", name, statuses[name])
 	}
 }
+
+// inDoubt tells what the faults cost against what they may.
+func inDoubt(out io.Writer, w World, c *Cases) {
+	if w.Books != nil {
+		fmt.Fprintf(out, "%d attempts found without an outcome", len(w.Books.Doubts))
+	}
+	blamed, most := make([]int, len(c.Faults)), map[string]int{}
+	for _, it := range c.All {
+		if n := c.blame(it); n >= 0 {
+			blamed[n]++
+			most[c.Faults[n].What] = max(most[c.Faults[n].What], blamed[n])
+		}
+	}
+	fmt.Fprintf(out, "; sent twice around one fault at most: %v; the window is %d\n", most, window)
+}
+
+// times tells how soon the work went on.
+func times(out io.Writer, w World) {
+	took := map[string][]time.Duration{}
+	for _, t := range w.takeovers() {
+		took["lane worked again after "+t.what] = append(took["lane worked again after "+t.what], t.took)
+	}
+	for _, b := range w.comebacks() {
+		took[b.what+" after the database was back"] = append(took[b.what+" after the database was back"], b.took)
+	}
+	for _, what := range slices.Sorted(maps.Keys(took)) {
+		all := took[what]
+		slices.Sort(all)
+		fmt.Fprintf(out, "%s: median %s, worst %s of %d\n", what, all[len(all)/2].Round(time.Millisecond), all[len(all)-1].Round(time.Millisecond), len(all))
+	}
+	if rate := w.setup().Rate; rate > 0 {
+		second, _ := peak(w.SMSC, time.Second)
+		most, _ := peak(w.SMSC, paceTime)
+		fmt.Fprintf(out, "at most %d parts in a second, %d in %s; the rate is %d a second\n", second, most, paceTime, rate)
+	}
+}
+
+// nemesis are the ops of the history that are about the product itself.
+var nemesis = []string{"kill", "dead", "term", "start", "ready", "freeze", "thaw", "cut", "mend", "quiet"}
 
 // moment is one line of a timeline.
 type moment struct {
@@ -90,8 +134,8 @@ func timeline(out io.Writer, w World, it *Case) {
 	slices.SortStableFunc(lines, byTime)
 	first, last := lines[0].at, lines[len(lines)-1].at
 	for _, e := range w.Load {
-		if slices.Contains([]string{"kill", "term", "start", "ready", "quiet"}, e.Op) && e.At >= first && e.At <= last+2_000_000 {
-			lines = append(lines, moment{e.At, "  *****   " + e.Op})
+		if slices.Contains(nemesis, e.Op) && e.At >= first && e.At <= last+2_000_000 {
+			lines = append(lines, moment{e.At, fmt.Sprintf("  *****   %s %d", e.Op, e.Node)})
 		}
 	}
 	slices.SortStableFunc(lines, byTime)
@@ -111,7 +155,7 @@ func asked(w World, it *Case) (lines []moment) {
 		mine := e.Tag == it.Tag || e.N != 0 && requests[e.N]
 		if mine || slices.ContainsFunc(e.Items, func(i Item) bool { return i.Tag == it.Tag }) {
 			requests[e.N] = true
-			lines = append(lines, moment{e.At, fmt.Sprintf("customer  %s %s %s%s %s %s", e.Op, e.Phase, e.Status, e.Code, e.Key, e.Error)})
+			lines = append(lines, moment{e.At, fmt.Sprintf("customer  %s of %d %s %s%s %s %s", e.Op, e.Node, e.Phase, e.Status, e.Code, e.Key, e.Error)})
 		}
 	}
 	return lines
@@ -120,7 +164,7 @@ func asked(w World, it *Case) (lines []moment) {
 // carried is what the network saw of it; of somebody who opts out, also what they wrote.
 func carried(w World, it *Case) (lines []moment) {
 	for _, r := range w.SMSC {
-		mine := tagOf(r.Text) == it.Tag || !isStopper(it.To) && digits(r.To) == digits(it.To)
+		mine := tagOf(r.Text) == it.Tag || !isShared(it.To) && digits(r.To) == digits(it.To)
 		if mine || isStopper(it.To) && digits(r.From) == digits(it.To) {
 			lines = append(lines, moment{r.Time * 1000, fmt.Sprintf("network   %s %s %s part %d id %s %.12s", r.Op, r.Status, r.State, r.Number, r.RemoteID, r.Text)})
 		}

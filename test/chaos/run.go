@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +20,7 @@ import (
 
 // Plan is what a run is to do.
 type Plan struct {
+	Setup
 	Kills  int
 	Seed   uint64
 	Dir    string // of the run; everything is kept in it
@@ -26,9 +29,16 @@ type Plan struct {
 	Out    io.Writer
 }
 
+// What a run strikes.
+const (
+	onProduct  = "product"
+	onDatabase = "postgres"
+)
+
 const (
 	minBacklog = 100 // accepted and not handed over, at every kill
 	minRate    = 50  // accepts a second before the kills
+	maxNodes   = 2
 	price      = 800_000
 	credit     = 1_000_000_000_000
 	readyTime  = 30 * time.Second
@@ -42,12 +52,21 @@ type Run struct {
 	network  *peer
 	customer *peer
 	control  string
-	install  *product.Installation
-	process  *product.Process
+	base     *Base
+	db       *sql.DB // to look into the database
+	nodes    []*node
 	load     *Load
-	log      *os.File
 	kills    int
+	frozen   int       // how often a server was
 	reached  []float64 // accepts a second before each fault
+}
+
+// node is one of the servers.
+type node struct {
+	n       int
+	install *product.Installation
+	process *product.Process // nil: it has not run yet
+	log     *os.File
 }
 
 // execute does the run and leaves its histories; the checker looks at them after.
@@ -79,9 +98,10 @@ func (p Plan) execute(ctx context.Context) (err error) {
 	return r.finish(ctx)
 }
 
-// prepare starts the three processes and makes what the load needs.
+// prepare starts all processes and makes what the load needs.
 func (r *Run) prepare(ctx context.Context) (err error) {
-	if r.network, err = startPeer("smsc", "-history", filepath.Join(r.Dir, smscFile), "-seed", fmt.Sprint(r.Seed)); err != nil {
+	delay := 15 * time.Millisecond * time.Duration(r.Nodes) // so that more sessions do not take more than there is
+	if r.network, err = startPeer("smsc", "-history", filepath.Join(r.Dir, smscFile), "-seed", fmt.Sprint(r.Seed), "-delay", delay.String()); err != nil {
 		return err
 	}
 	smpp, control, _ := strings.Cut(r.network.Address, " ")
@@ -89,49 +109,88 @@ func (r *Run) prepare(ctx context.Context) (err error) {
 	if r.customer, err = startPeer("customer", "-history", filepath.Join(r.Dir, customerFile)); err != nil {
 		return err
 	}
-	if r.log, err = os.Create(filepath.Join(r.Dir, productLog)); err != nil {
+	if r.base, err = newBase(ctx, r.Engine, r.Dir, filepath.Join(r.Dir, "data", databaseFile)); err != nil {
 		return err
 	}
-	if r.install, err = product.New(r.Binary, filepath.Join(r.Dir, "data"), r.log); err != nil {
+	if err := r.install(ctx); err != nil {
 		return err
 	}
-	r.install.Hooks = []string{r.customer.Address}
 	key, err := r.provision(ctx, smpp)
 	if err != nil {
+		return err
+	}
+	if r.db, err = r.base.open(); err != nil {
 		return err
 	}
 	history, err := createHistory(filepath.Join(r.Dir, loadFile))
 	if err != nil {
 		return err
 	}
-	r.load = &Load{
-		client: product.NewClient(r.install.URL(), key), control: control, history: history, seed: r.Seed,
-		watch: newWatcher(),
+	history.add(Entry{At: now(), Op: "run", Setup: &r.Setup})
+	r.load = newLoad(control, history, r.Seed)
+	for _, n := range r.nodes {
+		r.load.servers = append(r.load.servers, &server{Client: product.NewClient(n.install.URL(), key)})
 	}
-	if err := r.start(ctx, 0); err != nil {
-		return err
+	for _, n := range r.nodes {
+		if err := r.start(ctx, n, 0); err != nil {
+			return err
+		}
 	}
 	return r.subscribe(ctx, key)
 }
 
+// install prepares the servers. Several have their own data folders and ports, and one master key.
+func (r *Run) install(ctx context.Context) error {
+	setting := r.base.setting()
+	for n := range r.Nodes {
+		log, err := os.Create(filepath.Join(r.Dir, logOf(n)))
+		if err != nil {
+			return err
+		}
+		folder := "data"
+		if n > 0 {
+			folder += strconv.Itoa(n)
+		}
+		i, err := product.New(r.Binary, filepath.Join(r.Dir, folder), log)
+		if err != nil {
+			return err
+		}
+		if n == 0 && r.Nodes > 1 {
+			key, err := i.CreateMasterKey(ctx)
+			if err != nil {
+				return err
+			}
+			setting = append(setting, "TIDINGS_MASTER_KEY="+key)
+		}
+		i.Hooks, i.Setting = []string{r.customer.Address}, setting
+		r.nodes = append(r.nodes, &node{n: n, install: i, log: log})
+	}
+	return nil
+}
+
 func (r *Run) provision(ctx context.Context, smpp string) (key string, err error) {
-	account, err := r.install.CreateAccount(ctx, "chaos", "KE", "KES", credit)
+	i := r.nodes[0].install
+	account, err := i.CreateAccount(ctx, "chaos", "KE", "KES", credit)
 	if err != nil {
 		return "", err
 	}
-	settings := product.SMPP(smpp, window, map[string]any{"response_timeout": "1500ms"})
-	if _, err := r.install.CreateChannel(ctx, "network", "smpp", settings); err != nil {
+	more := map[string]any{"response_timeout": "1500ms"}
+	if r.Nodes > 1 {
+		more["nodes"] = "each"
+	}
+	if _, err := i.CreateChannel(ctx, "network", "smpp", product.SMPP(smpp, window, more),
+		"--shards", strconv.Itoa(r.Shards), "--rate", strconv.Itoa(r.Rate)); err != nil {
 		return "", err
 	}
-	if err := r.install.SetPrice(ctx, "254", "KES", price); err != nil {
+	if err := i.SetPrice(ctx, "254", "KES", price); err != nil {
 		return "", err
 	}
-	return r.install.CreateKey(ctx, account)
+	return i.CreateKey(ctx, account)
 }
 
 // subscribe adds the customer's endpoint and gives the customer its secret.
 func (r *Run) subscribe(ctx context.Context, key string) error {
-	_, secret, err := r.load.client.CreateWebhook(ctx, "http://"+r.customer.Address+"/hook", "message.*")
+	_, secret, err := r.load.servers[0].CreateWebhook(ctx, "http://"+r.customer.Address+"/hook", "message.*")
 	if err != nil {
 		return err
 	}
@@ -150,120 +209,51 @@ func (r *Run) subscribe(ctx context.Context, key string) error {
 	return resp.Body.Close()
 }
 
-// start runs the product and waits until it answers.
-func (r *Run) start(ctx context.Context, backlog int) error {
-	if err := r.launch(backlog); err != nil {
+// start runs a server and waits until it answers.
+func (r *Run) start(ctx context.Context, n *node, backlog int) error {
+	if err := r.launch(n, backlog); err != nil {
 		return err
 	}
-	return r.ready(ctx)
+	return r.ready(ctx, n)
 }
 
-func (r *Run) launch(backlog int) (err error) {
+func (r *Run) launch(n *node, backlog int) (err error) {
 	r.load.firstYes.Store(0)
-	r.load.history.add(Entry{At: now(), Op: "start", Backlog: backlog})
-	r.process, err = r.install.Start()
+	r.note(Entry{Op: "start", Node: n.n, Backlog: backlog})
+	n.process, err = n.install.Start()
 	return err
 }
 
-func (r *Run) ready(ctx context.Context) error {
+func (r *Run) ready(ctx context.Context, n *node) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTime)
 	defer cancel()
-	err := r.install.Ready(ctx, r.process)
-	r.load.history.add(Entry{At: now(), Op: "ready"})
+	err := n.install.Ready(ctx, n.process)
+	r.note(Entry{Op: "ready", Node: n.n})
 	return err
 }
 
-// strike is the nemesis. Each round lets the load run for 50 to 600 ms from the first accept, waits for the backlog, and
-// kills; one in ten strikes again while the product recovers, and one in ten rounds asks it to stop instead.
-func (r *Run) strike(ctx context.Context) error {
-	for r.kills < r.Kills {
-		if err := r.untilLoaded(ctx); err != nil {
-			return err
-		}
-		backlog := r.load.watch.backlog()
-		switch dice := r.random.IntN(10); {
-		case dice == 0 && r.kills > 0:
-			r.load.history.add(Entry{At: now(), Op: "term", Backlog: backlog})
-			if err := r.process.Stop(25 * time.Second); err != nil {
-				return fmt.Errorf("after SIGTERM: %w", err)
-			}
-		case dice == 1 && r.kills+1 < r.Kills:
-			r.kill(backlog)
-			if err := r.launch(0); err != nil {
-				return err
-			}
-			pause(ctx, 10*time.Millisecond+time.Duration(r.random.Int64N(int64(250*time.Millisecond))))
-			r.kill(backlog)
-		default:
-			r.kill(backlog)
-		}
-		if err := r.start(ctx, backlog); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *Run) kill(backlog int) {
-	r.kills++
-	e := Entry{At: now(), Op: "kill", Backlog: backlog}
-	if len(r.reached) > 0 {
-		e.Rate = r.reached[len(r.reached)-1]
-	}
+// note writes down what the nemesis does.
+func (r *Run) note(e Entry) {
+	e.At = now()
 	r.load.history.add(e)
-	r.process.Kill()
-	if r.kills%10 == 0 {
-		fmt.Fprintf(r.Out, "  %d kills, %d accepted, backlog %d\n", r.kills, r.load.accepts.Load(), backlog)
-	}
-}
-
-// untilLoaded waits until the load has run for its time and there is enough to lose.
-func (r *Run) untilLoaded(ctx context.Context) error {
-	before := r.load.accepts.Load()
-	wait := 50*time.Millisecond + time.Duration(r.random.Int64N(int64(550*time.Millisecond)))
-	deadline := time.Now().Add(dropTime)
-	for {
-		first := r.load.firstYes.Load()
-		if first != 0 && now()-first >= wait.Microseconds() && r.load.watch.backlog() >= minBacklog {
-			seconds := float64(now()-first) / 1e6
-			r.reached = append(r.reached, float64(r.load.accepts.Load()-before)/seconds)
-			return nil
-		}
-		select {
-		case <-r.process.Done():
-			return fmt.Errorf("the product ended by itself: %w", r.process.Err())
-		default:
-		}
-		if time.Now().After(deadline) || ctx.Err() != nil {
-			return fmt.Errorf("after %d kills the load does not reach its goal: backlog %d, %d accepted", r.kills,
-				r.load.watch.backlog(), r.load.accepts.Load()-before)
-		}
-		pause(ctx, time.Millisecond)
-	}
 }
 
 // drain waits until nothing moves any more: the network owes nothing, no job is due soon, nobody hears anything.
 func (r *Run) drain(ctx context.Context) error {
 	fmt.Fprintf(r.Out, "  draining: %d accepted, backlog %d\n", r.load.accepts.Load(), r.load.watch.backlog())
-	db, err := openReadOnly(filepath.Join(r.Dir, "data", databaseFile))
-	if err != nil {
-		return err
-	}
-	defer db.Close()
 	deadline := time.Now().Add(r.Drain)
+	var err error
 	for time.Now().Before(deadline) && ctx.Err() == nil {
-		jobs, err := soon(db, 15)
-		if err != nil {
-			return fmt.Errorf("count jobs: %w", err)
-		}
-		if jobs == 0 && r.owed(ctx) == "0" && r.load.watch.quietFor() > 1500*time.Millisecond {
-			r.load.history.add(Entry{At: now(), Op: "quiet", Phase: OK})
+		jobs := 0
+		jobs, err = soon(r.db, 15*time.Second) // which fails once on a connection that died with the database
+		if err == nil && jobs == 0 && r.owed(ctx) == "0" && r.load.watch.quietFor() > 1500*time.Millisecond {
+			r.note(Entry{Op: "quiet", Phase: OK})
 			return nil
 		}
 		pause(ctx, 200*time.Millisecond)
 	}
-	r.load.history.add(Entry{At: now(), Op: "quiet", Phase: Fail})
-	return ctx.Err()
+	r.note(Entry{Op: "quiet", Phase: Fail})
+	return errors.Join(err, ctx.Err())
 }
 
 func (r *Run) owed(ctx context.Context) string {
@@ -280,42 +270,31 @@ func (r *Run) owed(ctx context.Context) string {
 	return string(text)
 }
 
-// finish writes down how everything ended and keeps a copy of the database.
+// finish writes down how everything ended and keeps the database.
 func (r *Run) finish(ctx context.Context) error {
 	final, err := createHistory(filepath.Join(r.Dir, finalFile))
 	if err != nil {
 		return err
 	}
-	err = r.load.client.Messages(ctx, nil, func(m product.Message) bool { final.add(m); return true })
+	err = r.load.servers[0].Messages(ctx, nil, func(m product.Message) bool { final.add(m); return true })
 	if err := errors.Join(err, final.close()); err != nil {
 		return err
 	}
-	if err := r.process.Stop(25 * time.Second); err != nil {
-		return fmt.Errorf("the last stop: %w", err)
-	}
-	return r.keepDatabase()
-}
-
-func (r *Run) keepDatabase() error {
-	for _, suffix := range []string{"", "-wal"} {
-		text, err := os.ReadFile(filepath.Join(r.Dir, "data", databaseFile+suffix))
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(r.Dir, databaseFile+suffix), text, 0o600); err != nil {
-			return err
+	for _, n := range r.nodes {
+		if err := n.process.Stop(25 * time.Second); err != nil {
+			return fmt.Errorf("the last stop: %w", err)
 		}
 	}
-	return nil
+	return r.base.keep(r.Dir)
 }
 
 func (r *Run) close() error {
 	var problems []error
-	if r.process != nil {
-		r.process.Kill()
+	for _, n := range r.nodes {
+		if n.process != nil {
+			n.process.Kill()
+		}
+		problems = append(problems, n.log.Close())
 	}
 	if r.load != nil {
 		problems = append(problems, r.load.history.close())
@@ -325,32 +304,40 @@ func (r *Run) close() error {
 			problems = append(problems, p.stop())
 		}
 	}
-	if r.log != nil {
-		problems = append(problems, r.log.Close())
+	if r.db != nil {
+		problems = append(problems, r.db.Close())
+	}
+	if r.base != nil {
+		problems = append(problems, r.base.close())
 	}
 	return errors.Join(problems...)
 }
 
 // vacuous tells why a run proves nothing, or "".
 func vacuous(w World, kills int) string {
-	struck, backlog, rates, n := 0, 1<<30, 0.0, 0
+	struck, backlog, rates, n, working := 0, 1<<30, 0.0, 0, 0
 	for _, e := range w.Load {
-		if e.Op == "kill" {
+		if e.Op == "kill" || e.Op == "cut" {
 			struck++
 			backlog = min(backlog, e.Backlog)
 			if e.Rate > 0 {
 				rates += e.Rate
 				n++
 			}
+			if len(e.Leases) > 0 {
+				working++
+			}
 		}
 	}
-	switch {
+	switch setup := w.setup(); {
 	case struck < kills || struck == 0:
 		return fmt.Sprintf("%d kills of %d", struck, kills)
 	case backlog < minBacklog:
 		return fmt.Sprintf("a kill with a backlog of only %d", backlog)
 	case n == 0 || rates/float64(n) < minRate:
 		return fmt.Sprintf("%.0f accepts a second before the kills; %d are needed", rates/float64(max(n, 1)), minRate)
+	case setup.Nodes > 1 && setup.Faults == onProduct && working < struck/2:
+		return fmt.Sprintf("only %d of %d kills met a server that worked a lane", working, struck)
 	case len(w.Posts) == 0 || len(w.SMSC) == 0 || len(w.Final) == 0:
 		return "a history is empty"
 	}

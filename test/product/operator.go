@@ -54,8 +54,17 @@ func (i *Installation) CreateKey(ctx context.Context, account string) (string, e
 	return out.Key, err
 }
 
-// CreateChannel makes a shared channel, the default of its kind, and returns its id.
-func (i *Installation) CreateChannel(ctx context.Context, name, driver string, settings map[string]any) (string, error) {
+// CreateMasterKey makes a key for several processes that serve one database.
+func (i *Installation) CreateMasterKey(ctx context.Context) (string, error) {
+	var out struct {
+		Key string `json:"master_key"`
+	}
+	err := i.run(ctx, &out, "masterkey", "new")
+	return out.Key, err
+}
+
+// CreateChannel makes a shared channel, the default of its kind, and returns its id. more are further flags of the command.
+func (i *Installation) CreateChannel(ctx context.Context, name, driver string, settings map[string]any, more ...string) (string, error) {
 	text, err := json.Marshal(settings)
 	if err != nil {
 		return "", err
@@ -66,7 +75,8 @@ func (i *Installation) CreateChannel(ctx context.Context, name, driver string, s
 	}
 	defer os.Remove(file)
 	var out made
-	err = i.run(ctx, &out, "channel", "create", "--shared", "--driver", driver, "--name", name, "--settings", file, "--default")
+	create := []string{"channel", "create", "--shared", "--driver", driver, "--name", name, "--settings", file, "--default"}
+	err = i.run(ctx, &out, append(create, more...)...)
 	return out.ID, err
 }
 

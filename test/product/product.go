@@ -158,6 +158,12 @@ func (p *Process) Err() error {
 	return p.err
 }
 
+// Freeze has the server do nothing at all, not even die, until Thaw.
+func (p *Process) Freeze() error { return p.command.Process.Signal(syscall.SIGSTOP) }
+
+// Thaw has a frozen server go on as if no time had passed.
+func (p *Process) Thaw() error { return p.command.Process.Signal(syscall.SIGCONT) }
+
 // Kill ends the server as a power cut would, and waits until it is gone.
 func (p *Process) Kill() {
 	_ = p.command.Process.Kill()
