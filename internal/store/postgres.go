@@ -189,7 +189,7 @@ func (e *postgresEngine) warnOfStandbys(ctx context.Context) {
 }
 
 func (e *postgresEngine) ask() Queryer    { return e.db }
-func (e *postgresEngine) reader() Queryer { return e.readers }
+func (e *postgresEngine) reader() Queryer { return cleaning{e.readers} }
 
 func (e *postgresEngine) connect(context.Context) (connection, error) {
 	c := &postgresConn{store: e.store, db: e.db}

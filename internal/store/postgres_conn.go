@@ -283,7 +283,7 @@ func (c *postgresConn) leavePipeline() error {
 // the commit.
 func (c *postgresConn) queries() Queryer {
 	_ = c.leavePipeline()
-	return c.sql
+	return cleaning{c.sql}
 }
 
 func (c *postgresConn) commit() error {
@@ -317,9 +317,8 @@ func (c *postgresConn) commits() error {
 // transaction of before had it, so that it has ended.
 func (c *postgresConn) resolve(cause error) error {
 	was := c.mark
-	for end := time.Now().Add(outagePatience); time.Now().Before(end); time.Sleep(outagePause) {
+	for end := time.Now().Add(outagePatience); time.Now().Before(end) && !c.store.Closing(); time.Sleep(outagePause) {
 		wrote, err := c.wrote(was.Boot)
-		c.store.log.Info("looking for what became of a transaction", "err", err)
 		switch {
 		case err != nil:
 			c.store.unreached()

@@ -16,6 +16,36 @@ type Queryer interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
+// cleaning runs statements with the texts of their arguments as they are stored: a text that could not be is found all
+// the same.
+type cleaning struct{ db Queryer }
+
+func (c cleaning) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	return c.db.ExecContext(ctx, query, cleaned(args)...)
+}
+
+func (c cleaning) PrepareContext(ctx context.Context, query string) (*sql.Stmt, error) {
+	return c.db.PrepareContext(ctx, query)
+}
+
+func (c cleaning) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return c.db.QueryContext(ctx, query, cleaned(args)...)
+}
+
+func (c cleaning) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	return c.db.QueryRowContext(ctx, query, cleaned(args)...)
+}
+
+// cleaned changes texts in place: the arguments are nobody else's.
+func cleaned(args []any) []any {
+	for i, a := range args {
+		if text, ok := a.(string); ok {
+			args[i] = clean(text)
+		}
+	}
+	return args
+}
+
 // rewriting runs statements written for PostgreSQL ($1, $2) on SQLite.
 type rewriting struct{ db Queryer }
 

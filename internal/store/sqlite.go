@@ -48,7 +48,7 @@ func (e *sqliteEngine) prepare(ctx context.Context) error {
 }
 
 func (e *sqliteEngine) ask() Queryer    { return rewriting{e.db} }
-func (e *sqliteEngine) reader() Queryer { return rewriting{e.reading} }
+func (e *sqliteEngine) reader() Queryer { return cleaning{rewriting{e.reading}} }
 
 func (e *sqliteEngine) connect(ctx context.Context) (connection, error) {
 	return openSQLiteConn(ctx, e.db)

@@ -110,7 +110,7 @@ func (c *sqliteConn) rollback() error {
 	return c.exec("ROLLBACK")
 }
 
-func (c *sqliteConn) queries() Queryer { return rewriting{c.db} }
+func (c *sqliteConn) queries() Queryer { return cleaning{rewriting{c.db}} }
 
 func (c *sqliteConn) shrink(ctx context.Context) error {
 	_, err := c.db.ExecContext(ctx, "PRAGMA incremental_vacuum(256)")

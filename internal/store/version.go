@@ -71,6 +71,15 @@ func (v *versions) load(table map[string]int64) {
 	v.table, v.sum = table, sum
 }
 
+// touched is called with what a transaction of this process touched. Where others write too, every transaction begins with
+// a look at the table's sum, which must be as it was read last, or all is read again.
+func (s *Store) touched(topics []string) {
+	if len(topics) == 0 || s.Shared() && s.loadVersions(context.Background()) == nil {
+		return
+	}
+	s.versions.bump(topics)
+}
+
 // freshen reads the table again if its sum says that another process touched something since.
 func (s *Store) freshen(sum int64) error {
 	s.versions.mu.RLock()

@@ -179,7 +179,7 @@ func (w *writer) transaction(group []*member) error {
 		err := w.attempt(tx, group)
 		if err == nil {
 			w.store.reached()
-			w.store.versions.bump(tx.topics)
+			w.store.touched(tx.topics)
 			for _, f := range tx.after {
 				w.afterwards(f)
 			}
