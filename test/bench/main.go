@@ -71,6 +71,11 @@ func benchMain(args []string) error {
 		}
 	}
 	b := &Bench{Rounds: *rounds, Dir: dir, Binary: *binary, Out: os.Stdout, started: time.Now().UnixMilli() % 100_000_000 * 1000}
+	defer func() {
+		if b.cluster != nil {
+			b.cluster.stop()
+		}
+	}()
 	return b.measure(ctx, table, *only)
 }
 

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"tidings.dev/internal/store/storetest"
 	"tidings.dev/test/product"
 )
 
@@ -25,7 +26,8 @@ type Bench struct {
 	Out    io.Writer
 
 	installs int
-	started  int64 // the number of the next request, so that references never repeat
+	started  int64    // the number of the next request, so that references never repeat
+	cluster  *cluster // PostgreSQL's, once it is needed
 }
 
 // Row is one line of the table of speeds in the design, or a few that are measured together.
@@ -55,6 +57,7 @@ type far struct {
 	hook   string // the customer's receiver; empty: none
 	window int
 	price  int64
+	engine engine
 }
 
 // server is a running product with one account.
@@ -81,6 +84,13 @@ func (b *Bench) serve(ctx context.Context, f far) (*server, error) {
 	}
 	if f.hook != "" {
 		install.Hooks = []string{f.hook}
+	}
+	if f.engine == postgres {
+		where, err := b.database(ctx)
+		if err != nil {
+			return nil, err
+		}
+		install.Setting = append(install.Setting, "TIDINGS_DATABASE="+where)
 	}
 	s := &server{Installation: install}
 	if err := s.provision(ctx, f); err != nil {
@@ -157,73 +167,101 @@ func (b *Bench) drive(ctx context.Context, s *server, kind string, connections i
 	return b.load(ctx, "-host", s.Listen, "-key", s.key, "-kind", kind, "-connections", strconv.Itoa(connections), "-for", last.String())
 }
 
-// acceptRow runs A B A in each round and compares B with the mean of the two A around it.
+// acceptRow runs A B A for each engine in each round and compares B with the mean of the two A around it.
 func acceptRow(ctx context.Context, b *Bench) ([]*Figure, error) {
-	ratio := &Figure{Name: "accept / null handler", Floor: 0.40, Aim: 0.50}
-	tail := &Figure{Name: "p99 of accept / p99 of null handler", Floor: 2, Aim: 1.2, Lower: true}
-	rate, cpu := &Figure{Name: "accepts", Unit: "1/s"}, &Figure{Name: "CPU of an accept", Unit: "us"}
 	plain := &Figure{Name: "CPU of the null handler", Unit: "us"}
 	null, err := startPeer("null")
 	if err != nil {
 		return nil, err
 	}
 	defer null.stop()
-	measureNull := func(last time.Duration) (Tally, error) {
-		return b.load(ctx, "-host", null.address, "-for", last.String())
-	}
-	if _, err := measureNull(time.Second / 2); err != nil { // warm-up
+	if _, err := b.null(ctx, null, time.Second/2); err != nil { // warm-up
 		return nil, err
 	}
+	sides := []*accepting{newAccepting(sqlite, 0.40, 0.50), newAccepting(postgres, 0.30, 0)}
 	for range b.Rounds {
-		s, err := b.serve(ctx, far{})
-		if err != nil {
-			return nil, err
-		}
-		err = func() error {
-			defer s.end()
-			if _, err := b.drive(ctx, s, "json", 64, time.Second/2); err != nil {
-				return err
+		for _, side := range sides {
+			if err := side.round(ctx, b, null, plain); err != nil {
+				return nil, err
 			}
-			before, err := measureNull(slice)
-			if err != nil {
-				return err
-			}
-			nulls, err := cpuOf(null.command.Process.Pid)
-			if err != nil {
-				return err
-			}
-			spent, err := cpuOf(s.process.Pid())
-			if err != nil {
-				return err
-			}
-			own, err := b.drive(ctx, s, "json", 64, slice)
-			if err != nil {
-				return err
-			}
-			total, err := cpuOf(s.process.Pid())
-			if err != nil {
-				return err
-			}
-			after, err := measureNull(slice)
-			if err != nil {
-				return err
-			}
-			allNulls, err := cpuOf(null.command.Process.Pid)
-			if err != nil {
-				return err
-			}
-			plain.add(float64((allNulls - nulls).Microseconds()) / float64(after.OK))
-			ratio.add(own.rate() / ((before.rate() + after.rate()) / 2))
-			tail.add(own.P99 / ((before.P99 + after.P99) / 2))
-			rate.add(own.rate())
-			cpu.add(float64((total - spent).Microseconds()) / float64(own.OK))
-			return nil
-		}()
-		if err != nil {
-			return nil, err
 		}
 	}
-	return []*Figure{ratio, tail, rate, cpu, plain}, nil
+	var figures []*Figure
+	for _, side := range sides {
+		figures = append(figures, side.ratio, side.tail, side.rate, side.cpu)
+	}
+	return append(figures, plain), nil
+}
+
+func (b *Bench) null(ctx context.Context, null *peer, last time.Duration) (Tally, error) {
+	return b.load(ctx, "-host", null.address, "-for", last.String())
+}
+
+// accepting is what is measured of accepts on one engine.
+type accepting struct {
+	engine                 engine
+	ratio, tail, rate, cpu *Figure
+}
+
+func newAccepting(e engine, floor, aim float64) *accepting {
+	tail := &Figure{Name: "p99 of accept / p99 of null handler" + e.suffix()}
+	if e == sqlite {
+		tail.Floor, tail.Aim, tail.Lower = 2, 1.2, true
+	}
+	return &accepting{
+		engine: e, ratio: &Figure{Name: "accept / null handler" + e.suffix(), Floor: floor, Aim: aim}, tail: tail,
+		rate: &Figure{Name: "accepts" + e.suffix(), Unit: "1/s"}, cpu: &Figure{Name: "CPU of an accept" + e.suffix(), Unit: "us"},
+	}
+}
+
+func (a *accepting) round(ctx context.Context, b *Bench, null *peer, plain *Figure) error {
+	s, err := b.serve(ctx, far{engine: a.engine})
+	if err != nil {
+		return err
+	}
+	defer s.end()
+	if _, err := b.drive(ctx, s, "json", 64, time.Second/2); err != nil {
+		return err
+	}
+	before, err := b.null(ctx, null, slice)
+	if err != nil {
+		return err
+	}
+	own, spent, err := b.measured(s, func() (Tally, error) { return b.drive(ctx, s, "json", 64, slice) })
+	if err != nil {
+		return err
+	}
+	nulls, err := cpuOf(null.command.Process.Pid)
+	if err != nil {
+		return err
+	}
+	after, err := b.null(ctx, null, slice)
+	if err != nil {
+		return err
+	}
+	allNulls, err := cpuOf(null.command.Process.Pid)
+	if err != nil {
+		return err
+	}
+	plain.add(float64((allNulls - nulls).Microseconds()) / float64(after.OK))
+	a.ratio.add(own.rate() / ((before.rate() + after.rate()) / 2))
+	a.tail.add(own.P99 / ((before.P99 + after.P99) / 2))
+	a.rate.add(own.rate())
+	a.cpu.add(float64(spent.Microseconds()) / float64(own.OK))
+	return nil
+}
+
+// measured runs a load and tells what it cost the server's own process.
+func (b *Bench) measured(s *server, load func() (Tally, error)) (t Tally, spent time.Duration, err error) {
+	before, err := cpuOf(s.process.Pid())
+	if err != nil {
+		return t, 0, err
+	}
+	if t, err = load(); err != nil {
+		return t, 0, err
+	}
+	after, err := cpuOf(s.process.Pid())
+	return t, after - before, err
 }
 
 func batchRow(ctx context.Context, b *Bench) ([]*Figure, error) {
@@ -442,18 +480,28 @@ func memoryRow(ctx context.Context, b *Bench) ([]*Figure, error) {
 // in processes of their own; each reports the metric named here.
 
 func storageRow(ctx context.Context, b *Bench) ([]*Figure, error) {
-	free := &Figure{Name: "storage life cycles per core, free, no webhook", Unit: "1/s", Floor: 30_000, Aim: 45_000}
-	priced := &Figure{Name: "storage life cycles per core, priced, one webhook", Unit: "1/s", Floor: 12_000, Aim: 18_000}
+	var figures []*Figure
+	of := map[engine]map[string]*Figure{}
+	for _, e := range []engine{sqlite, postgres} {
+		of[e] = map[string]*Figure{
+			"free":   {Name: "storage lives per core, free, no webhook" + e.suffix(), Unit: "1/s"},
+			"priced": {Name: "storage lives per core, priced, one webhook" + e.suffix(), Unit: "1/s"},
+		}
+		figures = append(figures, of[e]["free"], of[e]["priced"])
+	}
+	figures[0].Floor, figures[0].Aim, figures[1].Floor, figures[1].Aim = 30_000, 45_000, 12_000, 18_000
 	for range b.Rounds {
-		for name, f := range map[string]*Figure{"free": free, "priced": priced} {
-			v, err := benchmark(ctx, "./internal/gateway", "BenchmarkLife/"+name, "lives/cpu-s")
-			if err != nil {
-				return nil, err
+		for e, lives := range of {
+			for name, f := range lives {
+				v, err := b.benchmark(ctx, e, "./internal/gateway", "BenchmarkLife/"+name, "lives/cpu-s")
+				if err != nil {
+					return nil, err
+				}
+				f.add(v)
 			}
-			f.add(v)
 		}
 	}
-	return []*Figure{free, priced}, nil
+	return figures, nil
 }
 
 func webhookRow(ctx context.Context, b *Bench) ([]*Figure, error) {
@@ -462,7 +510,7 @@ func webhookRow(ctx context.Context, b *Bench) ([]*Figure, error) {
 	for range b.Rounds {
 		// The benchmark itself posts signed and unsigned in turn.
 		for metric, f := range map[string]*Figure{"signed/unsigned": ratio, "signed/s": rate} {
-			v, err := benchmark(ctx, "./internal/webhook", "BenchmarkPost", metric)
+			v, err := b.benchmark(ctx, sqlite, "./internal/webhook", "BenchmarkPost", metric)
 			if err != nil {
 				return nil, err
 			}
@@ -473,13 +521,20 @@ func webhookRow(ctx context.Context, b *Bench) ([]*Figure, error) {
 }
 
 // benchmark runs one Go benchmark of the product and reads a metric that it reports.
-func benchmark(ctx context.Context, pkg, name, metric string) (float64, error) {
+func (b *Bench) benchmark(ctx context.Context, e engine, pkg, name, metric string) (float64, error) {
 	root, err := product.Root()
 	if err != nil {
 		return 0, err
 	}
 	pattern := "^" + strings.ReplaceAll(name, "/", "$/^") + "$"
 	command := exec.CommandContext(ctx, "go", "test", "-C", root, "-run", "^$", "-bench", pattern, "-benchtime", "2s", pkg)
+	if e == postgres {
+		c, err := b.postgres(ctx)
+		if err != nil {
+			return 0, err
+		}
+		command.Env = append(os.Environ(), storetest.Engine+"=postgres", storetest.Server+"="+c.URL("postgres"))
+	}
 	out, err := command.CombinedOutput()
 	if err != nil {
 		return 0, fmt.Errorf("%s %s: %w\n%s", pkg, name, err, out)
