@@ -1,23 +1,22 @@
 package gateway
 
 import (
-	"context"
-	"log/slog"
+	"strconv"
 	"strings"
 	"testing"
 
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/store/storetest"
 )
 
 // Ten million messages are read as fast as ten, because every look finds its keys in the index that was made for it. SQLite
 // knows nothing of how many rows there are, so an empty database shows it.
 func TestListsGoStraightToTheirPlace(t *testing.T) {
 	t.Parallel()
-	s, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), Serve: true, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
+	if storetest.Postgres() {
+		t.Skip("PostgreSQL tells its plans in other words")
 	}
-	t.Cleanup(func() { _ = s.Close() })
+	s := storetest.Open(t)
 	for query, want := range map[string]string{
 		listAll:         "USING COVERING INDEX message_account (account_id=? AND id>? AND id<?)",
 		listTo:          "USING COVERING INDEX message_recipient (recipient=? AND account_id=? AND id>? AND id<?)",
@@ -33,35 +32,106 @@ func TestListsGoStraightToTheirPlace(t *testing.T) {
 		dropReferences:  "reference_expiry (expires_at<?)",
 		dropIdempotency: "idempotency_expiry (expires_at<?)",
 	} {
-		got := planOf(t, s, query)
+		got := storetest.Plan(t, s, query)
 		if !strings.Contains(got, want) || strings.Contains(got, "TEMP B-TREE") && query != lastOutbound {
 			t.Errorf("%s\nis done by %s\nwant       %s", query, got, want)
 		}
 	}
 }
 
-func planOf(t *testing.T, s *store.Store, query string) string {
+// The same on PostgreSQL, which otherwise lets what it knows of a table decide: nothing while it is new, nothing either
+// of rows that nobody has counted yet, and all after that.
+func TestListsGoStraightToTheirPlaceOnPostgres(t *testing.T) {
+	t.Parallel()
+	if !storetest.Postgres() {
+		t.Skip("SQLite tells its plans in other words")
+	}
+	s := storetest.Open(t)
+	checkPlans(t, s, "a fresh database")
+	fillForPlans(t, s)
+	checkPlans(t, s, "a filled database")
+	execute(t, s, "ANALYZE message, part, job, reference, idempotency, early_receipt, inbound_part, inbound_seen")
+	checkPlans(t, s, "an analysed database")
+}
+
+func execute(t *testing.T, s *store.Store, stmt string) {
 	t.Helper()
-	args := make([]any, strings.Count(query, "$"))
-	for i := range args {
-		args[i] = 1
-	}
-	rows, err := s.Reader().QueryContext(context.Background(), "EXPLAIN QUERY PLAN "+query, args...)
+	err := s.Write(func(tx *store.Tx) error {
+		_, err := tx.Queries().ExecContext(tx.Context(), stmt)
+		return err
+	})
 	if err != nil {
-		t.Fatal(query, err)
-	}
-	defer func() { _ = rows.Close() }()
-	var plan []string
-	for rows.Next() {
-		var a, b, c int
-		var step string
-		if err := rows.Scan(&a, &b, &c, &step); err != nil {
-			t.Fatal(err)
-		}
-		plan = append(plan, step)
-	}
-	if err := rows.Err(); err != nil {
 		t.Fatal(err)
 	}
-	return strings.Join(plan, "; ")
+}
+
+// fillForPlans adds rows to this month's pieces and to the rest.
+func fillForPlans(t *testing.T, s *store.Store) {
+	t.Helper()
+	for _, first := range []int64{1, s.NewID()} {
+		series := "generate_series(" + strconv.FormatInt(first, 10) + ", " + strconv.FormatInt(first+9999, 10) + ") AS i"
+		execute(t, s, `INSERT INTO message SELECT i, i % 20, 1 + i % 2, 'sms', i % 5, '+2547' || i % 3000, 'ME', '{"text":"hello"}', i % 30, 2, 1, 1,
+			'gsm', 500, 'USD', 3, 'resend', CASE WHEN i % 2 = 0 THEN '' ELSE 'r' || i END, '{}', 0, 0, '', 0, i, 8, 0, 0 FROM `+series)
+		execute(t, s, "INSERT INTO part SELECT i, 1, 1, i % 20, i % 5, CASE WHEN i % 9 = 0 THEN '' ELSE 'm' || i END, 10, '', 1, 0 FROM "+series)
+		execute(t, s, `INSERT INTO job (id, lane, kind, subject, account_id, order_key, priority, due_at)
+			SELECT i, 'channel/' || i % 7, 'send', i, i % 20, '', i % 3, i FROM `+series)
+		execute(t, s, "INSERT INTO reference SELECT i % 20, 'r' || i, i, i FROM "+series)
+		execute(t, s, "INSERT INTO idempotency SELECT i % 20, 'send', 'k' || i, 'f', 'o', i FROM "+series)
+		execute(t, s, "INSERT INTO early_receipt SELECT i, i % 5, 'm' || i, '{}', i FROM "+series)
+		execute(t, s, "INSERT INTO inbound_part SELECT i % 5, 's' || i, 'r', 1, 2, 1, 'text', i FROM "+series)
+		execute(t, s, "INSERT INTO inbound_seen SELECT i % 5, 'm' || i, i FROM "+series)
+	}
+}
+
+func checkPlans(t *testing.T, s *store.Store, of string) {
+	t.Helper()
+	const (
+		message = "Index Scan using message_pkey on message_"
+		part    = "Index Scan using part_pkey on part_"
+		early   = "Index Scan using early_receipt_remote on early_receipt"
+	)
+	for query, want := range map[string][]string{
+		listAll:             {"Index Only Scan Backward using message_account", "((account_id = $1) AND (id < $2) AND (id >= $3))", message},
+		listTo:              {"Index Only Scan Backward using message_recipient", "((recipient = $1) AND (account_id = $2) AND (id < $3) AND (id >= $4))", message},
+		listChannel:         {"Index Only Scan Backward using message_channel", "((account_id = $1) AND (channel_id = $2) AND (id < $3) AND (id >= $4))", message},
+		listReference:       {"Index Only Scan Backward using message_reference", "((account_id = $1) AND (reference = $2) AND (id < $3) AND (id >= $4))", message},
+		listStatus:          {"Index Only Scan Backward using message_status", "((account_id = $1) AND (status = $2) AND (id < $3) AND (id >= $4))", message},
+		listWaiting:         {"Index Scan Backward using job_pkey on job j", "((id < $2) AND (id >= $3))", message},
+		lastOutbound:        {"Index Scan using message_recipient", "((recipient = $1) AND (id > $2))"},
+		lastOutboundOf:      {"Index Scan Backward using message_recipient", "((recipient = $1) AND (account_id = $2) AND (id > $3))"},
+		oldMessages:         {message, "((id >= $1) AND (id < $2))"},
+		endedMessages:       {message, "((id >= $1) AND (id < $2))"},
+		messageByID:         {message},
+		changeMessage:       {message},
+		emptyMessage:        {message},
+		dropMessage:         {message},
+		partsByRemote:       {"Index Scan using part_remote on part_", "((channel_id = $1) AND (remote_id = $2))", message, "(id = p.message_id)"},
+		partsOf:             {part},
+		markPart:            {part, "((message_id = $4) AND (attempt = $5) AND (number = $6))"},
+		dropParts:           {part},
+		reference:           {"Index Scan using reference_pkey"},
+		idempotency:         {"Index Scan using idempotency_pkey"},
+		workedAt:            {"Index Scan using job_pkey"},
+		earlyOf:             {early},
+		dropEarly:           {early},
+		inboundParts:        {"Index Scan using inbound_part_pkey"},
+		dropInboundParts:    {"Index Scan using inbound_part_pkey"},
+		dropOldEarly:        {"Index Scan using early_receipt_expiry", "Index Scan using early_receipt_pkey"},
+		dropReferences:      {"Index Scan using reference_expiry", "Index Scan using reference_pkey"},
+		dropIdempotency:     {"Index Scan using idempotency_expiry", "Index Scan using idempotency_pkey"},
+		dropOldInboundParts: {"Index Scan using inbound_part_expiry", "Index Scan using inbound_part_pkey"},
+		dropSeen:            {"Index Scan using inbound_seen_expiry", "Index Scan using inbound_seen_pkey"},
+	} {
+		got := storetest.Plan(t, s, query)
+		for _, want := range want {
+			if !strings.Contains(got, want) {
+				t.Errorf("in %s %s\nis done by %s\nwant       %s", of, query, got, want)
+			}
+		}
+		_, page, _ := strings.Cut(got, "Limit\n") // what is sorted above it is a page
+		few := query == lastOutbound || query == partsByRemote
+		if strings.Contains(got, "Seq Scan") || strings.Contains(page, "->  Sort\n") && !few {
+			t.Errorf("in %s %s\nis done by %s", of, query, got)
+		}
+	}
 }

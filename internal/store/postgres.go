@@ -36,7 +36,7 @@ type postgresEngine struct {
 // wait for it.
 var session = map[string]string{
 	"application_name": "tidings", "timezone": "UTC", "client_encoding": "UTF8",
-	"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off",
+	"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_bitmapscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off",
 	"jit": "off", "idle_in_transaction_session_timeout": "15s", "lock_timeout": "20s",
 	"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "3", "tcp_user_timeout": "10s",
 }
