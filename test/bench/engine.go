@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 )
 
 // engine is what a server keeps its data in.
@@ -27,7 +26,7 @@ func (b *Bench) postgres(ctx context.Context) (*cluster, error) {
 	if b.cluster != nil {
 		return b.cluster, nil
 	}
-	c, err := startCluster(ctx, filepath.Join(b.Dir, "pg"))
+	c, err := startCluster(ctx, b.Dir)
 	b.cluster = c
 	return c, err
 }

@@ -56,6 +56,9 @@ func benchMain(args []string) error {
 	if !*keep {
 		defer os.RemoveAll(dir)
 	}
+	if err := os.Chmod(dir, 0o711); err != nil { // PostgreSQL may run as another user
+		return err
+	}
 	if *binary == "" {
 		*binary = filepath.Join(dir, "tidings")
 		if err := product.Build(ctx, "./cmd/tidings", *binary); err != nil {
