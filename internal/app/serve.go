@@ -157,13 +157,13 @@ func (s *Server) prepare(ctx context.Context, out io.Writer) error {
 			return fmt.Errorf("show the operator's key: %w", err)
 		}
 	}
+	s.fleet = fleet.New(s.Gateway, s.Queue, Drivers(), s.Log) // before the first dead are buried: their sessions go with them
 	if err := s.Queue.Recover(ctx); err != nil {
 		return err
 	}
 	if err := s.Gateway.Start(ctx); err != nil {
 		return err
 	}
-	s.fleet = fleet.New(s.Gateway, s.Queue, Drivers(), s.Log)
 	s.observe()
 	s.front = api.NewServer(s.answers(), s.Log)
 	s.admin = &http.Server{Handler: s.adminPages(), ReadHeaderTimeout: 10 * time.Second}
