@@ -75,6 +75,7 @@ type Setup struct {
 	Shards int    `json:"shards"`
 	Rate   int    `json:"rate"`   // parts a second over all nodes; 0: no limit
 	Faults string `json:"faults"` // what is struck: the product or the database
+	Bind   string `json:"bind"`   // who opens the channel: one server, or each
 }
 
 // Item is one message of a send or batch, and in its answer what became of it.

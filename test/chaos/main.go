@@ -69,6 +69,7 @@ func parseRun(args []string) (o options, err error) {
 	flags.IntVar(&p.Nodes, "nodes", 1, "how many servers share the database: 1 or 2")
 	flags.StringVar(&p.Faults, "faults", onProduct, "what is killed: product or postgres")
 	flags.IntVar(&p.Rate, "rate", 0, "parts a second of the channel; default: no limit, of two servers 500")
+	flags.StringVar(&p.Bind, "bind", "", "which servers open the channel: one or each; default: each on PostgreSQL")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -84,6 +85,9 @@ func (o *options) complete() error {
 		if shares {
 			p.Engine = postgres
 		}
+	}
+	if p.Bind == "" && p.Engine == postgres {
+		p.Bind = "each"
 	}
 	most, least := 100, 10
 	if p.Faults == onDatabase {

@@ -84,8 +84,12 @@ func hunt(ctx context.Context, bug string, rules []string, engine string, seed u
 	if err := product.Build(ctx, "./cmd/tidings", binary, bug); err != nil {
 		return "", err
 	}
+	bind := ""
+	if engine == postgres {
+		bind = "each"
+	}
 	plan := Plan{
-		Setup: Setup{Engine: engine, Nodes: 1, Shards: 1, Faults: onProduct},
+		Setup: Setup{Engine: engine, Nodes: 1, Shards: 1, Faults: onProduct, Bind: bind},
 		Kills: chances, Seed: seed, Dir: dir, Binary: binary, Drain: 45 * time.Second, Out: io.Discard,
 	}
 	if err := plan.execute(ctx); err != nil {

@@ -175,8 +175,8 @@ func (r *Run) provision(ctx context.Context, smpp string) (key string, err error
 		return "", err
 	}
 	more := map[string]any{"response_timeout": "1500ms"}
-	if r.Nodes > 1 {
-		more["nodes"] = "each"
+	if r.Bind == "each" {
+		more["nodes"] = r.Bind
 	}
 	if _, err := i.CreateChannel(ctx, "network", "smpp", product.SMPP(smpp, window, more),
 		"--shards", strconv.Itoa(r.Shards), "--rate", strconv.Itoa(r.Rate)); err != nil {
