@@ -24,7 +24,7 @@ type postgresConn struct {
 	db       *sql.DB
 	sql      *sql.Conn // nil while there is no connection
 	raw      *pgconn.PgConn
-	prepared map[string]*pgconn.StatementDescription
+	prepared map[string]*prepared
 	pipe     *pgconn.Pipeline // nil outside one
 	owed     int              // answers that nobody has read yet
 	mark     mark             // of the transaction
@@ -52,7 +52,7 @@ func (c *postgresConn) open() error {
 	if err != nil {
 		return errors.Join(&unreachableError{err}, conn.Close())
 	}
-	c.sql, c.prepared = conn, map[string]*pgconn.StatementDescription{}
+	c.sql, c.prepared = conn, map[string]*prepared{}
 	return nil
 }
 
@@ -147,49 +147,93 @@ func (c *postgresConn) begins() (alive bool, versions int64, err error) {
 	return alive, versions, err
 }
 
-func (c *postgresConn) prepare(text string) (*pgconn.StatementDescription, error) {
+// prepared is a statement, and for a plain insert the one that inserts many rows.
+type prepared struct {
+	*pgconn.StatementDescription
+	many *pgconn.StatementDescription // nil for others
+}
+
+func (c *postgresConn) prepare(text string) (*prepared, error) {
 	if s := c.prepared[text]; s != nil {
 		return s, nil
 	}
 	if err := c.leavePipeline(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*connectTimeout)
-	defer cancel()
-	s, err := c.raw.Prepare(ctx, "w"+strconv.Itoa(len(c.prepared)), text, nil)
+	name := "w" + strconv.Itoa(len(c.prepared))
+	one, err := c.describe(name, text)
 	if err != nil {
-		return nil, fmt.Errorf("prepare: %w", err)
+		return nil, err
+	}
+	s := &prepared{StatementDescription: one}
+	if many := insertMany(text, one.ParamOIDs); many != "" {
+		if s.many, err = c.describe(name+"m", many); err != nil {
+			return nil, err
+		}
 	}
 	c.prepared[text] = s
 	return s, nil
 }
 
-// send puts a statement into the pipeline for each row.
-func (c *postgresConn) send(text string, in rows) (*pgconn.StatementDescription, error) {
-	s, err := c.prepare(text)
+func (c *postgresConn) describe(name, text string) (*pgconn.StatementDescription, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*connectTimeout)
+	defer cancel()
+	s, err := c.raw.Prepare(ctx, name, text, nil)
 	if err != nil {
-		return nil, err
-	}
-	if c.pipe == nil {
-		c.pipe = c.raw.StartPipeline(context.Background())
-	}
-	for i := range in.n {
-		values, err := c.params.encode(s.ParamOIDs, in.plan, in.at(i))
-		if err != nil {
-			return nil, err
-		}
-		c.pipe.SendQueryStatement(s, values, asBinary, asBinary)
+		return nil, fmt.Errorf("prepare: %w", err)
 	}
 	return s, nil
 }
 
-func (c *postgresConn) each(text string, in rows, touched []int64) error {
-	if _, err := c.send(text, in); err != nil {
+// send puts a statement into the pipeline for each row.
+func (c *postgresConn) send(text string, in rows) error {
+	s, err := c.prepare(text)
+	if err != nil {
 		return err
 	}
-	if touched == nil {
+	c.enterPipeline()
+	for i := range in.n {
+		values, err := c.params.encode(s.ParamOIDs, in.plan, in.at(i))
+		if err != nil {
+			return err
+		}
+		c.pipe.SendQueryStatement(s.StatementDescription, values, asBinary, asBinary)
+	}
+	return nil
+}
+
+func (c *postgresConn) enterPipeline() {
+	if c.pipe == nil {
+		c.pipe = c.raw.StartPipeline(context.Background())
+	}
+}
+
+// sendLater puts a statement into the pipeline whose answers nobody waits for: one for all rows if it can.
+func (c *postgresConn) sendLater(text string, in rows) error {
+	s, err := c.prepare(text)
+	if err != nil {
+		return err
+	}
+	if s.many == nil || in.n == 1 {
 		c.owed += in.n
-		return nil
+		return c.send(text, in)
+	}
+	values, err := c.params.encodeLists(s.ParamOIDs, in)
+	if err != nil {
+		return err
+	}
+	c.enterPipeline()
+	c.pipe.SendQueryStatement(s.many, values, asBinary, asBinary)
+	c.owed++
+	return nil
+}
+
+func (c *postgresConn) each(text string, in rows, touched []int64) error {
+	if touched == nil {
+		return c.sendLater(text, in)
+	}
+	if err := c.send(text, in); err != nil {
+		return err
 	}
 	if err := c.sync(); err != nil {
 		return err
@@ -205,7 +249,7 @@ func (c *postgresConn) each(text string, in rows, touched []int64) error {
 }
 
 func (c *postgresConn) find(text string, in rows, out *plan, place func(of int) unsafe.Pointer) error {
-	if _, err := c.send(text, in); err != nil {
+	if err := c.send(text, in); err != nil {
 		return err
 	}
 	if err := c.sync(); err != nil {
@@ -287,7 +331,7 @@ func (c *postgresConn) queries() Queryer {
 }
 
 func (c *postgresConn) commit() error {
-	if _, err := c.send(commitStmt, nothing); err != nil {
+	if err := c.send(commitStmt, nothing); err != nil {
 		return err
 	}
 	err := c.commits()
