@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -157,4 +158,42 @@ func TestAFullDatabaseIsAFaultForAllWhoShareItAndPasses(t *testing.T) {
 		return err
 	})
 	soon(t, "accepting goes on without a floor", func() bool { return s.Healthy() == nil })
+}
+
+// A tablespace is as full as a disk.
+func TestAFullServerIsAFaultAndPasses(t *testing.T) {
+	t.Parallel()
+	c := ownCluster(t)
+	dir := smallDisk(t, 4<<20)
+	if err := c.Create(t.Context(), "full"); err != nil {
+		t.Fatal(err)
+	}
+	owner, err := os.Stat(filepath.Join(dirOf(t, c), "data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := owner.Sys().(*syscall.Stat_t)
+	if err := errors.Join(os.Chown(dir, int(id.Uid), int(id.Gid)), os.Chmod(filepath.Dir(dir), 0o755)); err != nil { //nolint:gosec // another user passes it
+		t.Fatal(err)
+	}
+	s := openProbe(t, store.Options{Dir: t.TempDir(), Database: c.URL("full"), Serve: true})
+	direct(t, c.URL("full"), "CREATE TABLESPACE small LOCATION '"+dir+"'", "ALTER TABLE probe ALTER note SET STORAGE EXTERNAL",
+		"ALTER TABLE probe SET TABLESPACE small")
+	kept := 0
+	for err == nil && kept < 100 {
+		if err = add(s, row{int64(kept), strings.Repeat("x", 200<<10)}); err == nil {
+			kept++
+		}
+	}
+	if told := fault.Of(err); !fault.Is(err, fault.DiskFull) || told.RetryAfter <= 0 {
+		t.Errorf("on a full server, after %d rows: %v", kept, err)
+	}
+	if s.Broken() || count(t, s) != kept {
+		t.Errorf("%d rows of %d, broken %v", count(t, s), kept, s.Broken())
+	}
+	direct(t, c.URL("full"), "ALTER TABLE probe SET TABLESPACE pg_default")
+	if err := add(s, row{1000, strings.Repeat("x", 200<<10)}); err != nil {
+		t.Errorf("after space was freed: %v", err)
+	}
+	soon(t, "accepting goes on", func() bool { return s.Healthy() == nil })
 }

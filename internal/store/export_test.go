@@ -13,9 +13,6 @@ var (
 // The advisory locks, and how long things may take.
 const (
 	WriteLock      = int64(writeLock)
-	MigrateLock    = int64(migrateLock)
-	NodeClass      = nodeClass
-	NodeSilence    = nodeSilence
 	OutagePatience = outagePatience
 )
 

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"flag"
 	"log/slog"
 	"testing"
 	"time"
@@ -10,6 +11,15 @@ import (
 )
 
 var quiet = slog.New(slog.DiscardHandler)
+
+// TestMain lets many tests run at once on PostgreSQL: they mostly wait, for the network and for what others take for dead.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if storetest.Postgres() {
+		_ = flag.Set("test.parallel", "12")
+	}
+	m.Run()
+}
 
 // onSQLite skips a test of something that PostgreSQL does not have.
 func onSQLite(t testing.TB, because string) {

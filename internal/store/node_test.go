@@ -281,6 +281,10 @@ func TestAServerThatIsSilentIsBuried(t *testing.T) {
 	}
 }
 
+// endKeepers ends the connections on which the servers of a database say that they live.
+const endKeepers = `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2
+	AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
+
 // deafen ends the connection on which a server says that it lives, again and again.
 func deafen(t *testing.T, database string, boot int64, stop <-chan struct{}) {
 	t.Helper()
@@ -291,7 +295,7 @@ func deafen(t *testing.T, database string, boot int64, stop <-chan struct{}) {
 			return
 		default:
 		}
-		_, err := conn.Exec(context.Background(), "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid = $1 AND objid = $2", store.NodeClass, boot)
+		_, err := conn.Exec(context.Background(), endKeepers+" AND objid = $1", boot)
 		if err != nil {
 			t.Error(err)
 			return
@@ -371,7 +375,7 @@ func TestAKeeperWhoseConnectionEndsOpensAnother(t *testing.T) {
 	t.Parallel()
 	a, _, database := two(t)
 	for range 5 {
-		direct(t, database, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())")
+		direct(t, database, endKeepers)
 		time.Sleep(200 * time.Millisecond)
 		if err := add(a, row{time.Now().UnixNano(), "x"}); err != nil {
 			t.Error(err)

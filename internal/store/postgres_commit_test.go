@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -134,6 +135,11 @@ func (j *journal) note(t *testing.T, id int64, err error) {
 // load writes rows from many callers until stop is closed.
 func (j *journal) load(t *testing.T, s *store.Store, callers int, stop <-chan struct{}) *sync.WaitGroup {
 	t.Helper()
+	return j.loadFrom(t, s, callers, 0, stop)
+}
+
+func (j *journal) loadFrom(t *testing.T, s *store.Store, callers, first int, stop <-chan struct{}) *sync.WaitGroup {
+	t.Helper()
 	group := store.NewBatch(s, "entries", 1, func(tx *store.Tx, members []*entry) error {
 		rows := make([]entry, len(members))
 		for i, m := range members {
@@ -148,7 +154,7 @@ func (j *journal) load(t *testing.T, s *store.Store, callers int, stop <-chan st
 	var all sync.WaitGroup
 	for g := range callers {
 		all.Go(func() {
-			for id := int64(g) << 32; ; id++ {
+			for id := int64(first+g) << 32; ; id++ {
 				select {
 				case <-stop:
 					return
@@ -159,6 +165,12 @@ func (j *journal) load(t *testing.T, s *store.Store, callers int, stop <-chan st
 		})
 	}
 	return &all
+}
+
+// join takes over what another journal says.
+func (j *journal) join(other *journal) {
+	maps.Copy(j.kept, other.kept)
+	maps.Copy(j.unknown, other.unknown)
 }
 
 // check holds what callers were told against what is there.
@@ -216,6 +228,46 @@ func TestCutsAnywhereLoseNothingThatWasConfirmed(t *testing.T) {
 	if err := s.Healthy(); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestTwoServersOfWhichOneIsCutOffAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	onPostgres(t, "SQLite has one server")
+	opt := storetest.Options(t)
+	p := newTap(t, opt.Database)
+	near := openIn(t, beside(t, opt))
+	direct := opt.Database
+	opt.Database = p.url
+	far := openIn(t, opt)
+	execute(t, near, entries)
+	var g grave
+	near.OnDeath(g.bury)
+	far.OnDeath(g.bury)
+	stop, here, there := make(chan struct{}), newJournal(), newJournal()
+	mine, theirs := here.load(t, near, 4, stop), there.loadFrom(t, far, 4, 100, stop)
+	rounds := 8
+	if testing.Short() {
+		rounds = 3
+	}
+	for i := range rounds {
+		p.down.Store(true)
+		p.cut()
+		time.Sleep(time.Duration(rand.IntN(1000)) * time.Millisecond) // the other may take it for dead by then, or not
+		p.down.Store(false)
+		if i%2 == 0 {
+			p.once(fate(1 + rand.IntN(3)))
+		}
+		time.Sleep(300 * time.Millisecond)
+	}
+	close(stop)
+	mine.Wait()
+	theirs.Wait()
+	if len(here.unknown) > 0 {
+		t.Errorf("%d callers of the other server heard of it", len(here.unknown))
+	}
+	here.join(there)
+	here.check(t, direct)
+	t.Logf("buried %v", g.buried)
 }
 
 func TestAKilledServerLosesNothingThatWasConfirmed(t *testing.T) {
