@@ -80,6 +80,19 @@ bench-large: ## measure it on ten million messages, kept for the next run (ARGS=
 chaos: ## kill the product KILLS times (100) under load and check that nothing was lost
 	$(GO) run ./test/chaos -kills $(KILLS) $(ARGS)
 
+.PHONY: chaos-postgres
+chaos-postgres: ## the same on PostgreSQL
+	$(GO) run ./test/chaos -engine postgres -kills $(KILLS) $(ARGS)
+
+.PHONY: chaos-nodes
+chaos-nodes: ## the same with two servers on one PostgreSQL, which are killed, stopped and frozen
+	$(GO) run ./test/chaos -nodes 2 -kills $(KILLS) $(ARGS)
+
+.PHONY: chaos-database
+chaos-database: ## kill PostgreSQL itself ten times under load, below one server and below two
+	$(GO) run ./test/chaos -faults postgres $(ARGS)
+	$(GO) run ./test/chaos -faults postgres -nodes 2 $(ARGS)
+
 .PHONY: chaos-proof
 chaos-proof: ## plant known bugs and see that chaos finds each of them
 	$(GO) run ./test/chaos proof $(ARGS)

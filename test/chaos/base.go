@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 	_ "modernc.org/sqlite"             // the driver "sqlite"
@@ -98,6 +99,15 @@ func (b *Base) keep(dir string) error {
 		}
 	}
 	return nil
+}
+
+// grace is how long after a database's start no server is taken for dead, since none has had the time to come back: nothing
+// can be learned then about how soon others take over.
+func (b *Base) grace() time.Duration {
+	if b.cluster == nil {
+		return 0
+	}
+	return 5 * time.Second
 }
 
 func (b *Base) close() error {

@@ -1,26 +1,63 @@
 package main
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 
+	"tidings.dev/internal/store/storetest"
 	"tidings.dev/test/product"
 )
 
-// TestTenKills is the short form of the real thing: the real binary, processes of their own, ten kills.
+// The short forms of the real thing: the real binary, processes of their own, a few kills.
+
 func TestTenKills(t *testing.T) {
+	if storetest.Postgres() {
+		t.Skip("on PostgreSQL the two servers and the database itself are killed")
+	}
+	chaos(t, "-short")
+}
+
+func TestKillsOfTwoServers(t *testing.T) {
+	onPostgres(t)
+	chaos(t, "-kills", "6", "-nodes", "2")
+}
+
+func TestKillsOfTheDatabase(t *testing.T) {
+	onPostgres(t)
+	chaos(t, "-short", "-faults", "postgres", "-nodes", "2")
+}
+
+func onPostgres(t *testing.T) {
+	t.Helper()
+	if !storetest.Postgres() {
+		t.Skip("runs where the tests are for PostgreSQL")
+	}
+}
+
+// chaos does a run. Its folder is no t.TempDir, since whoever runs PostgreSQL cannot get there.
+func chaos(t *testing.T, args ...string) {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("short: make chaos runs the whole of it")
 	}
-	dir := t.TempDir()
+	dir, err := os.MkdirTemp("", "chaos-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o711); err != nil {
+		t.Fatal(err)
+	}
 	chaos, tidings := filepath.Join(dir, "chaos"), filepath.Join(dir, "tidings")
 	for command, into := range map[string]string{"./test/chaos": chaos, "./cmd/tidings": tidings} {
 		if err := product.Build(t.Context(), command, into); err != nil {
 			t.Fatal(err)
 		}
 	}
-	run := exec.CommandContext(t.Context(), chaos, "-short", "-seed", "1", "-binary", tidings, "-dir", filepath.Join(dir, "run"))
+	args = append(args, "-seed", "1", "-binary", tidings, "-dir", filepath.Join(dir, "run"))
+	run := exec.CommandContext(t.Context(), chaos, args...)
 	out, err := run.CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {

@@ -136,7 +136,11 @@ func (r *Run) prepare(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	return r.subscribe(ctx, key)
+	if err := r.subscribe(ctx, key); err != nil {
+		return err
+	}
+	pause(ctx, r.base.grace())
+	return nil
 }
 
 // install prepares the servers. Several have their own data folders and ports, and one master key.
