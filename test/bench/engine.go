@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // engine is what a server keeps its data in.
@@ -29,6 +30,14 @@ func (b *Bench) postgres(ctx context.Context) (*cluster, error) {
 	c, err := startCluster(ctx, b.Dir)
 	b.cluster = c
 	return c, err
+}
+
+// servedBy is the CPU that PostgreSQL's processes have used; nothing for SQLite, which has none.
+func (b *Bench) servedBy(e engine) (time.Duration, error) {
+	if e != postgres {
+		return 0, nil
+	}
+	return cpuOfFamily(b.cluster.pid)
 }
 
 // database is a fresh database.

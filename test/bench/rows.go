@@ -189,6 +189,9 @@ func acceptRow(ctx context.Context, b *Bench) ([]*Figure, error) {
 	var figures []*Figure
 	for _, side := range sides {
 		figures = append(figures, side.ratio, side.tail, side.rate, side.cpu)
+		if side.engine == postgres {
+			figures = append(figures, side.theirs)
+		}
 	}
 	return append(figures, plain), nil
 }
@@ -201,6 +204,7 @@ func (b *Bench) null(ctx context.Context, null *peer, last time.Duration) (Tally
 type accepting struct {
 	engine                 engine
 	ratio, tail, rate, cpu *Figure
+	theirs                 *Figure // CPU of PostgreSQL's processes
 }
 
 func newAccepting(e engine, floor, aim float64) *accepting {
@@ -210,7 +214,8 @@ func newAccepting(e engine, floor, aim float64) *accepting {
 	}
 	return &accepting{
 		engine: e, ratio: &Figure{Name: "accept / null handler" + e.suffix(), Floor: floor, Aim: aim}, tail: tail,
-		rate: &Figure{Name: "accepts" + e.suffix(), Unit: "1/s"}, cpu: &Figure{Name: "CPU of an accept" + e.suffix(), Unit: "us"},
+		theirs: &Figure{Name: "PostgreSQL's CPU of an accept", Unit: "us"},
+		rate:   &Figure{Name: "accepts" + e.suffix(), Unit: "1/s"}, cpu: &Figure{Name: "CPU of an accept" + e.suffix(), Unit: "us"},
 	}
 }
 
@@ -227,10 +232,19 @@ func (a *accepting) round(ctx context.Context, b *Bench, null *peer, plain *Figu
 	if err != nil {
 		return err
 	}
+	served, err := b.servedBy(a.engine)
+	if err != nil {
+		return err
+	}
 	own, spent, err := b.measured(s, func() (Tally, error) { return b.drive(ctx, s, "json", 64, slice) })
 	if err != nil {
 		return err
 	}
+	servedAll, err := b.servedBy(a.engine)
+	if err != nil {
+		return err
+	}
+	a.theirs.add(float64((servedAll - served).Microseconds()) / float64(own.OK))
 	nulls, err := cpuOf(null.command.Process.Pid)
 	if err != nil {
 		return err
