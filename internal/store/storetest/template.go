@@ -10,10 +10,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -66,16 +64,10 @@ func copySQLite(t testing.TB, dir string) {
 	}
 }
 
-// databases counts those of this process.
-var databases atomic.Int64
-
 // copyPostgres makes a database and puts its master key into the folder.
 func copyPostgres(t testing.TB, dir string) (where string) {
 	t.Helper()
-	server := os.Getenv(Server)
-	if server == "" {
-		t.Fatalf("%s is empty: make test starts a server, and so does go run ./test/cluster COMMAND", Server)
-	}
+	requireServer(t)
 	template, err := postgresTemplate()
 	if err != nil {
 		t.Fatal(err)
@@ -83,20 +75,7 @@ func copyPostgres(t testing.TB, dir string) (where string) {
 	if err := os.WriteFile(filepath.Join(dir, keyFile), []byte(template.key), 0o600); err != nil {
 		t.Fatal("write the master key:", err)
 	}
-	name := "test_" + strconv.Itoa(os.Getpid()) + "_" + strconv.FormatInt(databases.Add(1), 10)
-	if err := run(context.Background(), server, "CREATE DATABASE "+quote(name)+" TEMPLATE "+quote(template.name)); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := run(context.Background(), server, "DROP DATABASE "+quote(name)+" WITH (FORCE)"); err != nil {
-			t.Error(err)
-		}
-	})
-	where, err = databaseOn(server, name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return where
+	return create(t, " TEMPLATE "+quote(template.name))
 }
 
 // databaseOn is the URL of a database on a server.
