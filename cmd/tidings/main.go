@@ -14,6 +14,7 @@ import (
 
 	"tidings.dev/internal/app"
 	"tidings.dev/internal/config"
+	"tidings.dev/internal/store"
 	"tidings.dev/internal/telemetry"
 )
 
@@ -22,15 +23,16 @@ var version = "development"
 
 // commands are all that the program does. Settings given here win over the environment and the file.
 type commands struct {
-	Config  string            `help:"Settings file (TOML)." type:"path" env:"TIDINGS_CONFIG"`
-	DataDir string            `help:"Data folder." name:"data-dir"`
-	Listen  string            `help:"Address of the API."`
-	Set     map[string]string `help:"Any setting, as key=value, such as --set log.level=debug." mapsep:"none"`
-	JSON    bool              `help:"Print JSON." name:"json"`
+	Config   string            `help:"Settings file (TOML)." type:"path" env:"TIDINGS_CONFIG"`
+	DataDir  string            `help:"Data folder." name:"data-dir"`
+	Database string            `help:"URL of PostgreSQL, postgres://...; without it SQLite in the data folder. A password is safer in the settings file, since other users see flags."`
+	Listen   string            `help:"Address of the API."`
+	Set      map[string]string `help:"Any setting, as key=value, such as --set log.level=debug." mapsep:"none"`
+	JSON     bool              `help:"Print JSON." name:"json"`
 
 	Serve     serveCommand     `cmd:"" help:"Run the server until it is told to stop."`
 	Check     checkCommand     `cmd:"" help:"Say whether the settings make sense, and show them."`
-	Migrate   migrateCommand   `cmd:"" help:"Bring the database to this version; the server does so by itself."`
+	Migrate   migrateCommand   `cmd:"" help:"Bring the database to this version, which the server does by itself, or move it to the other engine."`
 	Account   accountCommand   `cmd:"" help:"Make and list accounts."`
 	Apikey    keyCommand       `cmd:"" help:"Make, list and revoke API keys."`
 	Channel   channelCommand   `cmd:"" help:"Make and list channels."`
@@ -39,7 +41,7 @@ type commands struct {
 	Masterkey masterkeyCommand `cmd:"" help:"Make and rotate the key that secrets are stored under."`
 	Trace     traceCommand     `cmd:"" help:"Tell the journey of one message."`
 	Backup    backupCommand    `cmd:"" help:"Copy the database to a file, while the server runs or not."`
-	Restore   restoreCommand   `cmd:"" help:"Put a backup in the place of the database of a stopped server."`
+	Restore   restoreCommand   `cmd:"" help:"Put a backup in the place of the database of a stopped server; on PostgreSQL into a new one."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
 }
 
@@ -99,6 +101,9 @@ func (c *commands) settings(env []string) (config.Config, error) {
 	if c.DataDir != "" {
 		flags["data_dir"] = c.DataDir
 	}
+	if c.Database != "" {
+		flags["database"] = c.Database
+	}
 	if c.Listen != "" {
 		flags["listen"] = c.Listen
 	}
@@ -118,6 +123,11 @@ func (s *session) core(f func(*app.Core) error) (err error) {
 		}
 	}()
 	return f(c)
+}
+
+// database is where the settings say it is.
+func (s *session) database() store.Place {
+	return store.Place{Dir: s.cfg.DataDir, Database: s.cfg.Database.Reveal()}
 }
 
 // print shows a value as JSON if that was asked for, else as the text.

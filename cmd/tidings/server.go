@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"tidings.dev/internal/app"
 	"tidings.dev/internal/config"
@@ -40,15 +39,6 @@ func (c checkCommand) Run(s *session) error {
 	return nil
 }
 
-type migrateCommand struct{}
-
-// Run opens the database, which migrates it.
-func (migrateCommand) Run(s *session) error {
-	return s.core(func(c *app.Core) error {
-		return s.print(map[string]string{"database": c.Store.Path()}, "%s is at this version.\n", c.Store.Path())
-	})
-}
-
 type masterkeyCommand struct {
 	New    masterkeyNew    `cmd:"" help:"Print a fresh master key, for a new server."`
 	Rotate masterkeyRotate `cmd:"" help:"Put a new key first in the data folder's master.key. Secrets of before still open."`
@@ -74,32 +64,6 @@ func (masterkeyRotate) Run(s *session) error {
 		return err
 	}
 	return s.print(map[string]string{"file": path}, "%s has a new first key. Restart the server, and keep a copy of the file apart from the backups.\n", path)
-}
-
-type backupCommand struct {
-	File string `arg:"" help:"Where to write; must not exist." type:"path"`
-}
-
-// Run copies the database.
-func (b backupCommand) Run(s *session) error {
-	began := time.Now()
-	if err := store.Backup(s.ctx, s.cfg.DataDir, b.File); err != nil {
-		return err
-	}
-	return s.print(map[string]string{"file": b.File}, "%s holds the database as of now (%s). The master key is not in it: keep %s apart.\n",
-		b.File, time.Since(began).Round(time.Millisecond), filepath.Join(s.cfg.DataDir, "master.key"))
-}
-
-type restoreCommand struct {
-	File string `arg:"" help:"A backup." type:"existingfile"`
-}
-
-// Run puts the backup in place.
-func (r restoreCommand) Run(s *session) error {
-	if err := store.Restore(s.ctx, s.cfg.DataDir, r.File); err != nil {
-		return err
-	}
-	return s.print(map[string]string{"data_dir": s.cfg.DataDir}, "Restored. The database of before is tidings.db.old in %s.\n", s.cfg.DataDir)
 }
 
 type versionCommand struct{}

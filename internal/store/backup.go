@@ -9,10 +9,11 @@ import (
 	"path/filepath"
 )
 
-// Backup writes a consistent copy of the database to a new file, while the server runs. The master key is not in it.
-func Backup(ctx context.Context, dir, file string) (err error) {
-	if _, err := os.Stat(filepath.Join(dir, "tidings.db")); err != nil {
-		return fmt.Errorf("there is no database in %s: %w", dir, err)
+// Backup writes a consistent copy of the database to a new file, while servers run. Of either engine it is a file of SQLite,
+// and can be restored into either. The master key is not in it.
+func Backup(ctx context.Context, at Place, file string) (err error) {
+	if _, err := os.Stat(at.file()); err != nil && at.Database == "" {
+		return fmt.Errorf("there is no database in %s: %w", at.Dir, err)
 	}
 	// The empty file is the copy's place: nobody else's to read, and nobody else's to take.
 	place, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -25,18 +26,40 @@ func Backup(ctx context.Context, dir, file string) (err error) {
 	defer func() {
 		if err != nil {
 			_ = os.Remove(file)
+			_ = os.Remove(file + "-journal")
 		}
 	}()
 	if err := place.Close(); err != nil {
 		return fmt.Errorf("make the backup: %w", err)
 	}
-	if err := vacuumInto(ctx, filepath.Join(dir, "tidings.db"), file); err != nil {
+	if err := copyInto(ctx, at, file); err != nil {
 		return fmt.Errorf("copy the database: %w", err)
 	}
 	if err := errors.Join(syncFile(file), syncFile(filepath.Dir(file))); err != nil {
 		return fmt.Errorf("sync the backup: %w", err)
 	}
 	return checkCopy(ctx, file)
+}
+
+// copyInto fills an empty file with what is in the database at one moment.
+func copyInto(ctx context.Context, at Place, file string) (err error) {
+	if at.Database == "" {
+		return vacuumInto(ctx, at.file(), file)
+	}
+	source, err := atURL(at.Database)
+	if err != nil {
+		return err
+	}
+	from, err := openSource(ctx, source)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, from.close()) }()
+	to, err := openTarget(ctx, place{file: file})
+	if err != nil {
+		return err
+	}
+	return errors.Join((&mover{from: from, to: to}).run(ctx), to.close())
 }
 
 func vacuumInto(ctx context.Context, database, file string) error {
@@ -48,18 +71,21 @@ func vacuumInto(ctx context.Context, database, file string) error {
 	return errors.Join(err, db.Close())
 }
 
-// Restore puts a backup in the place of a stopped server's database. The old one stays beside it with the suffix .old. At
-// every moment one of the two is in place, whole.
-func Restore(ctx context.Context, dir, file string) (err error) {
+// Restore puts a backup in the place of a stopped server's database. SQLite's old one stays beside it with the suffix .old: at
+// every moment one of the two is in place, whole. On PostgreSQL the backup goes into a new database.
+func Restore(ctx context.Context, at Place, file string) (err error) {
 	if err := checkCopy(ctx, file); err != nil {
 		return err
 	}
-	l, err := takeFolder(dir, true)
+	if at.Database != "" {
+		return restorePostgres(ctx, at, file)
+	}
+	l, err := takeFolder(at.Dir, true)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.release()) }()
-	path := filepath.Join(dir, "tidings.db")
+	path := at.file()
 	fresh := path + ".new"
 	if err := copyFile(fresh, file); err != nil {
 		return fmt.Errorf("copy the backup: %w", err)
@@ -67,7 +93,21 @@ func Restore(ctx context.Context, dir, file string) (err error) {
 	if err := putAside(ctx, path); err != nil {
 		return fmt.Errorf("put the old database aside: %w", err)
 	}
-	return errors.Join(os.Rename(fresh, path), syncFile(dir))
+	return errors.Join(os.Rename(fresh, path), syncFile(at.Dir))
+}
+
+// restorePostgres fills a new database. One that is in use is never touched: the operator makes another and sets database to it.
+func restorePostgres(ctx context.Context, at Place, file string) (err error) {
+	target, err := atURL(at.Database)
+	if err != nil {
+		return err
+	}
+	from, err := openBackup(ctx, file)
+	if err != nil {
+		return fmt.Errorf("open the backup: %w", err)
+	}
+	defer func() { err = errors.Join(err, from.close()) }()
+	return copyHeld(ctx, from, target, nil, nil)
 }
 
 // putAside gives a database a second name, and its log, if one is left, that name alone: the log of the old database must
@@ -119,6 +159,9 @@ func checkCopy(ctx context.Context, file string) error {
 	}
 	if err := db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'seal'").Scan(&seal); err != nil {
 		return fmt.Errorf("%s is no backup of Tidings", file)
+	}
+	if err := refuseHalfMoved(ctx, db); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
 	}
 	return nil
 }

@@ -4,20 +4,19 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/store/storetest"
 )
 
 func TestABackupMadeUnderLoadIsRestoredWhole(t *testing.T) {
 	t.Parallel()
-	s := open(t)
-	write(t, s, func(tx *store.Tx) error {
-		_, err := tx.Queries().ExecContext(tx.Context(), "CREATE TABLE pair (id bigint NOT NULL PRIMARY KEY)")
-		return err
-	})
+	opt := storetest.Options(t)
+	s := openIn(t, opt)
 	stop := make(chan struct{})
 	var load sync.WaitGroup
 	load.Go(func() { // each transaction writes to both tables: a consistent copy has as many rows in each
@@ -26,53 +25,69 @@ func TestABackupMadeUnderLoadIsRestoredWhole(t *testing.T) {
 			case <-stop:
 				return
 			default:
+				write(t, s, func(tx *store.Tx) error { return addPair(tx, i) })
 			}
-			write(t, s, func(tx *store.Tx) error {
-				if _, err := store.Each(tx, addProbe, []row{{i, strings.Repeat("x", 500)}}); err != nil {
-					return err
-				}
-				_, err := store.Each(tx, "INSERT INTO pair (id) VALUES ($1)", []int64{i})
-				return err
-			})
 		}
 	})
 	file := filepath.Join(t.TempDir(), "backup.db")
-	before := count(t, s)
-	if err := store.Backup(t.Context(), s.Dir(), file); err != nil {
+	before := pairs(t, s)
+	if err := store.Backup(t.Context(), at(opt), file); err != nil {
 		t.Fatal(err)
 	}
 	close(stop)
 	load.Wait()
-	after := count(t, s)
-	if err := store.Backup(t.Context(), s.Dir(), file); err == nil {
+	after := pairs(t, s)
+	if err := store.Backup(t.Context(), at(opt), file); err == nil {
 		t.Error("a backup was overwritten")
 	}
 	checkBackupFile(t, s, file)
 
-	if err := store.Restore(t.Context(), s.Dir(), file); err == nil {
+	if err := store.Restore(t.Context(), at(opt), file); err == nil {
 		t.Error("a backup was restored under a running server")
 	}
 	_ = s.Close()
-	if err := store.Restore(t.Context(), s.Dir(), file); err != nil {
+	opt = elsewhere(t, opt)
+	if err := store.Restore(t.Context(), at(opt), file); err != nil {
 		t.Fatal(err)
 	}
-	restored := openIn(t, store.Options{Dir: s.Dir(), Serve: true})
-	n := count(t, restored)
-	if n < before || n > after {
+	restored := openIn(t, opt)
+	if n := pairs(t, restored); n < before || n > after {
 		t.Errorf("the backup has %d rows, between %d and %d were there", n, before, after)
 	}
-	var pairs int
-	if err := restored.Reader().QueryRowContext(t.Context(), "SELECT count(*) FROM pair").Scan(&pairs); err != nil || pairs != n {
-		t.Errorf("%d pairs for %d rows, %v", pairs, n, err)
+	if storetest.Postgres() {
+		return
 	}
 	_ = restored.Close()
 	if err := os.Rename(filepath.Join(s.Dir(), "tidings.db.old"), filepath.Join(s.Dir(), "tidings.db")); err != nil {
 		t.Fatal(err)
 	}
-	old := openIn(t, store.Options{Dir: s.Dir(), Serve: true})
-	if n := count(t, old); n != after {
+	if n := pairs(t, openIn(t, opt)); n != after {
 		t.Errorf("the database that was put aside has %d rows, want %d", n, after)
 	}
+}
+
+// addPair adds a row to each of two tables.
+func addPair(tx *store.Tx, i int64) error {
+	type mark struct {
+		Channel int64
+		Remote  string
+	}
+	if _, err := store.Each(tx, "INSERT INTO inbound_seen (channel_id, remote_id, expires_at) VALUES ($1, $2, 0)", []mark{{i, strings.Repeat("x", 500)}}); err != nil {
+		return err
+	}
+	_, err := store.Each(tx, "INSERT INTO version (topic, n) VALUES ($2, $1)", []mark{{i, "topic " + strconv.FormatInt(i, 10)}})
+	return err
+}
+
+// pairs counts the rows of one, and fails unless the other has as many.
+func pairs(t *testing.T, s *store.Store) (n int) {
+	t.Helper()
+	var other int
+	const query = "SELECT (SELECT count(*) FROM inbound_seen), (SELECT count(*) FROM version WHERE topic LIKE 'topic %')"
+	if err := s.Reader().QueryRowContext(t.Context(), query).Scan(&n, &other); err != nil || n != other {
+		t.Errorf("%d and %d rows, %v", n, other, err)
+	}
+	return n
 }
 
 func checkBackupFile(t *testing.T, s *store.Store, file string) {
@@ -100,7 +115,9 @@ func checkBackupFile(t *testing.T, s *store.Store, file string) {
 
 func TestWhatIsNoBackupIsNotRestored(t *testing.T) {
 	t.Parallel()
-	s := open(t)
+	onSQLite(t, "what is restored into PostgreSQL is read row by row")
+	opt := storetest.Options(t)
+	s := openProbe(t, opt)
 	write(t, s, func(tx *store.Tx) error {
 		rows := make([]row, 1000)
 		for i := range rows {
@@ -111,7 +128,7 @@ func TestWhatIsNoBackupIsNotRestored(t *testing.T) {
 	})
 	dir := t.TempDir()
 	damaged, text := filepath.Join(dir, "damaged.db"), filepath.Join(dir, "text.db")
-	if err := store.Backup(t.Context(), s.Dir(), damaged); err != nil {
+	if err := store.Backup(t.Context(), at(opt), damaged); err != nil {
 		t.Fatal(err)
 	}
 	spoil(t, damaged)
@@ -120,7 +137,7 @@ func TestWhatIsNoBackupIsNotRestored(t *testing.T) {
 	}
 	_ = s.Close()
 	for _, file := range []string{damaged, text, filepath.Join(dir, "missing.db")} {
-		if err := store.Restore(t.Context(), s.Dir(), file); err == nil {
+		if err := store.Restore(t.Context(), at(opt), file); err == nil {
 			t.Errorf("%s was restored", filepath.Base(file))
 		}
 	}
@@ -128,16 +145,18 @@ func TestWhatIsNoBackupIsNotRestored(t *testing.T) {
 	if n := count(t, again); n != 1000 {
 		t.Errorf("%d rows after restores that were refused", n)
 	}
-	if err := store.Backup(t.Context(), t.TempDir(), filepath.Join(dir, "none.db")); err == nil {
+	if err := store.Backup(t.Context(), store.Place{Dir: t.TempDir()}, filepath.Join(dir, "none.db")); err == nil {
 		t.Error("a backup of nothing was made")
 	}
 }
 
 func TestARestoreAfterACrashKeepsTheOldLogFromTheNewDatabase(t *testing.T) {
 	t.Parallel()
-	s := open(t)
+	onSQLite(t, "a log beside the file is SQLite's")
+	opt := storetest.Options(t)
+	s := openProbe(t, opt)
 	file := filepath.Join(t.TempDir(), "backup.db")
-	if err := store.Backup(t.Context(), s.Dir(), file); err != nil {
+	if err := store.Backup(t.Context(), at(opt), file); err != nil {
 		t.Fatal(err)
 	}
 	write(t, s, func(tx *store.Tx) error {
@@ -146,7 +165,7 @@ func TestARestoreAfterACrashKeepsTheOldLogFromTheNewDatabase(t *testing.T) {
 	})
 	cut := snapshot(t, s.Dir()) // with a log
 	for range 2 {
-		if err := store.Restore(t.Context(), cut, file); err != nil {
+		if err := store.Restore(t.Context(), store.Place{Dir: cut}, file); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -103,6 +103,9 @@ func (s *Store) begin(ctx context.Context) error {
 	if err := s.engine.prepare(ctx); err != nil {
 		return err
 	}
+	if err := refuseHalfMoved(ctx, s.engine.ask()); err != nil {
+		return err
+	}
 	if err := s.sealer.verify(ctx, s.engine.ask()); err != nil {
 		return err
 	}
