@@ -484,3 +484,54 @@ func TestQueriesAfterRowsThatFailedAreNotKept(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestRunStoresWhatEachStores(t *testing.T) {
+	t.Parallel()
+	type wide struct {
+		ID    int64
+		Small int16
+		Name  string
+		Raw   []byte
+		Mid   int32
+	}
+	s := open(t)
+	raw := "blob"
+	if storetest.Postgres() {
+		raw = "bytea"
+	}
+	execute(t, s, "CREATE TABLE wide (id bigint NOT NULL PRIMARY KEY, small smallint, name text, raw "+raw+", mid integer)")
+	const (
+		plain  = "INSERT INTO wide (id, small, name, raw, mid) VALUES ($1, $2, $3, $4, $5)"
+		mixed  = "INSERT INTO wide (mid, name, id, raw, small) VALUES ($5, $3, $1, $4, $2)"
+		once   = plain + " ON CONFLICT (id) DO NOTHING"
+		latest = plain + " ON CONFLICT (id) DO UPDATE SET name = excluded.name, raw = excluded.raw"
+		all    = "SELECT id, small, name, raw, mid FROM wide WHERE id >= $1 ORDER BY id"
+	)
+	rapid.Check(t, func(rt *rapid.T) {
+		stmt := rapid.SampledFrom([]string{plain, mixed, once, latest}).Draw(rt, "statement")
+		keys := rapid.Int64Range(1, 30)
+		rows := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) wide {
+			return wide{keys.Draw(rt, "id"), rapid.Int16().Draw(rt, "small"), rapid.String().Draw(rt, "name"), rapid.SliceOf(rapid.Byte()).Draw(rt, "raw"), rapid.Int32().Draw(rt, "mid")}
+		}), 0, 40).Draw(rt, "rows")
+		var got [2][]store.Found[wide]
+		var errs [2]error
+		for i, run := range []func(*store.Tx) error{
+			func(tx *store.Tx) error { _, err := store.Each(tx, stmt, rows); return err },
+			func(tx *store.Tx) error { return store.Run(tx, stmt, rows) },
+		} {
+			errs[i] = s.Write(func(tx *store.Tx) (err error) {
+				if err := store.Run(tx, "DELETE FROM wide WHERE id >= $1", []int64{0}); err != nil {
+					return err
+				}
+				if err := run(tx); err != nil {
+					return err
+				}
+				got[i], err = store.Find[wide](tx, all, []int64{0})
+				return err
+			})
+		}
+		if (errs[0] == nil) != (errs[1] == nil) || errs[0] == nil && fmt.Sprintf("%+v", got[0]) != fmt.Sprintf("%+v", got[1]) {
+			rt.Fatalf("each: %v, %+v\nrun:  %v, %+v", errs[0], got[0], errs[1], got[1])
+		}
+	})
+}

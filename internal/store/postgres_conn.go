@@ -363,6 +363,9 @@ func (c *postgresConn) resolve(cause error) error {
 	was := c.mark
 	for end := time.Now().Add(outagePatience); time.Now().Before(end) && !c.store.Closing(); time.Sleep(outagePause) {
 		wrote, err := c.wrote(was.Boot)
+		if NoRows(err) {
+			break // a command leaves no mark, and that of a node that was buried has gone
+		}
 		switch {
 		case err != nil:
 			c.store.unreached()
@@ -378,9 +381,6 @@ func (c *postgresConn) resolve(cause error) error {
 
 // wrote is the mark of a node's last transaction.
 func (c *postgresConn) wrote(boot int64) (wrote int64, err error) {
-	if boot == 0 {
-		return 0, errors.New("a command leaves no mark")
-	}
 	if err := c.open(); err != nil {
 		return 0, err
 	}
