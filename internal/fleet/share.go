@@ -41,7 +41,7 @@ func (f *Fleet) alone(ctx, hard context.Context, c connection.Channel) {
 func (f *Fleet) lease(ctx context.Context, c connection.Channel) *store.Lease {
 	for ctx.Err() == nil {
 		called := f.calls()
-		lease, err := f.gw.Store.Take(fmt.Sprintf("channel:%d", int64(c.ID)), store.Grace)
+		lease, err := f.gw.Store.Take(ctx, fmt.Sprintf("channel:%d", int64(c.ID)), store.Grace)
 		if lease != nil {
 			return lease
 		}

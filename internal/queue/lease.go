@@ -13,7 +13,7 @@ const leaseLook = time.Second
 // leases waits until this server alone may work the lane, or reports false at the end of ctx.
 func (q *Queue) leases(ctx context.Context, l *lane) bool {
 	for {
-		lease, err := q.store.Take(l.name, 0)
+		lease, err := q.store.Take(ctx, l.name, 0)
 		if err != nil && ctx.Err() == nil {
 			q.log.Error("cannot take a lane", "lane", l.name, "err", err)
 		}

@@ -74,7 +74,7 @@ func (q *Queue) Serve(ctx, hard context.Context, prefix string, workers int, do 
 			listing = began.Add(max(tick, 50*time.Since(began)))
 		}
 		for _, name := range q.wanted(s) {
-			if l := q.opens(s, name, workers); l != nil {
+			if l := q.opens(ctx, s, name, workers); l != nil {
 				running.Go(func() {
 					q.run(ctx, hard, l, workers, do)
 					q.returns(hard, l)
@@ -92,14 +92,14 @@ func (q *Queue) Serve(ctx, hard context.Context, prefix string, workers int, do 
 }
 
 // opens opens a lane that has work, unless another server works it.
-func (q *Queue) opens(s *service, name string, workers int) *lane {
+func (q *Queue) opens(ctx context.Context, s *service, name string, workers int) *lane {
 	q.mu.Lock()
 	open := q.lanes[name] != nil
 	q.mu.Unlock()
 	if open {
 		return nil
 	}
-	lease, err := q.store.Take(name, 0)
+	lease, err := q.store.Take(ctx, name, 0)
 	if err != nil {
 		q.log.Error("cannot take a lane", "lane", name, "err", err)
 	}

@@ -26,7 +26,8 @@ const (
 	freeLeases = `UPDATE lease SET node = 0, expires_at = CASE WHEN grace = 0 THEN 0
 			ELSE grace + (SELECT n.seen_at FROM node AS n WHERE n.boot = lease.node) END
 		WHERE node = $1`
-	heldLeases = `SELECT name, node FROM lease WHERE name >= $1 AND name < $2 AND node <> 0`
+	lookAtLease = `SELECT count(*) FROM lease AS l WHERE l.name = $1 AND l.node <> $2 AND (l.node <> 0 OR l.expires_at > $3)`
+	heldLeases  = `SELECT name, node FROM lease WHERE name >= $1 AND name < $2 AND node <> 0`
 )
 
 type takeLeaseParams struct {
@@ -42,9 +43,13 @@ type Lease struct {
 }
 
 // Take takes the lease of a name, or returns nil when another process has it. grace is 0 or Grace.
-func (s *Store) Take(name string, grace time.Duration) (lease *Lease, err error) {
+func (s *Store) Take(ctx context.Context, name string, grace time.Duration) (lease *Lease, err error) {
 	if s.node == nil {
 		return &Lease{Name: name, Boot: s.Boot()}, nil
+	}
+	var taken int
+	if err := s.Reader().QueryRowContext(ctx, lookAtLease, name, s.Boot(), s.Now().UnixMilli()).Scan(&taken); err != nil || taken > 0 {
+		return nil, err // most asks are in vain, and those write nothing
 	}
 	err = s.Write(func(tx *Tx) error {
 		boot := tx.Boot()
