@@ -160,6 +160,10 @@ func (l *lane) insert(j Job) {
 	if _, known := l.known[j.ID]; known {
 		return
 	}
+	if l.stale { // the rows are looked at before anything is picked, and older ones come first
+		l.ring()
+		return
+	}
 	b := l.bucket(j.Priority, j.Account)
 	if j.order > l.now() {
 		l.later(b, j.order)
