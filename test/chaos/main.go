@@ -68,7 +68,7 @@ func parseRun(args []string) (o options, err error) {
 	flags.StringVar(&p.Engine, "engine", "", "sqlite or postgres; default: what the other flags need, else sqlite")
 	flags.IntVar(&p.Nodes, "nodes", 1, "how many servers share the database: 1 or 2")
 	flags.StringVar(&p.Faults, "faults", onProduct, "what is killed: product or postgres")
-	flags.IntVar(&p.Rate, "rate", 0, "parts a second of the channel; default: no limit, of two servers 500")
+	flags.IntVar(&p.Rate, "rate", 0, "parts a second of the channel; default: no limit, of two servers 300")
 	flags.StringVar(&p.Bind, "bind", "", "which servers open the channel: one or each; default: each on PostgreSQL")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -103,7 +103,7 @@ func (o *options) complete() error {
 	if p.Nodes > 1 {
 		p.Shards = 4
 		if p.Rate == 0 {
-			p.Rate = 500
+			p.Rate = 300
 		}
 	}
 	switch {
