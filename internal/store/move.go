@@ -67,15 +67,15 @@ func copyHeld(ctx context.Context, from *end, target place, tell func(Progress),
 	}
 	defer func() { err = errors.Join(err, to.close()) }()
 	m := &mover{from: from, to: to, tell: tell, last: last}
-	if err := m.run(ctx); err != nil && m.marked {
+	err = m.run(ctx)
+	switch {
+	case err != nil && m.marked:
 		return fmt.Errorf("%s is only half filled and cannot be served; remove it before you try again: %w", to, err)
-	} else if err != nil {
+	case err != nil || to.postgres():
 		return err
+	default:
+		return syncFile(filepath.Dir(target.file))
 	}
-	if to.postgres() {
-		return nil
-	}
-	return syncFile(filepath.Dir(target.file))
 }
 
 // refuseStarted refuses to end the move from a database that a server has started on since: what it did is not in the copy.

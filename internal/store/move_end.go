@@ -106,10 +106,6 @@ func openPostgresEnd(ctx context.Context, p place) (*end, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to the database at %s as %s: %w", p, config.User, err)
 	}
-	checked := &postgresEngine{store: &Store{log: slog.New(slog.DiscardHandler)}, config: config, db: e.db}
-	if err := checked.check(ctx); err != nil {
-		return nil, errors.Join(err, e.close())
-	}
 	return e, nil
 }
 
@@ -134,8 +130,13 @@ func (e *end) close() error {
 	return errors.Join(e.conn.Close(), e.db.Close(), e.lock.release())
 }
 
-// hold takes PostgreSQL's database for as long as the connection lives.
-func (e *end) hold(ctx context.Context) (err error) {
+// hold takes PostgreSQL's database for as long as the connection lives. It must be one that could be served: on a standby
+// nobody sees who serves.
+func (e *end) hold(ctx context.Context) error {
+	as := &postgresEngine{store: &Store{log: slog.New(slog.DiscardHandler)}, db: e.db}
+	if err := as.check(ctx); err != nil {
+		return err
+	}
 	var mine bool
 	if err := e.conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock($1)", migrateLock).Scan(&mine); err != nil {
 		return fmt.Errorf("take the database: %w", err)
