@@ -35,5 +35,5 @@ type Gateway interface {
 	Cancel(ctx context.Context, c gateway.Caller, id message.ID) (message.Message, error)
 	Message(ctx context.Context, a account.ID, id message.ID) (message.Message, error)
 	Journey(ctx context.Context, a account.ID, id message.ID) ([]gateway.Step, error)
-	List(ctx context.Context, a account.ID, f gateway.Filter) ([]message.Message, error)
+	List(ctx context.Context, a account.ID, f gateway.Filter) (gateway.Page, error)
 }

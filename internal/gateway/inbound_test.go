@@ -18,8 +18,8 @@ func (w *world) received(a account.ID) []message.Message {
 	w.t.Helper()
 	list, err := w.gateway.List(w.t.Context(), a, gateway.Filter{Direction: message.In, Limit: 100})
 	w.must(err)
-	slices.Reverse(list)
-	return list
+	slices.Reverse(list.Messages)
+	return list.Messages
 }
 
 func (w *world) operator() account.ID {

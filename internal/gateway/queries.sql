@@ -127,15 +127,61 @@ SELECT * FROM message WHERE id IN (
     ORDER BY k.id DESC LIMIT CAST(@page AS bigint))
 ORDER BY id DESC;
 
--- A message that waits has a job.
--- name: ListWaiting :many
+-- What went out, or will: all that is not received. Of one that receives nearly only, the list of all would be read in vain, so
+-- that each status has its own, and those that wait have their jobs.
+-- name: ListOut :many
 SELECT * FROM message WHERE id IN (
-    SELECT j.id FROM job AS j WHERE j.kind = 'send' AND j.account_id = @account_id AND j.id < @before AND j.id >= @since
-    ORDER BY j.id DESC LIMIT CAST(@page AS bigint))
+    SELECT DISTINCT u.id FROM (
+        SELECT o.id FROM (SELECT j.id FROM job AS j
+            WHERE j.kind = 'send' AND j.account_id IN (@account_id, @account_id) AND j.id < @before AND j.id >= @since
+            ORDER BY j.account_id DESC, j.id DESC LIMIT CAST(@page AS bigint)) AS o
+        UNION ALL
+        SELECT o.id FROM (SELECT k.id FROM message AS k WHERE k.account_id = @account_id AND k.status = 10 AND k.status >= 10 AND k.id < @before AND k.id >= @since
+            ORDER BY k.id DESC LIMIT CAST(@page AS bigint)) AS o
+        UNION ALL
+        SELECT o.id FROM (SELECT k.id FROM message AS k WHERE k.account_id = @account_id AND k.status = 11 AND k.status >= 10 AND k.id < @before AND k.id >= @since
+            ORDER BY k.id DESC LIMIT CAST(@page AS bigint)) AS o
+        UNION ALL
+        SELECT o.id FROM (SELECT k.id FROM message AS k WHERE k.account_id = @account_id AND k.status = 12 AND k.status >= 10 AND k.id < @before AND k.id >= @since
+            ORDER BY k.id DESC LIMIT CAST(@page AS bigint)) AS o
+        UNION ALL
+        SELECT o.id FROM (SELECT k.id FROM message AS k WHERE k.account_id = @account_id AND k.status = 13 AND k.status >= 10 AND k.id < @before AND k.id >= @since
+            ORDER BY k.id DESC LIMIT CAST(@page AS bigint)) AS o
+        UNION ALL
+        SELECT o.id FROM (SELECT k.id FROM message AS k WHERE k.account_id = @account_id AND k.status = 14 AND k.status >= 10 AND k.id < @before AND k.id >= @since
+            ORDER BY k.id DESC LIMIT CAST(@page AS bigint)) AS o
+        UNION ALL
+        SELECT o.id FROM (SELECT k.id FROM message AS k WHERE k.account_id = @account_id AND k.status = 20 AND k.status >= 10 AND k.id < @before AND k.id >= @since
+            ORDER BY k.id DESC LIMIT CAST(@page AS bigint)) AS o
+        UNION ALL
+        SELECT o.id FROM (SELECT k.id FROM message AS k WHERE k.account_id = @account_id AND k.status = 21 AND k.status >= 10 AND k.id < @before AND k.id >= @since
+            ORDER BY k.id DESC LIMIT CAST(@page AS bigint)) AS o
+        UNION ALL
+        SELECT o.id FROM (SELECT k.id FROM message AS k WHERE k.account_id = @account_id AND k.status = 22 AND k.status >= 10 AND k.id < @before AND k.id >= @since
+            ORDER BY k.id DESC LIMIT CAST(@page AS bigint)) AS o
+    ) AS u ORDER BY u.id DESC LIMIT CAST(@page AS bigint))
 ORDER BY id DESC;
 
+-- A message that waits has a job, which tells whether it has the status, but for being held: that the message tells. Only so many
+-- jobs are looked at: WaitingFloor is where that ends. The numbers are those of the
+-- statuses. The account stands there twice so that PostgreSQL cannot take the index of the key, in which are all accounts' jobs.
+-- name: ListWaiting :many
+SELECT sqlc.embed(m), j.owner FROM message AS m JOIN job AS j ON j.id = m.id WHERE m.id IN (
+    SELECT o.id FROM job AS o WHERE o.id IN (
+        SELECT k.id FROM job AS k
+        WHERE k.kind = 'send' AND k.account_id IN (@account_id, @account_id) AND k.id < @before AND k.id >= @since
+        ORDER BY k.account_id DESC, k.id DESC LIMIT CAST(@jobs AS bigint))
+    AND CASE WHEN o.owner <> 0 THEN 4 WHEN o.fence = 0 AND o.due_at > CAST(@now AS bigint) THEN 1 ELSE 3 END = CAST(@phase AS bigint)
+    AND CASE WHEN CAST(@status AS bigint) = 2 THEN (SELECT h.status FROM message AS h WHERE h.id = o.id) ELSE 2 END = 2
+    ORDER BY o.id DESC LIMIT CAST(@page AS bigint))
+ORDER BY m.id DESC;
+
+-- name: WaitingFloor :one
+SELECT id FROM job WHERE kind = 'send' AND account_id IN (@account_id, @account_id) AND id < @before AND id >= @since
+ORDER BY account_id DESC, id DESC LIMIT 1 OFFSET CAST(@jobs AS bigint);
+
 -- name: WorkedAt :one
-SELECT owner FROM job WHERE id = @id AND kind = 'send';
+SELECT owner FROM job WHERE id = @id;
 
 -- name: OldMessages :many
 SELECT id, status, valid_until FROM message WHERE id >= @from_id AND id < @before ORDER BY id LIMIT CAST(@page AS bigint);

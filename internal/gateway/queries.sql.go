@@ -737,6 +737,105 @@ func (q *queries) ListChannel(ctx context.Context, arg listChannelParams) ([]mes
 	return items, nil
 }
 
+const listOut = `-- name: ListOut :many
+SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint FROM message WHERE id IN (
+    SELECT DISTINCT u.id FROM (
+        SELECT o.id FROM (SELECT j.id FROM job AS j
+            WHERE j.kind = 'send' AND j.account_id IN ($1, $1) AND j.id < $2 AND j.id >= $3
+            ORDER BY j.account_id DESC, j.id DESC LIMIT CAST($4 AS bigint)) AS o
+        UNION ALL
+        SELECT o.id FROM (SELECT k.id FROM message AS k WHERE k.account_id = $1 AND k.status = 10 AND k.status >= 10 AND k.id < $2 AND k.id >= $3
+            ORDER BY k.id DESC LIMIT CAST($4 AS bigint)) AS o
+        UNION ALL
+        SELECT o.id FROM (SELECT k.id FROM message AS k WHERE k.account_id = $1 AND k.status = 11 AND k.status >= 10 AND k.id < $2 AND k.id >= $3
+            ORDER BY k.id DESC LIMIT CAST($4 AS bigint)) AS o
+        UNION ALL
+        SELECT o.id FROM (SELECT k.id FROM message AS k WHERE k.account_id = $1 AND k.status = 12 AND k.status >= 10 AND k.id < $2 AND k.id >= $3
+            ORDER BY k.id DESC LIMIT CAST($4 AS bigint)) AS o
+        UNION ALL
+        SELECT o.id FROM (SELECT k.id FROM message AS k WHERE k.account_id = $1 AND k.status = 13 AND k.status >= 10 AND k.id < $2 AND k.id >= $3
+            ORDER BY k.id DESC LIMIT CAST($4 AS bigint)) AS o
+        UNION ALL
+        SELECT o.id FROM (SELECT k.id FROM message AS k WHERE k.account_id = $1 AND k.status = 14 AND k.status >= 10 AND k.id < $2 AND k.id >= $3
+            ORDER BY k.id DESC LIMIT CAST($4 AS bigint)) AS o
+        UNION ALL
+        SELECT o.id FROM (SELECT k.id FROM message AS k WHERE k.account_id = $1 AND k.status = 20 AND k.status >= 10 AND k.id < $2 AND k.id >= $3
+            ORDER BY k.id DESC LIMIT CAST($4 AS bigint)) AS o
+        UNION ALL
+        SELECT o.id FROM (SELECT k.id FROM message AS k WHERE k.account_id = $1 AND k.status = 21 AND k.status >= 10 AND k.id < $2 AND k.id >= $3
+            ORDER BY k.id DESC LIMIT CAST($4 AS bigint)) AS o
+        UNION ALL
+        SELECT o.id FROM (SELECT k.id FROM message AS k WHERE k.account_id = $1 AND k.status = 22 AND k.status >= 10 AND k.id < $2 AND k.id >= $3
+            ORDER BY k.id DESC LIMIT CAST($4 AS bigint)) AS o
+    ) AS u ORDER BY u.id DESC LIMIT CAST($4 AS bigint))
+ORDER BY id DESC
+`
+
+type listOutParams struct {
+	AccountID account.ID
+	Before    int64
+	Since     int64
+	Page      int64
+}
+
+// What went out, or will: all that is not received. Of one that receives nearly only, the list of all would be read in vain, so
+// that each status has its own, and those that wait have their jobs.
+func (q *queries) ListOut(ctx context.Context, arg listOutParams) ([]messageRecord, error) {
+	rows, err := q.db.QueryContext(ctx, listOut,
+		arg.AccountID,
+		arg.Before,
+		arg.Since,
+		arg.Page,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []messageRecord
+	for rows.Next() {
+		var i messageRecord
+		if err := rows.Scan(
+			&i.ID,
+			&i.AccountID,
+			&i.Direction,
+			&i.Kind,
+			&i.ChannelID,
+			&i.Recipient,
+			&i.Sender,
+			&i.Content,
+			&i.Status,
+			&i.Seq,
+			&i.Attempt,
+			&i.Total,
+			&i.Encoding,
+			&i.Price,
+			&i.Currency,
+			&i.Priority,
+			&i.OnUnknown,
+			&i.Reference,
+			&i.Metadata,
+			&i.Test,
+			&i.Duplicate,
+			&i.Reason,
+			&i.ScheduledAt,
+			&i.ValidUntil,
+			&i.UpdatedAt,
+			&i.Answers,
+			&i.Joint,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listReference = `-- name: ListReference :many
 SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint FROM message WHERE id IN (
     SELECT k.id FROM message AS k WHERE k.account_id = $1 AND k.reference = $2 AND k.reference <> '' AND k.id < $3 AND k.id >= $4
@@ -954,62 +1053,83 @@ func (q *queries) ListTo(ctx context.Context, arg listToParams) ([]messageRecord
 }
 
 const listWaiting = `-- name: ListWaiting :many
-SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint FROM message WHERE id IN (
-    SELECT j.id FROM job AS j WHERE j.kind = 'send' AND j.account_id = $1 AND j.id < $2 AND j.id >= $3
-    ORDER BY j.id DESC LIMIT CAST($4 AS bigint))
-ORDER BY id DESC
+SELECT m.id, m.account_id, m.direction, m.kind, m.channel_id, m.recipient, m.sender, m.content, m.status, m.seq, m.attempt, m.total, m.encoding, m.price, m.currency, m.priority, m.on_unknown, m.reference, m.metadata, m.test, m.duplicate, m.reason, m.scheduled_at, m.valid_until, m.updated_at, m.answers, m.joint, j.owner FROM message AS m JOIN job AS j ON j.id = m.id WHERE m.id IN (
+    SELECT o.id FROM job AS o WHERE o.id IN (
+        SELECT k.id FROM job AS k
+        WHERE k.kind = 'send' AND k.account_id IN ($1, $1) AND k.id < $2 AND k.id >= $3
+        ORDER BY k.account_id DESC, k.id DESC LIMIT CAST($4 AS bigint))
+    AND CASE WHEN o.owner <> 0 THEN 4 WHEN o.fence = 0 AND o.due_at > CAST($5 AS bigint) THEN 1 ELSE 3 END = CAST($6 AS bigint)
+    AND CASE WHEN CAST($7 AS bigint) = 2 THEN (SELECT h.status FROM message AS h WHERE h.id = o.id) ELSE 2 END = 2
+    ORDER BY o.id DESC LIMIT CAST($8 AS bigint))
+ORDER BY m.id DESC
 `
 
 type listWaitingParams struct {
 	AccountID account.ID
 	Before    int64
 	Since     int64
+	Jobs      int64
+	Now       int64
+	Phase     int64
+	Status    int64
 	Page      int64
 }
 
-// A message that waits has a job.
-func (q *queries) ListWaiting(ctx context.Context, arg listWaitingParams) ([]messageRecord, error) {
+type listWaitingRow struct {
+	Message messageRecord
+	Owner   int64
+}
+
+// A message that waits has a job, which tells whether it has the status, but for being held: that the message tells. Only so many
+// jobs are looked at: WaitingFloor is where that ends. The numbers are those of the
+// statuses. The account stands there twice so that PostgreSQL cannot take the index of the key, in which are all accounts' jobs.
+func (q *queries) ListWaiting(ctx context.Context, arg listWaitingParams) ([]listWaitingRow, error) {
 	rows, err := q.db.QueryContext(ctx, listWaiting,
 		arg.AccountID,
 		arg.Before,
 		arg.Since,
+		arg.Jobs,
+		arg.Now,
+		arg.Phase,
+		arg.Status,
 		arg.Page,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []messageRecord
+	var items []listWaitingRow
 	for rows.Next() {
-		var i messageRecord
+		var i listWaitingRow
 		if err := rows.Scan(
-			&i.ID,
-			&i.AccountID,
-			&i.Direction,
-			&i.Kind,
-			&i.ChannelID,
-			&i.Recipient,
-			&i.Sender,
-			&i.Content,
-			&i.Status,
-			&i.Seq,
-			&i.Attempt,
-			&i.Total,
-			&i.Encoding,
-			&i.Price,
-			&i.Currency,
-			&i.Priority,
-			&i.OnUnknown,
-			&i.Reference,
-			&i.Metadata,
-			&i.Test,
-			&i.Duplicate,
-			&i.Reason,
-			&i.ScheduledAt,
-			&i.ValidUntil,
-			&i.UpdatedAt,
-			&i.Answers,
-			&i.Joint,
+			&i.Message.ID,
+			&i.Message.AccountID,
+			&i.Message.Direction,
+			&i.Message.Kind,
+			&i.Message.ChannelID,
+			&i.Message.Recipient,
+			&i.Message.Sender,
+			&i.Message.Content,
+			&i.Message.Status,
+			&i.Message.Seq,
+			&i.Message.Attempt,
+			&i.Message.Total,
+			&i.Message.Encoding,
+			&i.Message.Price,
+			&i.Message.Currency,
+			&i.Message.Priority,
+			&i.Message.OnUnknown,
+			&i.Message.Reference,
+			&i.Message.Metadata,
+			&i.Message.Test,
+			&i.Message.Duplicate,
+			&i.Message.Reason,
+			&i.Message.ScheduledAt,
+			&i.Message.ValidUntil,
+			&i.Message.UpdatedAt,
+			&i.Message.Answers,
+			&i.Message.Joint,
+			&i.Owner,
 		); err != nil {
 			return nil, err
 		}
@@ -1416,8 +1536,32 @@ func (q *queries) SetReference(ctx context.Context, arg setReferenceParams) erro
 	return err
 }
 
+const waitingFloor = `-- name: WaitingFloor :one
+SELECT id FROM job WHERE kind = 'send' AND account_id IN ($1, $1) AND id < $2 AND id >= $3
+ORDER BY account_id DESC, id DESC LIMIT 1 OFFSET CAST($4 AS bigint)
+`
+
+type waitingFloorParams struct {
+	AccountID account.ID
+	Before    int64
+	Since     int64
+	Jobs      int64
+}
+
+func (q *queries) WaitingFloor(ctx context.Context, arg waitingFloorParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, waitingFloor,
+		arg.AccountID,
+		arg.Before,
+		arg.Since,
+		arg.Jobs,
+	)
+	var id int64
+	err := row.Scan(&id)
+	return id, err
+}
+
 const workedAt = `-- name: WorkedAt :one
-SELECT owner FROM job WHERE id = $1 AND kind = 'send'
+SELECT owner FROM job WHERE id = $1
 `
 
 type workedAtParams struct {

@@ -42,25 +42,32 @@ func (g *Gateway) Message(ctx context.Context, a account.ID, id message.ID) (mes
 	return m, err
 }
 
-// live brings a waiting status up to this moment: what is scheduled and due is queued, what a worker has is sending.
+// live brings a waiting status up to this moment.
 func (g *Gateway) live(ctx context.Context, m *message.Message) error {
 	if !m.Status.Waiting() {
 		return nil
-	}
-	if m.Status == message.Scheduled && !m.Scheduled.After(g.Store.Now()) {
-		m.Status = message.Queued
 	}
 	owner, err := on(g.Store.Reader()).WorkedAt(ctx, workedAtParams{ID: int64(m.ID)})
 	if err != nil && !store.NoRows(err) {
 		return fmt.Errorf("look at the queue: %w", err)
 	}
-	if owner != 0 {
-		m.Status = message.Sending
-	}
+	m.Status = liveStatus(m, owner, g.Store.Now())
 	return nil
 }
 
-// Filter chooses messages of a list: by time and at most one of To, Channel, Reference and Status.
+// liveStatus is the status of a waiting message: what is scheduled and due is queued, what a worker has is sending.
+func liveStatus(m *message.Message, owner int64, now time.Time) message.Status {
+	switch {
+	case owner != 0:
+		return message.Sending
+	case m.Status == message.Scheduled && !m.Scheduled.After(now):
+		return message.Queued
+	default:
+		return m.Status
+	}
+}
+
+// Filter chooses messages of a list: by time and at most one of To, Channel, Reference, and Status with Direction.
 type Filter struct {
 	To           message.Address
 	Channel      message.ChannelID
@@ -68,55 +75,104 @@ type Filter struct {
 	Status       message.Status
 	Direction    message.Direction
 	Since, Until time.Time
-	Before       message.ID // the last one of the page before
+	Before       message.ID // Next of the page before
 	Limit        int
 }
 
-// List returns the newest messages of the account that the filter lets through, newest first.
-func (g *Gateway) List(ctx context.Context, a account.ID, f Filter) ([]message.Message, error) {
-	var list []message.Message
-	before := upper(f)
-	for {
-		rows, err := g.page(ctx, a, f, before)
-		if err != nil {
-			return nil, fmt.Errorf("list messages: %w", err)
-		}
-		for _, r := range rows {
-			before = r.ID
-			m := messageOf(r)
-			if err := g.live(ctx, &m); err != nil {
-				return nil, err
-			}
-			if f.Direction != 0 && m.Direction != f.Direction || f.Status.Waiting() && m.Status != f.Status {
-				continue
-			}
-			if list = append(list, m); len(list) == f.Limit {
-				return list, nil
-			}
-		}
-		if len(rows) < f.Limit {
-			return list, nil
-		}
-	}
+// Page is a piece of a list.
+type Page struct {
+	Messages []message.Message
+	Next     message.ID // the next page is before it; 0: there is none
 }
 
-func upper(f Filter) message.ID {
-	before := message.ID(math.MaxInt64)
+// waitingWindow is how many waiting messages are looked at for one page: among very many, those of one status may be rare.
+const waitingWindow = 5000
+
+// List returns the newest messages of the account that the filter lets through, newest first. A page of a status that waits
+// may have fewer than there are, and yet a next one.
+func (g *Gateway) List(ctx context.Context, a account.ID, f Filter) (Page, error) {
+	if f.count() > 1 {
+		return Page{}, fault.New(fault.InvalidField, "a list is filtered by one of recipient, channel, reference, and status with direction")
+	}
+	f, some := f.settled()
+	if !some {
+		return Page{}, nil
+	}
+	read := g.listed
+	if f.Status.Waiting() {
+		read = g.waiting
+	}
+	p, err := read(ctx, a, f)
+	if err != nil {
+		return p, fmt.Errorf("list messages: %w", err)
+	}
+	return p, nil
+}
+
+// count is how many filters there are that each take an index of their own.
+func (f Filter) count() (n int) {
+	for _, given := range []bool{f.To.Value != "", f.Channel != 0, f.Reference != "", f.Status != 0 || f.Direction != 0} {
+		if given {
+			n++
+		}
+	}
+	return n
+}
+
+// settled says the direction by the status: only what came in is received. It reports whether any message can be both.
+func (f Filter) settled() (Filter, bool) {
+	switch {
+	case f.Direction == 0:
+		return f, true
+	case f.Status == 0 && f.Direction == message.Out:
+		return f, true
+	case f.Status == 0:
+		f.Status = message.Received
+	}
+	some := (f.Status == message.Received) == (f.Direction == message.In)
+	f.Direction = 0
+	return f, some
+}
+
+// span is the keys that the filter's times and its page leave, from the first to before the last.
+func (f Filter) span() (from, before message.ID) {
+	before = message.ID(math.MaxInt64)
 	if f.Before != 0 {
 		before = f.Before
 	}
 	if !f.Until.IsZero() {
 		before = min(before, message.ID(since(f.Until)))
 	}
-	return before
-}
-
-// page reads one page by the index of the filter's one column.
-func (g *Gateway) page(ctx context.Context, a account.ID, f Filter, before message.ID) ([]messageRecord, error) {
-	rows, from, page := on(g.Store.Reader()), message.ID(0), int64(f.Limit)
 	if !f.Since.IsZero() {
 		from = message.ID(since(f.Since))
 	}
+	return from, before
+}
+
+// listed reads a page and one message more, to know whether there is another page.
+func (g *Gateway) listed(ctx context.Context, a account.ID, f Filter) (p Page, err error) {
+	rows, err := g.page(ctx, a, f)
+	if err != nil {
+		return p, err
+	}
+	if len(rows) > f.Limit {
+		rows = rows[:f.Limit]
+		p.Next = rows[f.Limit-1].ID
+	}
+	p.Messages = make([]message.Message, len(rows))
+	for i, r := range rows {
+		p.Messages[i] = messageOf(r)
+		if err := g.live(ctx, &p.Messages[i]); err != nil {
+			return Page{}, err
+		}
+	}
+	return p, nil
+}
+
+// page reads by the index of the filter's one column.
+func (g *Gateway) page(ctx context.Context, a account.ID, f Filter) ([]messageRecord, error) {
+	rows, page := on(g.Store.Reader()), int64(f.Limit+1)
+	from, before := f.span()
 	switch {
 	case f.To.Value != "":
 		return rows.ListTo(ctx, listToParams{Recipient: f.To.String(), AccountID: a, Before: before, Since: from, Page: page})
@@ -124,13 +180,46 @@ func (g *Gateway) page(ctx context.Context, a account.ID, f Filter, before messa
 		return rows.ListChannel(ctx, listChannelParams{AccountID: a, ChannelID: f.Channel, Before: before, Since: from, Page: page})
 	case f.Reference != "":
 		return rows.ListReference(ctx, listReferenceParams{AccountID: a, Reference: f.Reference, Before: before, Since: from, Page: page})
-	case f.Status.Waiting():
-		return rows.ListWaiting(ctx, listWaitingParams{AccountID: a, Before: int64(before), Since: int64(from), Page: page})
 	case f.Status != 0:
 		return rows.ListStatus(ctx, listStatusParams{AccountID: a, Status: int16(f.Status), Before: before, Since: from, Page: page})
+	case f.Direction == message.Out:
+		return rows.ListOut(ctx, listOutParams{AccountID: a, Before: int64(before), Since: int64(from), Page: page})
 	default:
 		return rows.ListAll(ctx, listAllParams{AccountID: a, Before: before, Since: from, Page: page})
 	}
+}
+
+// waiting reads a page of those that wait, out of the newest waitingWindow.
+func (g *Gateway) waiting(ctx context.Context, a account.ID, f Filter) (p Page, err error) {
+	reader, now := on(g.Store.Reader()), g.Store.Now()
+	from, before := f.span()
+	floor, err := reader.WaitingFloor(ctx, waitingFloorParams{AccountID: a, Before: int64(before), Since: int64(from), Jobs: waitingWindow - 1})
+	if err != nil && !store.NoRows(err) {
+		return p, err
+	}
+	phase := f.Status
+	if phase == message.Held {
+		phase = message.Queued // their jobs look alike
+	}
+	rows, err := reader.ListWaiting(ctx, listWaitingParams{
+		AccountID: a, Before: int64(before), Since: int64(from), Jobs: waitingWindow, Now: now.UnixMilli(),
+		Phase: int64(phase), Status: int64(f.Status), Page: int64(f.Limit + 1),
+	})
+	if err != nil {
+		return p, err
+	}
+	p.Next = message.ID(floor)
+	if len(rows) > f.Limit {
+		rows = rows[:f.Limit]
+		p.Next = rows[f.Limit-1].Message.ID
+	}
+	for _, r := range rows {
+		m := messageOf(r.Message)
+		if m.Status = liveStatus(&m, r.Owner, now); m.Status == f.Status {
+			p.Messages = append(p.Messages, m)
+		}
+	}
+	return p, nil
 }
 
 // Step is one moment in the life of a message.

@@ -106,11 +106,10 @@ func TestLists(t *testing.T) {
 		for {
 			page, err := w.gateway.List(t.Context(), w.alice.ID, f)
 			w.must(err)
-			for _, m := range page {
+			for _, m := range page.Messages {
 				got = append(got, slices.Index(ids, m.ID))
-				f.Before = m.ID
 			}
-			if len(page) < f.Limit {
+			if f.Before = page.Next; f.Before == 0 {
 				return got
 			}
 		}
@@ -121,13 +120,21 @@ func TestLists(t *testing.T) {
 			want   string
 		}{
 			{gateway.Filter{}, "[-1 11 10 9 8 7 6 5 4 3 2 1 0]"},
-			{gateway.Filter{Direction: message.Out, To: message.Address{Kind: message.Phone, Value: phone(1)}}, "[11 9 7 5 3 1]"},
+			{gateway.Filter{To: message.Address{Kind: message.Phone, Value: phone(1)}}, "[11 9 7 5 3 1]"},
 			{gateway.Filter{Status: message.Sent}, "[9 6 3 0]"},
 			{gateway.Filter{Status: message.Scheduled}, "[11 10 8 7 5 4 2 1]"},
 			{gateway.Filter{Status: message.Queued}, "[]"},
 			{gateway.Filter{Status: message.Received}, "[-1]"},
 			{gateway.Filter{Reference: "five"}, "[5]"},
-			{gateway.Filter{Channel: w.channel, Direction: message.In}, "[-1]"},
+			{gateway.Filter{Direction: message.In}, "[-1]"},
+			{gateway.Filter{Direction: message.In, Status: message.Received}, "[-1]"},
+			{gateway.Filter{Direction: message.In, Status: message.Sent}, "[]"},
+			{gateway.Filter{Direction: message.In, Status: message.Scheduled}, "[]"},
+			{gateway.Filter{Direction: message.Out}, "[11 10 9 8 7 6 5 4 3 2 1 0]"},
+			{gateway.Filter{Direction: message.Out, Since: ids[4].Time(), Until: ids[9].Time()}, spanned(ids, 4, 9)},
+			{gateway.Filter{Direction: message.Out, Status: message.Sent}, "[9 6 3 0]"},
+			{gateway.Filter{Direction: message.Out, Status: message.Scheduled}, "[11 10 8 7 5 4 2 1]"},
+			{gateway.Filter{Direction: message.Out, Status: message.Received}, "[]"},
 			{gateway.Filter{Since: ids[4].Time().Add(time.Hour)}, "[]"},
 		} {
 			c.filter.Limit = limit
@@ -136,14 +143,104 @@ func TestLists(t *testing.T) {
 			}
 		}
 	}
-	if list, err := w.gateway.List(t.Context(), bob.ID, gateway.Filter{Limit: 10}); err != nil || len(list) != 0 {
-		t.Errorf("another account sees %d, %v", len(list), err)
+	for _, f := range []gateway.Filter{{Limit: 10}, {Limit: 10, Direction: message.Out}, {Limit: 10, Status: message.Scheduled}} {
+		if list, err := w.gateway.List(t.Context(), bob.ID, f); err != nil || len(list.Messages) != 0 || list.Next != 0 {
+			t.Errorf("another account sees %+v, %v", list, err)
+		}
+	}
+	if _, err := w.gateway.List(t.Context(), bob.ID, gateway.Filter{Limit: 10, Direction: message.In, Reference: "five"}); !fault.Is(err, fault.InvalidField) {
+		t.Errorf("two filters: %v", err)
 	}
 	w.store.Shift(time.Hour)
 	steps, err := w.gateway.Journey(t.Context(), w.alice.ID, ids[0])
 	w.must(err)
 	if len(steps) != 3 || steps[0].Name != "accepted" {
 		t.Errorf("journey %+v", steps)
+	}
+}
+
+// spanned is the list of those accepted from the millisecond of one to before that of another.
+func spanned(ids []message.ID, from, to int) string {
+	list := []int{}
+	for n := len(ids) - 1; n >= 0; n-- {
+		if at := ids[n].Time(); !at.Before(ids[from].Time()) && at.Before(ids[to].Time()) {
+			list = append(list, n)
+		}
+	}
+	return fmt.Sprint(list)
+}
+
+// Messages of each status are found by what is stored as that status, so that one that nobody thought of would be missing.
+func TestEveryStatusIsListed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.stop()
+	later := draft(phone(1), "x")
+	later.ScheduledAt = w.store.Now().Add(time.Hour)
+	want := map[message.Status]message.ID{message.Scheduled: w.send(later), message.Queued: w.send(draft(phone(1), "x"))}
+	set := func(id message.ID, what string) {
+		w.write(func(tx *store.Tx) error {
+			_, err := tx.Queries().ExecContext(tx.Context(), what, int64(id))
+			return err
+		})
+	}
+	for s := message.Status(1); s <= message.Received; s++ {
+		if want[s] != 0 || s.String() == "" {
+			continue
+		}
+		want[s] = w.send(draft(phone(1), "x"))
+		switch {
+		case s == message.Sending:
+			set(want[s], "UPDATE job SET owner = 1000000 WHERE id = $1")
+		case s == message.Received:
+			set(want[s], fmt.Sprintf("UPDATE message SET status = %d, direction = 2 WHERE id = $1", s))
+		default:
+			set(want[s], fmt.Sprintf("UPDATE message SET status = %d WHERE id = $1", s))
+		}
+		if !s.Waiting() {
+			set(want[s], "DELETE FROM job WHERE id = $1")
+		}
+	}
+	for s, id := range want {
+		page, err := w.gateway.List(t.Context(), w.alice.ID, gateway.Filter{Status: s, Limit: 10})
+		w.must(err)
+		if len(page.Messages) != 1 || page.Messages[0].ID != id || page.Messages[0].Status != s {
+			t.Errorf("%s: %+v", s, page.Messages)
+		}
+	}
+	page, err := w.gateway.List(t.Context(), w.alice.ID, gateway.Filter{Direction: message.Out, Limit: 100})
+	w.must(err)
+	if len(page.Messages) != len(want)-1 {
+		t.Errorf("%d of %d messages went out", len(page.Messages), len(want)-1)
+	}
+}
+
+// One that seeks a few among very many that wait turns pages, each of which costs little.
+func TestFewAmongManyThatWait(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.stop()
+	sought := w.send(draft(phone(1), "x"))
+	for range 6 {
+		drafts := make([]message.Draft, 1000)
+		for i := range drafts {
+			drafts[i] = draft(phone(i), "later")
+			drafts[i].ScheduledAt = w.store.Now().Add(time.Hour)
+		}
+		_, err := w.submit(gateway.Request{Drafts: drafts})
+		w.must(err)
+	}
+	f := gateway.Filter{Status: message.Queued, Limit: 10}
+	page, err := w.gateway.List(t.Context(), w.alice.ID, f)
+	w.must(err)
+	if len(page.Messages) != 0 || page.Next == 0 {
+		t.Fatalf("%d messages, next before %s", len(page.Messages), page.Next)
+	}
+	f.Before = page.Next
+	page, err = w.gateway.List(t.Context(), w.alice.ID, f)
+	w.must(err)
+	if len(page.Messages) != 1 || page.Messages[0].ID != sought || page.Next != 0 {
+		t.Errorf("%+v", page)
 	}
 }
 

@@ -117,7 +117,7 @@ func (p *pager) measure(ctx context.Context, f *Figure, query func() url.Values,
 func (p *pager) filters(account int) []asked {
 	inbound := asked{"direction=inbound", p.by("direction", "inbound")}
 	if account == oneWay {
-		return []asked{inbound, {"direction=inbound, to a frequent number", p.with(p.frequent, "direction", "inbound")}}
+		return []asked{inbound}
 	}
 	list := []asked{
 		{"no filter", p.by("", "")},
@@ -138,8 +138,9 @@ func (p *pager) filters(account int) []asked {
 		{"reference, unknown", p.by("reference", "nobody-has-this")},
 		{"direction=outbound", p.by("direction", "outbound")},
 		inbound,
-		{"direction=inbound, to a frequent number", p.with(p.frequent, "direction", "inbound")},
-		{"direction=inbound, channel, common", p.with(p.by("channel", p.channel(0)), "direction", "inbound")},
+		{"direction=outbound, deep", p.deep(p.by("direction", "outbound"))},
+		{"direction=inbound, deep", p.deep(inbound.query)},
+		{"direction=outbound, status=delivered", p.with(p.by("status", "delivered"), "direction", "outbound")},
 		{"direction=inbound, status=delivered", p.with(p.by("status", "delivered"), "direction", "inbound")},
 		{"direction=outbound, status=received", p.with(p.by("status", "received"), "direction", "outbound")},
 	}

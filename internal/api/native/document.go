@@ -76,11 +76,11 @@ type (
 	}
 	messagesInput struct {
 		PageInput
-		To        string `query:"to" doc:"Only messages to this address. At most one of to, channel, reference and status may be given."`
+		To        string `query:"to" doc:"Only messages to this address. At most one of to, channel, reference and status may be given, and direction with status only."`
 		Channel   string `query:"channel" format:"uuid" doc:"Only messages over this channel."`
 		Reference string `query:"reference" doc:"Only messages with this client_reference."`
-		Status    string `query:"status" enum:"scheduled,held,queued,sending,unknown,sent,failed,delivered,read,cancelled,expired,blocked,received" doc:"Only messages with this status."`
-		Direction string `query:"direction" enum:"outbound,inbound" doc:"Only messages in this direction."`
+		Status    string `query:"status" enum:"scheduled,held,queued,sending,unknown,sent,failed,delivered,read,cancelled,expired,blocked,received" doc:"Only messages with this status. Of scheduled, held, queued and sending a page looks at 5,000 waiting messages: it may have fewer items than there are, even none, and yet a next_cursor."`
+		Direction string `query:"direction" enum:"outbound,inbound" doc:"Only messages in this direction; alone or with status."`
 		Since     string `query:"since" format:"date-time" doc:"Only messages accepted at this time or later."`
 		Until     string `query:"until" format:"date-time" doc:"Only messages accepted before this time."`
 	}

@@ -155,13 +155,19 @@ func (s *server) listMessages(w http.ResponseWriter, r *http.Request) error {
 		Direction: q.direction("direction"), Since: q.time("since"), Until: q.time("until"), Limit: q.limit(),
 	}
 	q.oneOf("to", "channel", "reference", "status")
+	q.oneOf("to", "channel", "reference", "direction")
 	if q.err != nil {
 		return q.err
 	}
-	return list(s, w, r, "messages", f.Limit, func(after int64, limit int) ([]message.Message, error) {
-		f.Before, f.Limit = message.ID(after), limit
-		return s.core.Gateway.List(r.Context(), a.ID, f)
-	}, func(m *message.Message) (MessageReply, int64) { return showMessage(m), int64(m.ID) })
+	return turn(s, w, r, "messages", func(after int64) ([]MessageReply, int64, error) {
+		f.Before = message.ID(after)
+		p, err := s.core.Gateway.List(r.Context(), a.ID, f)
+		shown := make([]MessageReply, len(p.Messages))
+		for i := range p.Messages {
+			shown[i] = showMessage(&p.Messages[i])
+		}
+		return shown, int64(p.Next), err
+	})
 }
 
 // readMessage tells all of one message.

@@ -161,22 +161,36 @@ func simple[T, S any](s *server, w http.ResponseWriter, r *http.Request, name st
 
 // list answers with one page. It reads one item more than it shows, to know whether there is another page.
 func list[T, S any](s *server, w http.ResponseWriter, r *http.Request, name string, limit int, read func(after int64, limit int) ([]T, error), show func(*T) (S, int64)) error {
+	return turn(s, w, r, name, func(after int64) (shown []S, next int64, err error) {
+		items, err := read(after, limit+1)
+		if err != nil {
+			return nil, 0, err
+		}
+		shown = make([]S, min(len(items), limit))
+		last := int64(0)
+		for i := range shown {
+			shown[i], last = show(&items[i])
+		}
+		if len(items) > limit {
+			next = last
+		}
+		return shown, next, nil
+	})
+}
+
+// turn answers with the page that the caller's cursor opens. next is where the page after it begins; 0: there is none.
+func turn[S any](s *server, w http.ResponseWriter, r *http.Request, name string, read func(after int64) (items []S, next int64, err error)) error {
 	a := api.CallerOf(r).Account.ID
 	after, err := api.OpenCursor(s.core.Store, name, a, r.URL.Query().Get("cursor"))
 	if err != nil {
 		return err
 	}
-	items, err := read(after, limit+1)
-	if err != nil {
+	reply, next := page[S]{}, int64(0)
+	if reply.Items, next, err = read(after); err != nil {
 		return err
 	}
-	reply := page[S]{Items: make([]S, min(len(items), limit))}
-	last := int64(0)
-	for i := range reply.Items {
-		reply.Items[i], last = show(&items[i])
-	}
-	if len(items) > limit {
-		if reply.NextCursor, err = api.Cursor(s.core.Store, name, a, last); err != nil {
+	if next != 0 {
+		if reply.NextCursor, err = api.Cursor(s.core.Store, name, a, next); err != nil {
 			return err
 		}
 	}
