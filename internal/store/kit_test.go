@@ -119,7 +119,7 @@ func count(t testing.TB, s *store.Store) (n int) {
 // soon waits for what happens within a look or two at the disk, the database or the other servers.
 func soon(t testing.TB, what string, f func() bool) {
 	t.Helper()
-	within(t, 4*time.Second, what, f)
+	within(t, 10*time.Second, what, f)
 }
 
 func within(t testing.TB, patience time.Duration, what string, f func() bool) {

@@ -100,7 +100,7 @@ func TestACommitWhoseAnswerStaysAwayIsNotReportedAsDone(t *testing.T) {
 			}
 			p.stays.Store(false)
 			p.down.Store(false)
-			soon(t, "the store recovers without anybody's asking", func() bool { return s.Healthy() == nil })
+			within(t, 20*time.Second, "the store recovers without anybody's asking", func() bool { return s.Healthy() == nil })
 			if n := one[int](t, direct, "SELECT count(*) FROM entry"); n != rows {
 				t.Errorf("%d rows, want %d", n, rows)
 			}
