@@ -26,8 +26,17 @@ import (
 type flags struct {
 	Listen   string `default:"127.0.0.1:8080" help:"Address of the API. Port 0 picks a free one."`
 	Dir      string `help:"Folder that keeps everything between runs; none: a temporary one." type:"path"`
+	Database string `help:"URL of an empty PostgreSQL database, or of this folder's own; none: SQLite in the folder." placeholder:"postgres://…"`
 	Ready    string `help:"File that appears, as JSON, when all is up." type:"path"`
 	LogLevel string `default:"warn" help:"debug, info, warn or error."`
+}
+
+// Validate refuses a database whose master key would be gone with a temporary folder.
+func (f flags) Validate() error {
+	if f.Database != "" && f.Dir == "" {
+		return errors.New("--database needs --dir, which keeps the database's master key")
+	}
+	return nil
 }
 
 func main() {
@@ -86,7 +95,7 @@ func (devNull) Write(p []byte) (int, error) { return len(p), nil }
 
 func settings(f flags, hookPort string) (config.Config, error) {
 	return config.Load("", nil, map[string]string{
-		"listen": f.Listen, "admin_listen": "127.0.0.1:0", "data_dir": filepath.Join(f.Dir, "data"), "log.level": f.LogLevel,
+		"listen": f.Listen, "admin_listen": "127.0.0.1:0", "data_dir": filepath.Join(f.Dir, "data"), "database": f.Database, "log.level": f.LogLevel,
 		"webhook.allow_private_networks": "127.0.0.0/8", "webhook.ports": "443,80,8443," + hookPort,
 		"limits.disk_floor": "16MiB",
 	})
@@ -100,7 +109,7 @@ func announce(server *app.Server, f flags, w *world, s *seed) {
 			fmt.Fprintln(os.Stderr, "sandbox:", err)
 		}
 	}
-	fmt.Print(greeting(facts, f.Dir))
+	fmt.Print(greeting(facts, f))
 }
 
 // world is the far side: networks and customers, with an address to steer them.

@@ -185,8 +185,11 @@ func writeReady(path string, f facts) error {
 	return os.Rename(path+".part", path)
 }
 
-func greeting(f facts, dir string) string {
-	first := f.Accounts[0]
+func greeting(f facts, with flags) string {
+	first, database := f.Accounts[0], ""
+	if with.Database != "" { // not repeated: it may hold a password
+		database = "TIDINGS_DATABASE=… "
+	}
 	return fmt.Sprintf(`
 Tidings is up on %[1]s, with a simulated SMS network behind it.
 
@@ -195,7 +198,7 @@ Send a text as %[2]s:
   curl -s %[1]s/tidings/v1/messages -H 'Authorization: Bearer %[3]s' \
     -d '{"to":"0701234567","text":"Hello from Tidings"}'
 
-Then see what became of it:  go run ./cmd/tidings --data-dir %[4]s trace ID
+Then see what became of it:  %[8]sgo run ./cmd/tidings --data-dir %[4]s trace ID
 What the network saw:        curl -s '%[5]s/history?network=smsc'
 A phone writes to %[2]s:      curl -s %[5]s/smsc/inbound -d '{"from":"+254701234567","to":"%[6]s","text":"Hello back"}'
 Tell a webhook about it:     curl -s %[1]s/tidings/v1/webhooks -H 'Authorization: Bearer %[3]s' \
@@ -206,5 +209,5 @@ The API's reference:         %[1]s/tidings/v1/openapi.json
 
 Last four digits of a recipient choose the ending: 9901 undelivered, 9902 rejected, 9904 no receipt, 9910 replies, 9911 replies STOP.
 Ctrl-C ends it.
-`, f.URL, first.Name, first.APIKey, filepath.Join(dir, "data"), f.Control, first.Numbers[0], f.Admin)
+`, f.URL, first.Name, first.APIKey, filepath.Join(with.Dir, "data"), f.Control, first.Numbers[0], f.Admin, database)
 }

@@ -2,7 +2,6 @@ package journey
 
 import (
 	"bytes"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -10,8 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"tidings.dev/test/product"
 )
@@ -186,6 +183,7 @@ func install(t *testing.T, credit int64) (i *product.Installation, account, key 
 	var log bytes.Buffer
 	i, err := product.New(bin.tidings, filepath.Join(t.TempDir(), "data"), &log)
 	must(t, err)
+	i.Setting = setting(fresh(t))
 	address, err := product.FreeAddress()
 	must(t, err)
 	ctx := t.Context()
@@ -317,11 +315,8 @@ func TestKeysThatAreNoLongerGood(t *testing.T) {
 // A key lives a day at least, so the test moves its end in the database of a server that does not run yet.
 func TestExpiredKey(t *testing.T) {
 	i, account, expired := install(t, 2_000_000)
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(i.Dir, "tidings.db"))
+	_, err := open(t, i).ExecContext(t.Context(), `UPDATE api_key SET expires_at = $1`, time.Now().Add(-time.Minute).UnixMilli())
 	must(t, err)
-	_, err = db.ExecContext(t.Context(), `UPDATE api_key SET expires_at = ?`, time.Now().Add(-time.Minute).UnixMilli())
-	must(t, err)
-	must(t, db.Close())
 	key, err := i.CreateKey(t.Context(), account)
 	must(t, err)
 	start(t, i)

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -44,6 +43,9 @@ func TestMain(m *testing.M) {
 			fmt.Fprintf(os.Stderr, "the end of the sandbox's log:\n%s", shared.tail())
 		}
 	}
+	if err := dropShared(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
 	_ = os.RemoveAll(bin.dir)
 	os.Exit(code)
 }
@@ -60,7 +62,11 @@ func setUp() (err error) {
 			return err
 		}
 	}
-	shared, err = startSandbox(filepath.Join(bin.dir, "shared"))
+	database, err := sharedDatabase(ctx)
+	if err != nil {
+		return err
+	}
+	shared, err = startSandbox(filepath.Join(bin.dir, "shared"), database)
 	return err
 }
 
@@ -92,9 +98,9 @@ type ready struct {
 
 type sandbox struct {
 	ready
-	dir     string
-	command *exec.Cmd
-	done    chan struct{}
+	dir, database string
+	command       *exec.Cmd
+	done          chan struct{}
 
 	mu  sync.Mutex
 	log bytes.Buffer
@@ -114,14 +120,14 @@ func (s *sandbox) tail() string {
 	return text[max(0, len(text)-8000):]
 }
 
-func startSandbox(dir string) (*sandbox, error) {
+func startSandbox(dir, database string) (*sandbox, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	file := filepath.Join(dir, "..", filepath.Base(dir)+".ready.json")
 	_ = os.Remove(file)
-	s := &sandbox{dir: dir, done: make(chan struct{})}
-	s.command = exec.Command(bin.sandbox, "--listen", "127.0.0.1:0", "--dir", dir, "--ready", file)
+	s := &sandbox{dir: dir, database: database, done: make(chan struct{})}
+	s.command = exec.Command(bin.sandbox, "--listen", "127.0.0.1:0", "--dir", dir, "--database", database, "--ready", file)
 	s.command.Stdout, s.command.Stderr = s, s
 	if err := s.command.Start(); err != nil {
 		return nil, err
@@ -159,9 +165,9 @@ func (s *sandbox) end(signal os.Signal) {
 }
 
 // own starts a sandbox for one test alone.
-func own(t *testing.T, dir string) *sandbox {
+func own(t *testing.T, dir, database string) *sandbox {
 	t.Helper()
-	s, err := startSandbox(dir)
+	s, err := startSandbox(dir, database)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -328,18 +334,7 @@ func becomes(t *testing.T, c *product.Client, id, status string, limit time.Dura
 	}
 }
 
-// dataDir is the folder under the sandbox's own that has the product's database.
-func (s *sandbox) dataDir(t *testing.T) string {
-	t.Helper()
-	found := ""
-	err := filepath.WalkDir(s.dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.Name() == "tidings.db" {
-			found = filepath.Dir(path)
-		}
-		return nil
-	})
-	if err != nil || found == "" {
-		t.Fatalf("no tidings.db under %s: %v", s.dir, err)
-	}
-	return found
+// installation is the sandbox's product, for its commands.
+func (s *sandbox) installation() *product.Installation {
+	return &product.Installation{Binary: bin.tidings, Dir: filepath.Join(s.dir, "data"), Setting: setting(s.database)}
 }

@@ -58,7 +58,7 @@ func TestFirstMessage(t *testing.T) {
 			t.Errorf("event %d has %+v", e.Seq, e.Data)
 		}
 	}
-	trace, err := (&product.Installation{Binary: bin.tidings, Dir: shared.dataDir(t)}).Trace(t.Context(), m.ID)
+	trace, err := shared.installation().Trace(t.Context(), m.ID)
 	if err != nil {
 		t.Fatalf("trace: %v\n%s", err, trace)
 	}
@@ -356,8 +356,8 @@ func TestBatchAndCancel(t *testing.T) {
 
 // A restart in good order and a crash both keep everything: keys, messages, what waits, and what was still to be told.
 func TestRestartKeepsEverything(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "box")
-	s := own(t, dir)
+	dir, database := filepath.Join(t.TempDir(), "box"), fresh(t)
+	s := own(t, dir, database)
 	c := s.client(0)
 	done := becomes(t, c, send(t, c, map[string]any{"to": "+254708000001", "text": "before"}).ID, "delivered", 10*time.Second)
 	var open []string
@@ -366,7 +366,7 @@ func TestRestartKeepsEverything(t *testing.T) {
 	}
 	key := s.Accounts[0].APIKey
 	s.crash()
-	s = own(t, dir)
+	s = own(t, dir, database)
 	if s.Accounts[0].APIKey != key {
 		t.Errorf("the key changed")
 	}
@@ -375,11 +375,11 @@ func TestRestartKeepsEverything(t *testing.T) {
 		t.Errorf("it is now %+v", m)
 	}
 	// The simulated network died with the sandbox, and with it the receipts it still owed: sent is all that some can say.
-	until(t, 30*time.Second, "something accepted before the crash did not go out", func() bool {
+	until(t, 30*time.Second+exclusive(), "something accepted before the crash did not go out", func() bool {
 		return !slices.ContainsFunc(open, func(id string) bool { return !slices.Contains([]string{"sent", "delivered"}, get(t, c, id).Status) })
 	})
 	s.stop()
-	s = own(t, dir)
+	s = own(t, dir, database)
 	c = product.NewClient(s.URL, key)
 	if m := get(t, c, done.ID); m.Status != "delivered" {
 		t.Errorf("it is now %s", m.Status)
