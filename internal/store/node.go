@@ -261,18 +261,20 @@ func (n *node) again(ctx context.Context, lost *pgx.Conn) {
 
 // look beats, measures the engine's clock, and looks who has died.
 func (n *node) look(ctx context.Context, conn *pgx.Conn) error {
-	if err := n.setClock(ctx, n.store.engine.reader()); err != nil {
+	limit, cancel := context.WithTimeout(ctx, trust/2)
+	defer cancel()
+	if err := n.setClock(limit, n.store.engine.reader()); err != nil {
 		return err
 	}
 	if time.Since(n.beat) > nodeBeat {
 		n.beat = time.Now()
 		const beat = "UPDATE node SET seen_at = " + clockSQL + " WHERE boot = $1"
-		if _, err := conn.Exec(ctx, beat, n.store.Boot()); err != nil {
+		if _, err := conn.Exec(limit, beat, n.store.Boot()); err != nil {
 			return fmt.Errorf("beat: %w", err)
 		}
 	}
 	asked := time.Now()
-	c, err := n.census(ctx)
+	c, err := n.census(limit)
 	if err != nil {
 		return err
 	}
@@ -391,7 +393,7 @@ func (n *node) funeral(ctx context.Context, boot int64, bury []func(context.Cont
 	})
 	n.heard("0 *")
 	if err == nil && gone[0] == 1 {
-		n.store.log.Warn("a node died; what it had is free", "boot", boot, "took", time.Since(began).Round(time.Millisecond))
+		n.store.log.Info("a server has gone; what it had is free", "boot", boot, "took", time.Since(began).Round(time.Millisecond))
 	}
 	return err
 }

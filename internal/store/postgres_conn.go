@@ -31,6 +31,9 @@ type postgresConn struct {
 	params   encoder
 }
 
+// hangs is how long a transaction may take: a database that has not answered by then is taken for gone.
+const hangs = time.Minute
+
 // connectTimeout bounds one try to reach the database.
 const connectTimeout = 3 * time.Second
 
@@ -106,6 +109,7 @@ func (c *postgresConn) enter() error {
 			return &unreachableError{err}
 		}
 	}
+	_ = c.raw.Conn().SetDeadline(time.Now().Add(hangs)) // one that cannot be set shows with the first byte
 	c.mark = mark{c.store.Boot(), c.mark.Wrote + 1}
 	alive, versions, err := c.begins()
 	if err != nil || c.mark.Boot == 0 {
