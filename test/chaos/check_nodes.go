@@ -176,12 +176,19 @@ func (w World) comebacks() (all []comeback) {
 	return all
 }
 
-// order: of two messages to one recipient, the one that was accepted before the other was asked for leaves first.
-func order(_ World, c *Cases) []Violation {
+// order: of two messages to one recipient, the one that was accepted before the other was asked for leaves first, unless
+// it had to be tried again.
+func order(w World, c *Cases) []Violation {
 	f := found{rule: "C13"}
+	retried := map[*Case]bool{}
+	for _, p := range w.Posts {
+		if p.Type == "message.retrying" {
+			retried[c.byID[p.Subject]] = true
+		}
+	}
 	byTo := map[string][]*Case{}
 	for _, it := range c.All {
-		if isRegular(it.To) && it.accepted() && len(it.Submits) > 0 {
+		if isRegular(it.To) && it.accepted() && len(it.Submits) > 0 && !retried[it] {
 			byTo[it.To] = append(byTo[it.To], it)
 		}
 	}

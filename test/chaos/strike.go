@@ -156,9 +156,13 @@ func (r *Run) strikeDatabase(ctx context.Context, backlog int) error {
 	}
 	r.note(Entry{Op: "mend"})
 	r.load.firstYes.Store(0)
-	if dice == 0 && r.kills > 1 {
-		return r.start(ctx, n, backlog)
+	if dice != 0 || r.kills < 2 {
+		return nil
 	}
+	if err := r.start(ctx, n, backlog); err != nil {
+		return err
+	}
+	pause(ctx, r.base.grace()) // else the next cut keeps the dead one from being found
 	return nil
 }
 
