@@ -24,7 +24,7 @@ type moveRows struct {
 const tellEach = 20_000
 
 func (e *end) read(ctx context.Context, t table, told func(rows int64)) (*moveRows, error) {
-	rows, err := e.conn.QueryContext(ctx, t.selecting())
+	rows, err := e.conn.QueryContext(ctx, t.selecting()) //nolint:rowserrcheck // moveRows.Err does
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", t.name, err)
 	}

@@ -24,7 +24,7 @@ func TestEveryRowComesThroughBothEngines(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 0))
 			old, middle, last := stopped(t), empty(t), store.Options{Dir: t.TempDir()}
 			file := filepath.Join(old.Dir, "tidings.db")
-			fillAll(t, file, random, 300)
+			fillAll(t, file, random, 150)
 			move(t, old, middle)
 
 			backup := filepath.Join(t.TempDir(), "backup.db")
