@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -86,8 +87,13 @@ func New(binary, dir string, log io.Writer) (*Installation, error) {
 // URL is where the installation's API is served.
 func (i *Installation) URL() string { return "http://" + i.Listen }
 
+// inherited is our own environment without what the product would take for settings: theirs are the installation's alone.
+func inherited() []string {
+	return slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "TIDINGS_") })
+}
+
 func (i *Installation) environment() []string {
-	env := append(os.Environ(), "TIDINGS_DATA_DIR="+i.Dir, "TIDINGS_RATE_REQUESTS_PER_MINUTE=0")
+	env := append(inherited(), "TIDINGS_DATA_DIR="+i.Dir, "TIDINGS_RATE_REQUESTS_PER_MINUTE=0")
 	if i.Listen != "" {
 		env = append(env, "TIDINGS_LISTEN="+i.Listen, "TIDINGS_ADMIN_LISTEN="+i.Admin)
 	}
