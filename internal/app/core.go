@@ -92,6 +92,7 @@ func (c *Core) wire() {
 		n, err := c.Webhooks.DropDeliveries(tx, before)
 		return n > 0, err
 	}))
+	c.Gateway.Needs(c.Webhooks.Owes)
 }
 
 // Close closes the store.

@@ -133,6 +133,18 @@ func (l *Log) DropOld(tx *store.Tx, before time.Time) (more bool, err error) {
 	return n[0] > 0, nil
 }
 
+// Others reports whether any subject from one to before another is no message and has events.
+func (l *Log) Others(ctx context.Context, from, before int64) (bool, error) {
+	_, err := on(l.store.Reader()).OtherEvent(ctx, otherEventParams{FromSubject: from, Before: before})
+	if store.NoRows(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for events of no message: %w", err)
+	}
+	return true, nil
+}
+
 func eventOf(r eventRecord) Event {
 	e := Event{Subject: r.Subject, Seq: int(r.Seq), Account: r.AccountID, Kind: Kind(r.Kind), At: time.UnixMilli(r.At).UTC()}
 	_ = json.Unmarshal([]byte(r.Data), &e.Change) // Append wrote it

@@ -12,3 +12,7 @@ DELETE FROM event WHERE subject = @subject;
 
 -- name: DropOldEvents :execrows
 DELETE FROM event WHERE subject IN (SELECT e.subject FROM event AS e WHERE e.subject < @before ORDER BY e.subject LIMIT 200);
+
+-- Events of what is no message: of those only their age decides.
+-- name: OtherEvent :one
+SELECT subject FROM event WHERE subject >= @from_subject AND subject < @before AND kind NOT LIKE 'message.%' LIMIT 1;

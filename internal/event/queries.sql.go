@@ -151,3 +151,20 @@ func (q *queries) OneEvent(ctx context.Context, arg oneEventParams) (eventRecord
 	)
 	return i, err
 }
+
+const otherEvent = `-- name: OtherEvent :one
+SELECT subject FROM event WHERE subject >= $1 AND subject < $2 AND kind NOT LIKE 'message.%' LIMIT 1
+`
+
+type otherEventParams struct {
+	FromSubject int64
+	Before      int64
+}
+
+// Events of what is no message: of those only their age decides.
+func (q *queries) OtherEvent(ctx context.Context, arg otherEventParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, otherEvent, arg.FromSubject, arg.Before)
+	var subject int64
+	err := row.Scan(&subject)
+	return subject, err
+}

@@ -61,6 +61,7 @@ type Gateway struct {
 	recent   *recent
 	early    early
 	chores   []Chore
+	claims   []Claim       // on pieces that retention would drop
 	joint    atomic.Uint32 // numbers the long texts
 }
 

@@ -132,7 +132,7 @@ func checkPlans(t *testing.T, s *store.Store, of string) {
 				t.Errorf("in %s %s\nis done by %s\nwant       %s", of, query, got, want)
 			}
 		}
-		_, page, _ := strings.Cut(got, "Limit\n") // what is sorted above it is a page
+		_, page, _ := strings.Cut(got, "Limit\n")                                                          // what is sorted above it is a page
 		few := query == lastOutbound || query == partsByRemote || query == listOut || query == listWaiting // pages, and a window
 		if strings.Contains(got, "Seq Scan") || strings.Contains(page, "->  Sort\n") && !few {
 			t.Errorf("in %s %s\nis done by %s", of, query, got)

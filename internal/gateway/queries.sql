@@ -190,6 +190,10 @@ SELECT id, status, valid_until FROM message WHERE id >= @from_id AND id < @befor
 -- name: EndedMessages :many
 SELECT id FROM message WHERE id >= @from_id AND id < @before AND status >= 10 AND valid_until < @over ORDER BY id LIMIT CAST(@page AS bigint);
 
+-- Any of a span that EndedMessages leaves.
+-- name: StayingMessage :one
+SELECT id FROM message WHERE id >= @from_id AND id < @before AND (status < 10 OR valid_until >= @over) LIMIT 1;
+
 -- name: EmptyMessage :exec
 UPDATE message SET content = '' WHERE id = @id AND content <> '';
 

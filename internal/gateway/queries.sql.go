@@ -1536,6 +1536,24 @@ func (q *queries) SetReference(ctx context.Context, arg setReferenceParams) erro
 	return err
 }
 
+const stayingMessage = `-- name: StayingMessage :one
+SELECT id FROM message WHERE id >= $1 AND id < $2 AND (status < 10 OR valid_until >= $3) LIMIT 1
+`
+
+type stayingMessageParams struct {
+	FromID message.ID
+	Before message.ID
+	Over   int64
+}
+
+// Any of a span that EndedMessages leaves.
+func (q *queries) StayingMessage(ctx context.Context, arg stayingMessageParams) (message.ID, error) {
+	row := q.db.QueryRowContext(ctx, stayingMessage, arg.FromID, arg.Before, arg.Over)
+	var id message.ID
+	err := row.Scan(&id)
+	return id, err
+}
+
 const waitingFloor = `-- name: WaitingFloor :one
 SELECT id FROM job WHERE kind = 'send' AND account_id IN ($1, $1) AND id < $2 AND id >= $3
 ORDER BY account_id DESC, id DESC LIMIT 1 OFFSET CAST($4 AS bigint)

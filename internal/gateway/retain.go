@@ -61,6 +61,9 @@ func (g *Gateway) House(ctx, hard context.Context) {
 // small transactions and rests between them. emptied is how far texts are empty already.
 func (g *Gateway) Retain(ctx context.Context, emptied *message.ID) error {
 	now := g.Store.Now()
+	if err := g.makePieces(ctx); err != nil {
+		return err
+	}
 	if err := g.emptyBodies(ctx, now, emptied); err != nil {
 		return err
 	}
@@ -172,11 +175,11 @@ func (g *Gateway) dropMessages(ctx context.Context, now time.Time) error {
 	if g.Settings.KeepMessages <= 0 {
 		return nil
 	}
-	from := message.ID(0)
-	page := endedMessagesParams{
-		Before: message.ID(since(now.Add(-g.Settings.KeepMessages))), Page: retainPage,
-		Over: now.Add(-max(retainSlack, g.Settings.KeepMessages-maxValidity)).UnixMilli(), // a scheduled one is kept after its time
+	if err := g.dropPieces(ctx, now); err != nil {
+		return err
 	}
+	from := message.ID(0)
+	page := endedMessagesParams{Before: message.ID(since(now.Add(-g.Settings.KeepMessages))), Page: retainPage, Over: g.over(now)}
 	return g.each(ctx, &from, func() ([]oldMessagesRow, error) {
 		page.FromID = from
 		ids, err := on(g.Store.Reader()).EndedMessages(ctx, page)
@@ -186,6 +189,11 @@ func (g *Gateway) dropMessages(ctx context.Context, now time.Time) error {
 		}
 		return rows, err
 	}, g.dropPage)
+}
+
+// over is when the validity of a message must have ended that is deleted: a scheduled one is kept after its time.
+func (g *Gateway) over(now time.Time) int64 {
+	return now.Add(-max(retainSlack, g.Settings.KeepMessages-maxValidity)).UnixMilli()
 }
 
 func (g *Gateway) dropPage(tx *store.Tx, rows []oldMessagesRow) error {

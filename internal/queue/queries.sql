@@ -75,3 +75,7 @@ SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires
 
 -- name: CountLane :one
 SELECT count(*) AS n FROM job WHERE lane = @lane;
+
+-- Any job that was added after another and has a key, or is about one, among those of a span.
+-- name: JobAbout :one
+SELECT id FROM job WHERE id >= @added AND (id >= @from_id AND id < @before_id OR subject >= @from_id AND subject < @before_id) LIMIT 1;

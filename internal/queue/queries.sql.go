@@ -414,6 +414,24 @@ func (q *queries) HurryJob(ctx context.Context, arg hurryJobParams) (int64, erro
 	return result.RowsAffected()
 }
 
+const jobAbout = `-- name: JobAbout :one
+SELECT id FROM job WHERE id >= $1 AND (id >= $2 AND id < $3 OR subject >= $2 AND subject < $3) LIMIT 1
+`
+
+type jobAboutParams struct {
+	Added    int64
+	FromID   int64
+	BeforeID int64
+}
+
+// Any job that was added after another and has a key, or is about one, among those of a span.
+func (q *queries) JobAbout(ctx context.Context, arg jobAboutParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, jobAbout, arg.Added, arg.FromID, arg.BeforeID)
+	var id int64
+	err := row.Scan(&id)
+	return id, err
+}
+
 const lostJobs = `-- name: LostJobs :many
 SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job
 WHERE owner = $1 LIMIT 256

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 	"unsafe"
 )
 
@@ -16,6 +17,8 @@ type engine interface {
 	reader() Queryer
 	// connect opens the connection that the writer uses.
 	connect(ctx context.Context) (connection, error)
+	// pieces lists the months that the big tables are kept in, the oldest first; nil where they are in one piece.
+	pieces(ctx context.Context) ([]Piece, error)
 	// leave notes that a server ended in order.
 	leave(ctx context.Context) error
 	close() error
@@ -36,6 +39,10 @@ type connection interface {
 	queries() Queryer
 	// tidy is called between transactions.
 	tidy() error
+	// makePieces makes the pieces ahead that are missing, and dropPiece takes one away. Both report false when they would have to
+	// wait for others.
+	makePieces(ctx context.Context, now time.Time) (bool, error)
+	dropPiece(ctx context.Context, p Piece) (bool, error)
 	// shrink gives space of deleted rows back, a share at a time.
 	shrink(ctx context.Context) error
 	trouble(err error) trouble

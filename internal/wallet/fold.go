@@ -1,6 +1,7 @@
 package wallet
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -62,4 +63,16 @@ func grow(tx *store.Tx, sums []store.Found[foldSumsRow]) error {
 		return fmt.Errorf("grow opening rows: %w", err)
 	}
 	return nil
+}
+
+// Holds reports whether money is held for any subject from one to before another.
+func (k *Keeper) Holds(ctx context.Context, from, before int64) (bool, error) {
+	_, err := on(k.store.Reader()).OpenHold(ctx, openHoldParams{FromSubject: from, Before: before})
+	if store.NoRows(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for holds without an end: %w", err)
+	}
+	return true, nil
 }

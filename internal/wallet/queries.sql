@@ -26,6 +26,10 @@ ON CONFLICT (subject, step) DO NOTHING;
 -- name: DropHold :execrows
 DELETE FROM transfer WHERE subject = @subject AND step = 'hold';
 
+-- name: OpenHold :one
+SELECT h.subject FROM transfer AS h WHERE h.subject >= @from_subject AND h.subject < @before AND h.step = 'hold'
+AND NOT EXISTS (SELECT 1 FROM transfer AS e WHERE e.subject = h.subject AND e.step = 'end') LIMIT 1;
+
 -- Ends a hold with the amount that was held, the first time only.
 -- name: EndHold :one
 INSERT INTO transfer (account_id, subject, step, debit, credit, amount, at)

@@ -302,6 +302,23 @@ func (q *queries) GrowOpening(ctx context.Context, arg growOpeningParams) error 
 	return err
 }
 
+const openHold = `-- name: OpenHold :one
+SELECT h.subject FROM transfer AS h WHERE h.subject >= $1 AND h.subject < $2 AND h.step = 'hold'
+AND NOT EXISTS (SELECT 1 FROM transfer AS e WHERE e.subject = h.subject AND e.step = 'end') LIMIT 1
+`
+
+type openHoldParams struct {
+	FromSubject int64
+	Before      int64
+}
+
+func (q *queries) OpenHold(ctx context.Context, arg openHoldParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, openHold, arg.FromSubject, arg.Before)
+	var subject int64
+	err := row.Scan(&subject)
+	return subject, err
+}
+
 const openWallet = `-- name: OpenWallet :execrows
 INSERT INTO wallet (account_id, currency) VALUES ($1, $2) ON CONFLICT (account_id) DO NOTHING
 `

@@ -135,6 +135,18 @@ func (w *Webhooks) jobOf(tx *store.Tx, d *deliveryRecord) queue.Job {
 	}
 }
 
+// Owes reports whether anything is still to be told of a subject from one to before another.
+func (w *Webhooks) Owes(ctx context.Context, from, before int64) (bool, error) {
+	_, err := on(w.store.Reader()).OpenAbout(ctx, openAboutParams{FromSubject: from, Before: before})
+	if store.NoRows(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for open deliveries: %w", err)
+	}
+	return true, nil
+}
+
 // DropDeliveries deletes some of the deliveries that began before the given time and are done, and tells how many: none
 // when all are gone.
 func (w *Webhooks) DropDeliveries(tx *store.Tx, before time.Time) (int, error) {

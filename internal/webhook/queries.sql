@@ -81,3 +81,6 @@ UPDATE delivery SET due_at = @due_at WHERE id = @id AND done = 0;
 -- name: ToldOf :many
 SELECT * FROM delivery
 WHERE webhook_id = @webhook_id AND account_id = @account_id AND subject = @subject AND id >= @from_id AND id < @before_id ORDER BY id;
+
+-- name: OpenAbout :one
+SELECT id FROM delivery WHERE done = 0 AND subject >= @from_subject AND subject < @before LIMIT 1;

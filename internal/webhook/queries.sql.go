@@ -530,6 +530,22 @@ func (q *queries) OneWebhook(ctx context.Context, arg oneWebhookParams) (webhook
 	return i, err
 }
 
+const openAbout = `-- name: OpenAbout :one
+SELECT id FROM delivery WHERE done = 0 AND subject >= $1 AND subject < $2 LIMIT 1
+`
+
+type openAboutParams struct {
+	FromSubject int64
+	Before      int64
+}
+
+func (q *queries) OpenAbout(ctx context.Context, arg openAboutParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, openAbout, arg.FromSubject, arg.Before)
+	var id int64
+	err := row.Scan(&id)
+	return id, err
+}
+
 const openOf = `-- name: OpenOf :many
 SELECT id FROM delivery WHERE webhook_id = $1 AND subject = $2 AND done = 0 ORDER BY seq
 `
