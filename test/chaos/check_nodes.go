@@ -115,11 +115,12 @@ func (w World) takeovers() (all []takeover) {
 		if e.Op == "kill" {
 			from = nextOf(w.Load[n:], "dead") + settle.Microseconds()
 		}
-		if others := nextKill(w.Load[n+1:], e.Node); others < e.At+setup.firstSend().Microseconds() {
-			continue // nobody was left, or who was left did not last
-		}
+		others := nextKill(w.Load[n+1:], e.Node)
 		for _, lane := range sendLanes(e.Leases) {
 			at := firstSubmit(byLane[lane], from)
+			if at > others {
+				continue // who was left was struck before it could
+			}
 			all = append(all, takeover{e.Op, e.At, e.Node, lane, time.Duration(at-e.At) * time.Microsecond})
 		}
 	}
