@@ -537,4 +537,9 @@ func TestRetentionSparesWhatIsOpen(t *testing.T) {
 	if list := s.deliveries(e); len(list) != 1 || list[0].Subject != 1 {
 		t.Errorf("kept %+v", list)
 	}
+	for subject, want := range map[int64]bool{1: true, 2: false} {
+		if owes, err := s.Owes(t.Context(), subject, subject+1); err != nil || owes != want {
+			t.Errorf("something is to be told of %d: %v, %v", subject, owes, err)
+		}
+	}
 }
