@@ -213,5 +213,5 @@ func sendLanes(leases []string) (shards []int) {
 		}
 	}
 	slices.Sort(shards)
-	return shards
+	return slices.Compact(shards) // the test channel has a lane, too
 }
