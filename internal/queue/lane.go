@@ -16,6 +16,7 @@ const (
 	pages = 8                      // pages that one look reads at most, when all they hold is behind busy order keys
 	tick  = time.Second            // a lane looks at its rows by itself so often, whatever it was told
 	rest  = 5 * time.Millisecond   // at least so long between two alarms
+	late  = 2 * time.Second        // between a job's due time and its commit, unless its server struggles
 	calm  = 100 * time.Millisecond // between tries to commit a result
 )
 
@@ -170,6 +171,8 @@ func (l *lane) insert(j Job) {
 		return
 	}
 	switch at := j.place(); {
+	case !l.queue.store.Alone(): // another server may have written one before it, of which we have not heard yet
+		b.rewind(place{at.due - late.Milliseconds(), 0})
 	case at.before(b.at): // committed late: the rows have been read past it
 		l.known[j.ID] = struct{}{}
 		i := len(b.jobs)

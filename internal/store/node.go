@@ -61,6 +61,9 @@ func newNode(s *Store, config *pgx.ConnConfig) *node {
 // Shared reports whether other processes may serve the same database.
 func (s *Store) Shared() bool { return s.node != nil }
 
+// Alone reports whether, so far as is known, no other process serves the same database now.
+func (s *Store) Alone() bool { return s.node == nil || s.node.others.Load() == 0 }
+
 // OnDeath has f called for each server that died, after those that were given before, until it returns nil. What the dead
 // one had claimed must be free then. Its leases are free after that.
 func (s *Store) OnDeath(f func(ctx context.Context, boot int64) error) {
@@ -127,6 +130,7 @@ func (n *node) join(ctx context.Context) error {
 	n.store.ids.Store(id.NewSource(uint8(number)))
 	n.store.boot.Store(boot)
 	n.renew.Store(false)
+	n.others.CompareAndSwap(0, 1) // until it has looked
 	n.alive(time.Now())
 	return nil
 }
@@ -447,6 +451,7 @@ func (n *node) heard(payload string) {
 	if from == strconv.FormatInt(n.store.Boot(), 10) {
 		return
 	}
+	n.others.CompareAndSwap(0, 1) // one that has just come
 	for _, f := range wake {
 		f(strings.Fields(names))
 	}
