@@ -135,7 +135,9 @@ func (f *Fleet) place(ctx context.Context, c connection.Channel, window int) (pl
 			err = f.gw.Store.Write(func(tx *store.Tx) error { return f.gw.Connections.Opened(tx, c.ID, window) })
 		}
 		if err != nil {
-			f.log.Error("cannot share a channel", "channel", c.Name, "err", err)
+			if ctx.Err() == nil {
+				f.log.Error("cannot share a channel", "channel", c.Name, "err", err)
+			}
 			break
 		}
 	}
