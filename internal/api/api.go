@@ -176,14 +176,24 @@ func (f *Front) fail(v *visit, r *http.Request, err error) {
 			v.status = statusGone
 			return
 		}
-		f.log.ErrorContext(r.Context(), "a request failed", "route", v.entry.path, "err", err)
-		told = internal()
+		if told = f.away(); told == nil {
+			f.log.ErrorContext(r.Context(), "a request failed", "route", v.entry.path, "err", err)
+			told = internal()
+		}
 	}
 	if v.status != 0 {
 		f.log.ErrorContext(r.Context(), "a reply broke off", "route", v.entry.path, "err", err)
 		return
 	}
 	v.owner(r).tell(v, r, told)
+}
+
+// away is why nothing can be answered while the database cannot be reached, which the log has said once; nil while it can.
+func (f *Front) away() *fault.Fault {
+	if told := fault.Of(f.core.Store.Healthy()); told != nil && told.Code == fault.NotReady {
+		return told
+	}
+	return nil
 }
 
 func internal() *fault.Fault {

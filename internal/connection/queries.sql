@@ -26,5 +26,7 @@ DELETE FROM session WHERE channel_id = @channel_id AND node = @node;
 -- name: DropSessionsOf :exec
 DELETE FROM session WHERE node = @node;
 
+-- Of a dead server they do not count, though its burial may have yet to come.
 -- name: SessionsOf :many
-SELECT node, parts FROM session WHERE channel_id = @channel_id ORDER BY node;
+SELECT s.node, s.parts FROM session AS s JOIN node AS n ON n.boot = s.node
+WHERE s.channel_id = @channel_id AND n.dead = 0 ORDER BY s.node;

@@ -210,7 +210,8 @@ func (q *queries) DropSessionsOf(ctx context.Context, arg dropSessionsOfParams) 
 }
 
 const sessionsOf = `-- name: SessionsOf :many
-SELECT node, parts FROM session WHERE channel_id = $1 ORDER BY node
+SELECT s.node, s.parts FROM session AS s JOIN node AS n ON n.boot = s.node
+WHERE s.channel_id = $1 AND n.dead = 0 ORDER BY s.node
 `
 
 type sessionsOfParams struct {
@@ -222,6 +223,7 @@ type sessionsOfRow struct {
 	Parts int64
 }
 
+// Of a dead server they do not count, though its burial may have yet to come.
 func (q *queries) SessionsOf(ctx context.Context, arg sessionsOfParams) ([]sessionsOfRow, error) {
 	rows, err := q.db.QueryContext(ctx, sessionsOf, arg.ChannelID)
 	if err != nil {

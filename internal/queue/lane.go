@@ -41,6 +41,7 @@ type lane struct {
 	picks   int
 	active  int // buckets that have a turn coming
 	stale   bool
+	foreign bool      // another server has written jobs
 	paused  time.Time // by the store's clock
 	turn    time.Time // when the pace lets the next job go, by our own; zero: not asked yet
 	next    int64     // a time before which no bucket has a job due; 0: none waits
@@ -161,17 +162,13 @@ func (l *lane) insert(j Job) {
 	if _, known := l.known[j.ID]; known {
 		return
 	}
-	if l.stale { // the rows are looked at before anything is picked, and older ones come first
-		l.ring()
-		return
-	}
 	b := l.bucket(j.Priority, j.Account)
 	if j.order > l.now() {
 		l.later(b, j.order)
 		return
 	}
 	switch at := j.place(); {
-	case !l.queue.store.Alone(): // another server may have written one before it, of which we have not heard yet
+	case l.stale, !l.queue.store.Alone(): // there may be one before it that we do not know of yet
 		b.rewind(place{at.due - late.Milliseconds(), 0})
 	case at.before(b.at): // committed late: the rows have been read past it
 		l.known[j.ID] = struct{}{}

@@ -86,9 +86,21 @@ func (l *lane) wake() {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.foreign = true
 	if !l.stale {
 		l.survey = time.Now()
 		l.arm(rest)
+	}
+}
+
+// reread has every bucket's rows read again from where another server may have written since.
+func (l *lane) reread(now int64) {
+	l.foreign = false
+	for i := range l.classes {
+		for _, b := range l.classes[i].buckets {
+			b.rewind(place{now - late.Milliseconds(), 0})
+			l.queues(b)
+		}
 	}
 }
 

@@ -47,6 +47,9 @@ func (l *lane) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if l.foreign {
+		l.reread(now)
+	}
 	l.stale = false
 	l.survey = began.Add(max(tick, 50*time.Since(began)))
 	return nil

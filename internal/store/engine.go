@@ -26,7 +26,8 @@ type engine interface {
 
 // connection is the writer's: it runs one transaction at a time, for one goroutine.
 type connection interface {
-	begin() error
+	// begin starts a transaction and returns its time: later than that of any before it that could be in its way.
+	begin() (time.Time, error)
 	// each runs a statement for every row. touched gets how many rows of the table each touched; when nobody wants to
 	// know it is nil, and the engine may run the statement later in the transaction.
 	each(stmt string, in rows, touched []int64) error

@@ -127,6 +127,11 @@ func (n *node) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if n.store.Boot() == 0 {
+		if err := n.succeeds(ctx, db, boot); err != nil {
+			return err
+		}
+	}
 	n.store.ids.Store(id.NewSource(uint8(number)))
 	n.store.boot.Store(boot)
 	n.renew.Store(false)
@@ -137,18 +142,28 @@ func (n *node) join(ctx context.Context) error {
 
 // enter writes the node's row with the smallest free number for its keys.
 func (n *node) enter(ctx context.Context, db Queryer, boot int64) (number int64, err error) {
-	const enter = `INSERT INTO node (boot, number, name, started_at, seen_at)
-		SELECT $1, free.number, $2, ` + clockSQL + ", " + clockSQL + ` FROM generate_series(0, $3) AS free (number)
+	const enter = `INSERT INTO node (boot, number, name, place, started_at, seen_at)
+		SELECT $1, free.number, $2, $3, ` + clockSQL + ", " + clockSQL + ` FROM generate_series(0, $4) AS free (number)
 		WHERE NOT EXISTS (SELECT 1 FROM node AS n WHERE n.number = free.number) ORDER BY free.number LIMIT 1
 		ON CONFLICT DO NOTHING RETURNING number`
 	host, _ := os.Hostname()
 	for {
-		err := db.QueryRowContext(ctx, enter, boot, fmt.Sprintf("%s:%d", host, os.Getpid()), nodeNumbers-1).Scan(&number)
+		err := db.QueryRowContext(ctx, enter, boot, fmt.Sprintf("%s:%d", host, os.Getpid()), n.store.lock.place(), nodeNumbers-1).Scan(&number)
 		if err == nil || !NoRows(err) || ctx.Err() != nil {
 			return number, err
 		}
 		time.Sleep(10 * time.Millisecond) // another took the number at the same moment
 	}
+}
+
+// succeeds declares dead who served from this data folder before: we have its lock. What they did outside the database has
+// ended with them, so that nobody need wait.
+func (n *node) succeeds(ctx context.Context, db Queryer, boot int64) error {
+	const succeed = "UPDATE node SET dead = 1, seen_at = 0 WHERE place = $1 AND place <> '' AND boot <> $2"
+	if _, err := db.ExecContext(ctx, succeed, n.store.lock.place(), boot); err != nil {
+		return fmt.Errorf("succeed an earlier start: %w", err)
+	}
+	return nil
 }
 
 // rejoin enters the process anew after the others buried it, or it lost track of what it had claimed. What it has under way finds that its claims are gone.

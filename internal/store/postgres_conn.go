@@ -77,8 +77,10 @@ func (c *postgresConn) drop() {
 const (
 	beginStmt = "BEGIN ISOLATION LEVEL READ COMMITTED"
 	lockStmt  = "SELECT pg_advisory_xact_lock($1)"
-	stampStmt = "UPDATE node SET wrote = $2, seen_at = " + clockSQL + ` WHERE boot = $1 AND dead = 0
-		RETURNING (SELECT CAST(COALESCE(sum(n), 0) AS bigint) FROM version)`
+	// The time of a transaction is later than that of any other node's before it, so that what they write is in order.
+	stampStmt = "UPDATE node SET wrote = $2, seen_at = GREATEST(" + clockSQL + `,
+			(SELECT COALESCE(max(o.seen_at), 0) + 1 FROM node AS o WHERE o.boot <> $1))
+		WHERE boot = $1 AND dead = 0 RETURNING seen_at, (SELECT CAST(COALESCE(sum(n), 0) AS bigint) FROM version)`
 	wroteStmt    = "SELECT wrote FROM node WHERE boot = $1"
 	commitStmt   = "COMMIT"
 	rollbackStmt = "ROLLBACK"
@@ -93,62 +95,66 @@ type mark struct{ Boot, Wrote int64 }
 var nothing = rows{plan: &plan{}, n: 1}
 
 // begin leaves nothing open when it fails: the write lock would be held until the next transaction.
-func (c *postgresConn) begin() error {
-	if err := c.enter(); err != nil {
-		return errors.Join(err, c.rollback())
+// stamp is what a transaction learns when it begins.
+type stamp struct{ SeenAt, Versions int64 }
+
+func (c *postgresConn) begin() (time.Time, error) {
+	at, err := c.enter()
+	if err != nil {
+		return at, errors.Join(err, c.rollback())
 	}
-	return nil
+	return at, nil
 }
 
-func (c *postgresConn) enter() error {
+func (c *postgresConn) enter() (at time.Time, err error) {
 	if err := c.open(); err != nil {
-		return err
+		return at, err
 	}
 	if c.store.node.renew.Load() {
 		if err := c.store.node.rejoin(); err != nil {
-			return &unreachableError{err}
+			return at, &unreachableError{err}
 		}
 	}
 	_ = c.raw.Conn().SetDeadline(time.Now().Add(hangs)) // one that cannot be set shows with the first byte
 	c.mark = mark{c.store.Boot(), c.mark.Wrote + 1}
-	alive, versions, err := c.begins()
+	now, alive, err := c.begins()
 	if err != nil || c.mark.Boot == 0 {
-		return err // a command is no node
+		return c.store.Now(), err // a command is no node
 	}
 	if !alive {
 		c.store.node.renew.Store(true)
-		return &unreachableError{errors.New("the other nodes take this one for dead")}
+		return at, &unreachableError{errors.New("the other nodes take this one for dead")}
 	}
-	if err := c.store.freshen(versions); err != nil {
-		return &unreachableError{err}
+	if err := c.store.freshen(now.Versions); err != nil {
+		return at, &unreachableError{err}
 	}
-	return nil
+	return c.store.atLeast(now.SeenAt), nil
 }
 
-func (c *postgresConn) begins() (alive bool, versions int64, err error) {
+func (c *postgresConn) begins() (now stamp, alive bool, err error) {
 	if err := c.each(beginStmt, nothing, nil); err != nil {
-		return false, 0, err
+		return now, false, err
 	}
 	lock, err := rowsOf([]int64{writeLock})
 	if err != nil {
-		return false, 0, err
+		return now, false, err
 	}
 	if err := c.each(lockStmt, lock, nil); err != nil {
-		return false, 0, err
+		return now, false, err
 	}
 	in, err := rowsOf([]mark{c.mark})
 	if err != nil {
-		return false, 0, err
+		return now, false, err
 	}
-	out, err := planOf[int64]()
+	out, err := planOf[stamp]()
 	if err != nil {
-		return false, 0, err
+		return now, false, err
 	}
 	err = c.find(stampStmt, in, out, func(int) unsafe.Pointer {
 		alive = true
-		return unsafe.Pointer(&versions)
+		return unsafe.Pointer(&now)
 	})
-	return alive, versions, err
+	return now, alive, err
 }
 
 // prepared is a statement, and for a plain insert the one that inserts many rows.

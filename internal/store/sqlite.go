@@ -51,7 +51,7 @@ func (e *sqliteEngine) ask() Queryer    { return rewriting{e.db} }
 func (e *sqliteEngine) reader() Queryer { return cleaning{rewriting{e.reading}} }
 
 func (e *sqliteEngine) connect(ctx context.Context) (connection, error) {
-	return openSQLiteConn(ctx, e.db)
+	return openSQLiteConn(ctx, e.store, e.db)
 }
 
 // leave spares the next start the look at every page.

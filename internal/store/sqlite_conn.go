@@ -5,18 +5,20 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 	"unsafe"
 )
 
 // sqliteConn is SQLite's writing connection with its prepared statements.
 type sqliteConn struct {
+	store    *Store
 	db       *sql.Conn
 	handle   *handle
 	prepared map[string]*statement
 	logged   int // pages in the log
 }
 
-func openSQLiteConn(ctx context.Context, db *sql.DB) (*sqliteConn, error) {
+func openSQLiteConn(ctx context.Context, s *Store, db *sql.DB) (*sqliteConn, error) {
 	c, err := db.Conn(ctx)
 	if err != nil {
 		return nil, err
@@ -25,7 +27,7 @@ func openSQLiteConn(ctx context.Context, db *sql.DB) (*sqliteConn, error) {
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
-	return &sqliteConn{db: c, handle: h, prepared: map[string]*statement{}}, nil
+	return &sqliteConn{store: s, db: c, handle: h, prepared: map[string]*statement{}}, nil
 }
 
 func (c *sqliteConn) prepare(query string) (*statement, error) {
@@ -99,8 +101,8 @@ func (c *sqliteConn) exec(query string) error {
 	return err
 }
 
-func (c *sqliteConn) begin() error  { return c.exec("BEGIN IMMEDIATE") }
-func (c *sqliteConn) commit() error { return c.exec("COMMIT") }
+func (c *sqliteConn) begin() (time.Time, error) { return c.store.Now(), c.exec("BEGIN IMMEDIATE") }
+func (c *sqliteConn) commit() error             { return c.exec("COMMIT") }
 
 // rollback ends the transaction, unless SQLite has ended it by itself, as it does after some errors.
 func (c *sqliteConn) rollback() error {

@@ -144,6 +144,14 @@ func (s *Store) Now() time.Time {
 	return time.UnixMilli(time.Now().UnixMilli() + s.ahead.Load() + s.offset.Load()).UTC()
 }
 
+// atLeast takes over a time of the engine's clock, and returns it as Now does. Nobody here may think that it is still to come.
+func (s *Store) atLeast(engine int64) time.Time {
+	if behind := engine - time.Now().UnixMilli() - s.ahead.Load(); behind > 0 {
+		s.ahead.Add(behind)
+	}
+	return time.UnixMilli(engine + s.offset.Load()).UTC()
+}
+
 // Shift moves the clock. Tests use it to live through days.
 func (s *Store) Shift(by time.Duration) { s.offset.Add(by.Milliseconds()) }
 

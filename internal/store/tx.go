@@ -30,7 +30,7 @@ func (tx *Tx) Now() time.Time { return tx.now }
 func (tx *Tx) NowMilli() int64 { return tx.now.UnixMilli() }
 
 // NewID returns a fresh key.
-func (tx *Tx) NewID() int64 { return tx.store.NewID() }
+func (tx *Tx) NewID() int64 { return tx.store.ids.Load().Next(tx.now) }
 
 // Boot is the number of this start of the server.
 func (tx *Tx) Boot() int64 { return tx.store.Boot() }

@@ -175,7 +175,7 @@ func (w *writer) transaction(group []*member) error {
 		return err
 	}
 	for try := 0; ; try++ {
-		tx := &Tx{ctx: context.Background(), store: w.store, conn: w.conn, now: w.store.Now()}
+		tx := &Tx{ctx: context.Background(), store: w.store, conn: w.conn}
 		err := w.attempt(tx, group)
 		if err == nil {
 			w.store.reached()
@@ -285,7 +285,7 @@ func (s *Store) fatal(err error) {
 }
 
 func (w *writer) attempt(tx *Tx, group []*member) (err error) {
-	if err := w.conn.begin(); err != nil {
+	if tx.now, err = w.conn.begin(); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	defer func() {

@@ -14,12 +14,13 @@ CREATE TABLE version (
     n     bigint NOT NULL
 ) /* clustered */;
 
--- The processes that serve the database together, where there may be several. number: of the keys it makes. wrote: counts its
--- transactions. One that is dead changes nothing any more; its row goes once what it had claimed is given back.
+-- The processes that serve the database together, where there may be several. number: of the keys it makes. place: its data
+-- folder. wrote: counts its transactions. One that is dead changes nothing any more; its row goes once what it had claimed is given back.
 CREATE TABLE node (
     boot       bigint   NOT NULL PRIMARY KEY,
     number     bigint   NOT NULL UNIQUE,
     name       text     NOT NULL,
+    place      text     NOT NULL DEFAULT '',
     started_at bigint   NOT NULL,
     seen_at    bigint   NOT NULL,
     wrote      bigint   NOT NULL DEFAULT 0,
