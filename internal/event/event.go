@@ -116,9 +116,16 @@ func (l *Log) One(ctx context.Context, a account.ID, subject int64, seq int) (Ev
 	return eventOf(r), nil
 }
 
-// Drop deletes the events of subjects.
-func (l *Log) Drop(tx *store.Tx, subjects []int64) error {
-	if err := store.Run(tx, dropEvents, subjects); err != nil {
+// Span is subjects from the first to the last.
+type Span struct{ First, Last int64 }
+
+// Drop deletes the events of messages.
+func (l *Log) Drop(tx *store.Tx, messages []Span) error {
+	rows := make([]dropEventsParams, len(messages))
+	for i, s := range messages {
+		rows[i] = dropEventsParams(s)
+	}
+	if err := store.Run(tx, dropEvents, rows); err != nil {
 		return fmt.Errorf("drop events: %w", err)
 	}
 	return nil

@@ -103,7 +103,7 @@ func TestEventsEnd(t *testing.T) {
 		return len(got)
 	}
 	dropped, old := add(), add()
-	write(t, s, func(tx *store.Tx) error { return log.Drop(tx, []int64{dropped}) })
+	write(t, s, func(tx *store.Tx) error { return log.Drop(tx, []event.Span{{First: dropped, Last: dropped}}) })
 	if count(dropped) != 0 || count(old) != 1 {
 		t.Error("Drop took another subject's events")
 	}

@@ -7,8 +7,9 @@ SELECT subject, seq, account_id, kind, data, at FROM event WHERE subject = @subj
 -- name: OneEvent :one
 SELECT subject, seq, account_id, kind, data, at FROM event WHERE subject = @subject AND seq = @seq AND account_id = @account_id;
 
--- name: DropEvents :execrows
-DELETE FROM event WHERE subject = @subject;
+-- Messages' events among those of a span.
+-- name: DropEvents :exec
+DELETE FROM event WHERE subject >= @first AND subject <= @last AND kind LIKE 'message.%';
 
 -- name: DropOldEvents :execrows
 DELETE FROM event WHERE subject IN (SELECT e.subject FROM event AS e WHERE e.subject < @before ORDER BY e.subject LIMIT 200);

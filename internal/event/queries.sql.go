@@ -57,20 +57,19 @@ func (q *queries) AddEvent(ctx context.Context, arg addEventParams) error {
 	return err
 }
 
-const dropEvents = `-- name: DropEvents :execrows
-DELETE FROM event WHERE subject = $1
+const dropEvents = `-- name: DropEvents :exec
+DELETE FROM event WHERE subject >= $1 AND subject <= $2 AND kind LIKE 'message.%'
 `
 
 type dropEventsParams struct {
-	Subject int64
+	First int64
+	Last  int64
 }
 
-func (q *queries) DropEvents(ctx context.Context, arg dropEventsParams) (int64, error) {
-	result, err := q.db.ExecContext(ctx, dropEvents, arg.Subject)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
+// Messages' events among those of a span.
+func (q *queries) DropEvents(ctx context.Context, arg dropEventsParams) error {
+	_, err := q.db.ExecContext(ctx, dropEvents, arg.First, arg.Last)
+	return err
 }
 
 const dropOldEvents = `-- name: DropOldEvents :execrows

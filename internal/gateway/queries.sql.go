@@ -248,16 +248,19 @@ func (q *queries) DropInboundParts(ctx context.Context, arg dropInboundPartsPara
 	return err
 }
 
-const dropMessage = `-- name: DropMessage :exec
-DELETE FROM message WHERE id = $1
+const dropMessages = `-- name: DropMessages :exec
+DELETE FROM message WHERE id >= $1 AND id <= $2 AND status + 0 >= 10 AND valid_until < $3
 `
 
-type dropMessageParams struct {
-	ID message.ID
+type dropMessagesParams struct {
+	First message.ID
+	Last  message.ID
+	Over  int64
 }
 
-func (q *queries) DropMessage(ctx context.Context, arg dropMessageParams) error {
-	_, err := q.db.ExecContext(ctx, dropMessage, arg.ID)
+// What still waits, or may still be given its money back, stays. The sum keeps PostgreSQL from the index of statuses.
+func (q *queries) DropMessages(ctx context.Context, arg dropMessagesParams) error {
+	_, err := q.db.ExecContext(ctx, dropMessages, arg.First, arg.Last, arg.Over)
 	return err
 }
 
@@ -296,15 +299,16 @@ func (q *queries) DropOldInboundParts(ctx context.Context, arg dropOldInboundPar
 }
 
 const dropParts = `-- name: DropParts :exec
-DELETE FROM part WHERE message_id = $1
+DELETE FROM part WHERE message_id >= $1 AND message_id <= $2
 `
 
 type dropPartsParams struct {
-	MessageID message.ID
+	First message.ID
+	Last  message.ID
 }
 
 func (q *queries) DropParts(ctx context.Context, arg dropPartsParams) error {
-	_, err := q.db.ExecContext(ctx, dropParts, arg.MessageID)
+	_, err := q.db.ExecContext(ctx, dropParts, arg.First, arg.Last)
 	return err
 }
 
@@ -423,46 +427,6 @@ type emptyMessageParams struct {
 func (q *queries) EmptyMessage(ctx context.Context, arg emptyMessageParams) error {
 	_, err := q.db.ExecContext(ctx, emptyMessage, arg.ID)
 	return err
-}
-
-const endedMessages = `-- name: EndedMessages :many
-SELECT id FROM message WHERE id >= $1 AND id < $2 AND status >= 10 AND valid_until < $3 ORDER BY id LIMIT CAST($4 AS bigint)
-`
-
-type endedMessagesParams struct {
-	FromID message.ID
-	Before message.ID
-	Over   int64
-	Page   int64
-}
-
-// What still waits, or may still be given its money back, stays.
-func (q *queries) EndedMessages(ctx context.Context, arg endedMessagesParams) ([]message.ID, error) {
-	rows, err := q.db.QueryContext(ctx, endedMessages,
-		arg.FromID,
-		arg.Before,
-		arg.Over,
-		arg.Page,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []message.ID
-	for rows.Next() {
-		var id message.ID
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }
 
 const idempotency = `-- name: Idempotency :one
@@ -1546,7 +1510,7 @@ type stayingMessageParams struct {
 	Over   int64
 }
 
-// Any of a span that EndedMessages leaves.
+// Any of a span that DropMessages leaves.
 func (q *queries) StayingMessage(ctx context.Context, arg stayingMessageParams) (message.ID, error) {
 	row := q.db.QueryRowContext(ctx, stayingMessage, arg.FromID, arg.Before, arg.Over)
 	var id message.ID

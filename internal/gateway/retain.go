@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tidings.dev/internal/audit"
+	"tidings.dev/internal/event"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/store"
@@ -15,7 +16,8 @@ import (
 const (
 	retainJob   = 1 // the key of the one job that ends retention
 	retainEvery = 10 * time.Minute
-	retainPage  = 25        // messages in one transaction: others must not wait long behind it
+	retainPage  = 200       // messages in one transaction: many of them share the pages of the indexes
+	retainRest  = 3         // times as long as that took, others are left alone
 	retainSlack = time.Hour // after a message's validity, for what is decided at its end
 
 	houseWorkers = 2 // retention may be long at work, and others must not wait behind it
@@ -178,17 +180,12 @@ func (g *Gateway) dropMessages(ctx context.Context, now time.Time) error {
 	if err := g.dropPieces(ctx, now); err != nil {
 		return err
 	}
-	from := message.ID(0)
-	page := endedMessagesParams{Before: message.ID(since(now.Add(-g.Settings.KeepMessages))), Page: retainPage, Over: g.over(now)}
+	from, over := message.ID(0), g.over(now)
+	page := oldMessagesParams{Before: message.ID(since(now.Add(-g.Settings.KeepMessages))), Page: retainPage}
 	return g.each(ctx, &from, func() ([]oldMessagesRow, error) {
 		page.FromID = from
-		ids, err := on(g.Store.Reader()).EndedMessages(ctx, page)
-		rows := make([]oldMessagesRow, len(ids))
-		for i, id := range ids {
-			rows[i].ID = id
-		}
-		return rows, err
-	}, g.dropPage)
+		return on(g.Store.Reader()).OldMessages(ctx, page)
+	}, func(tx *store.Tx, rows []oldMessagesRow) error { return g.dropPage(tx, rows, over) })
 }
 
 // over is when the validity of a message must have ended that is deleted: a scheduled one is kept after its time.
@@ -196,21 +193,40 @@ func (g *Gateway) over(now time.Time) int64 {
 	return now.Add(-max(retainSlack, g.Settings.KeepMessages-maxValidity)).UnixMilli()
 }
 
-func (g *Gateway) dropPage(tx *store.Tx, rows []oldMessagesRow) error {
-	ids := make([]int64, len(rows))
-	for i, r := range rows {
-		ids[i] = int64(r.ID)
+// dropPage deletes what may go of messages that follow one another.
+func (g *Gateway) dropPage(tx *store.Tx, rows []oldMessagesRow, over int64) error {
+	spans := ending(rows, over)
+	messages, parts := make([]dropMessagesParams, len(spans)), make([]dropPartsParams, len(spans))
+	for i, s := range spans {
+		messages[i] = dropMessagesParams{First: message.ID(s.First), Last: message.ID(s.Last), Over: over}
+		parts[i] = dropPartsParams{First: message.ID(s.First), Last: message.ID(s.Last)}
 	}
-	if err := store.Run(tx, dropMessage, ids); err != nil {
+	if err := store.Run(tx, dropMessages, messages); err != nil {
 		return err
 	}
-	if err := store.Run(tx, dropParts, ids); err != nil {
+	if err := store.Run(tx, dropParts, parts); err != nil {
 		return err
 	}
-	return g.Events.Drop(tx, ids)
+	return g.Events.Drop(tx, spans)
 }
 
-// each ends the retention of messages from one key on, a page in a transaction, and rests as long as each took.
+// ending are the spans between those that stay: one statement for many rows costs much less than one for each.
+func ending(rows []oldMessagesRow, over int64) (spans []event.Span) {
+	open := false
+	for _, r := range rows {
+		ends := message.Status(r.Status) >= message.Unknown && r.ValidUntil < over
+		switch {
+		case ends && open:
+			spans[len(spans)-1].Last = int64(r.ID)
+		case ends:
+			spans = append(spans, event.Span{First: int64(r.ID), Last: int64(r.ID)})
+		}
+		open = ends
+	}
+	return spans
+}
+
+// each ends the retention of messages from one key on, a page in a transaction, and rests after each.
 func (g *Gateway) each(ctx context.Context, from *message.ID, read func() ([]oldMessagesRow, error), end func(*store.Tx, []oldMessagesRow) error) error {
 	for ctx.Err() == nil {
 		rows, err := read()
@@ -225,7 +241,7 @@ func (g *Gateway) each(ctx context.Context, from *message.ID, read func() ([]old
 			return fmt.Errorf("end the retention of messages: %w", err)
 		}
 		*from = rows[len(rows)-1].ID + 1
-		time.Sleep(time.Since(began))
+		time.Sleep(retainRest * time.Since(began))
 	}
 	return ctx.Err()
 }
