@@ -48,7 +48,17 @@ type yard struct {
 
 func newYard(t *testing.T, networks ...*channeltest.Scripted) *yard {
 	t.Helper()
-	s := storetest.Open(t)
+	y := newYardOn(t, storetest.Open(t), networks...)
+	y.write(func(tx *store.Tx) (err error) {
+		y.account, err = member.New(y.store).Create(tx, audit.System, account.Account{Name: "A", Currency: "KES", Active: true}, "a", "")
+		return err
+	})
+	return y
+}
+
+// newYardOn is a fleet on a store, without an account.
+func newYardOn(t *testing.T, s *store.Store, networks ...*channeltest.Scripted) *yard {
+	t.Helper()
 	q, events := queue.New(s, quiet), event.New(s)
 	var drivers []channel.Driver
 	for _, n := range networks {
@@ -59,10 +69,9 @@ func newYard(t *testing.T, networks ...*channeltest.Scripted) *yard {
 		Connections: connection.New(s), Routes: route.New(s), Drivers: drivers, Log: quiet,
 	})
 	y := &yard{Fleet: New(gw, q, drivers, quiet), t: t, store: s, done: make(chan struct{})}
-	y.write(func(tx *store.Tx) (err error) {
-		y.account, err = member.New(s).Create(tx, audit.System, account.Account{Name: "A", Currency: "KES", Active: true}, "a", "")
-		return err
-	})
+	if err := q.Recover(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	soft, drain := context.WithCancel(context.Background())
 	hard, end := context.WithCancel(context.Background())
 	y.drain, y.hard = drain, end

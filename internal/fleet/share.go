@@ -31,6 +31,9 @@ func (f *Fleet) alone(ctx, hard context.Context, c connection.Channel) {
 			return
 		}
 		f.guarding(ctx, hard, lease, func(ctx, hard context.Context) { f.keep(ctx, hard, c) })
+		if ctx.Err() == nil {
+			f.report(c, Down, "no_database", 0)
+		}
 		if err := f.gw.Store.Give(hard, lease); err != nil && !f.gw.Store.Closing() {
 			f.log.Error("cannot give a session back", "channel", c.Name, "err", err)
 		}
