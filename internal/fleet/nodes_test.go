@@ -76,7 +76,7 @@ func (s *server) leaves() {
 	<-s.done
 }
 
-// holds tells how many of the channel's lanes each server has the leases of.
+// holds tells which start of a server has the lease of each of the channel's lanes.
 func (s *server) holds(c connection.Channel) map[int]int64 {
 	s.t.Helper()
 	lanes := map[int]int64{}
@@ -266,4 +266,37 @@ func TestAServerThatComesBackGetsItsLanesAgain(t *testing.T) {
 	if n := b.network.Opened(); n != 1 {
 		t.Errorf("its session was opened %d times", n)
 	}
+}
+
+// A part that waits for its answer keeps its own lane only, however the others move.
+func TestASlowAnswerHoldsUpNoOtherLane(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	release, first := make(chan struct{}), make(chan struct{}, 1)
+	n := &channeltest.Scripted{EachNode: true}
+	n.Answer = func(ctx context.Context, m message.Outbound) (string, error) {
+		select {
+		case first <- struct{}{}:
+			return channeltest.Held(release, n.Take)(ctx, m)
+		default:
+			return n.Take(ctx, m)
+		}
+	}
+	a := w.joins(n)
+	c := a.channel(connection.Channel{Driver: "scripted", Shards: 8})
+	a.spread(c, a)
+	ids := a.send(c, 1)
+	_, _ = n.AwaitSends(t.Context(), 1)
+	b := w.joins(&channeltest.Scripted{EachNode: true})
+	b.until("the second session", func() bool { return b.state(c).Phase == Up })
+	time.Sleep(100 * time.Millisecond) // the first hears of it
+	ids = append(ids, a.send(c, 100)...)
+	began := time.Now()
+	a.until("most messages", func() bool { return len(n.Sends())+len(b.network.Sends()) > 70 })
+	quick(t, "while one answer is due the other lanes went on after", time.Since(began), 3*time.Second)
+	close(release)
+	for _, id := range ids {
+		a.until("the message", func() bool { return a.status(id) == message.Sent })
+	}
+	a.spread(c, a, b)
 }

@@ -86,16 +86,18 @@ func (f *Fleet) guarding(ctx, hard context.Context, lease *store.Lease, work fun
 }
 
 // lanes works those of the channel's lanes that are this server's until ctx ends. Which they are follows from which servers
-// have a session of the channel; when that changes, what is under way is finished first.
+// have a session of the channel. When that changes, each lane first finishes what is under way in it, and waits for no other:
+// an answer may take a minute.
 func (f *Fleet) lanes(ctx, hard context.Context, c connection.Channel, send queue.Do, window int) {
 	if f.shares(c) {
 		defer f.withdraw(hard, c)
 	}
+	var running sync.WaitGroup
+	defer running.Wait()
 	for ctx.Err() == nil {
 		called := f.calls()
 		mine := f.share(ctx, c, window)
 		turn, over := context.WithCancel(ctx)
-		var running sync.WaitGroup
 		pace := paceOf(c, len(mine))
 		for i, shard := range mine {
 			running.Go(func() {
@@ -104,7 +106,6 @@ func (f *Fleet) lanes(ctx, hard context.Context, c connection.Channel, send queu
 		}
 		f.changes(ctx, c, window, mine, called)
 		over()
-		running.Wait()
 	}
 }
 
