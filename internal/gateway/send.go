@@ -175,9 +175,24 @@ func (g *Gateway) compose(ctx context.Context, t *queue.Task, row messageRecord)
 
 // endSend writes what came back.
 func (g *Gateway) endSend(tx *store.Tx, tasks []*queue.Task) error {
-	states, err := g.statesOf(tx, tasks)
+	left, err := g.settle(tx, tasks)
 	if err != nil {
 		return err
+	}
+	for _, t := range left {
+		if err := g.goOn(tx, t.Payload.(*sending).out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settle writes what came back, and returns the tasks that were the last of their jobs though parts of their messages are
+// left to send: what became of this part mattered no more, since an earlier try of it had arrived.
+func (g *Gateway) settle(tx *store.Tx, tasks []*queue.Task) (left []*queue.Task, err error) {
+	states, err := g.statesOf(tx, tasks)
+	if err != nil {
+		return nil, err
 	}
 	var doubts []queue.Job
 	for _, t := range tasks {
@@ -190,12 +205,16 @@ func (g *Gateway) endSend(tx *store.Tx, tasks []*queue.Task) error {
 			g.factOnly(s, p)
 			continue
 		}
-		if g.outcome(tx, s, p) {
+		ended := g.outcome(tx, s, p)
+		switch {
+		case ended && s.row.Status.Waiting():
+			left = append(left, t)
+		case ended && s.row.Status == message.Unknown:
 			doubts = append(doubts, g.doubt(tx, p))
 		}
 		if p.fail == nil {
 			if err := g.takeEarly(tx, s, p); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
@@ -204,9 +223,9 @@ func (g *Gateway) endSend(tx *store.Tx, tasks []*queue.Task) error {
 		list = append(list, s)
 	}
 	if err := g.Queue.Add(tx, doubts); err != nil {
-		return err
+		return nil, err
 	}
-	return g.write(tx, list)
+	return left, g.write(tx, list)
 }
 
 // statesOf is each message as its worker knows it: the row of the claim, or with several parts, attempts or tries the
@@ -249,8 +268,9 @@ func (g *Gateway) partOf(p *sending, status message.Status, code string) partRec
 	return r
 }
 
-// outcome changes the message by what its part met. It reports whether the message waits in doubt from now on.
-func (g *Gateway) outcome(tx *store.Tx, s *state, p *sending) (doubt bool) {
+// outcome changes the message by what its part met. It reports whether the part failed for good, or nobody will know: the
+// job has ended with it.
+func (g *Gateway) outcome(tx *store.Tx, s *state, p *sending) (ended bool) {
 	now := tx.Now()
 	s.row.Attempt = int64(p.out.Attempt)
 	if p.fail == nil {
@@ -262,31 +282,34 @@ func (g *Gateway) outcome(tx *store.Tx, s *state, p *sending) (doubt bool) {
 	c := event.Change{Reason: p.fail.Code, Code: p.fail.Native, Attempt: p.out.Attempt}
 	switch {
 	case p.fail.Verdict == channel.Reject:
-		s.void = true
 		s.setPart(g.partOf(p, message.Failed, c.Code))
 		s.refold(now, c)
+		s.void = !s.row.Status.Waiting()
 	case p.fail.Verdict == channel.Retry && p.fail.Pause > 0:
+		return false
 	case p.fail.Verdict == channel.Retry:
 		if s.row.Status.Waiting() {
 			s.happen(event.Retrying, now, c)
 		}
+		return false
 	case !s.row.Status.Waiting(): // another part has ended it meanwhile
 		s.setPart(g.partOf(p, message.Unknown, c.Code))
+		return false
 	case g.resends(p):
 		s.setPart(g.partOf(p, message.Unknown, c.Code))
 		s.row.Duplicate, s.row.Status = true, message.Queued
 		s.happen(event.Retrying, now, c)
+		return false
 	case message.OnUnknown(p.row.OnUnknown) == message.Fail:
-		s.void = true
 		c.Reason = outcomeUnknown
 		s.setPart(g.partOf(p, message.Failed, c.Code))
 		s.refold(now, c)
+		s.void = !s.row.Status.Waiting()
 	default:
 		s.setPart(g.partOf(p, message.Unknown, c.Code))
 		s.refold(now, c)
-		return true
 	}
-	return false
+	return true
 }
 
 // doubt is the job that ends the wait for news of an unknown outcome.
@@ -333,7 +356,11 @@ func (g *Gateway) lostSend(tx *store.Tx, tasks []*queue.Task) error {
 			t.Next = queue.Done()
 		}
 	}
-	return g.endSend(tx, tasks)
+	left, err := g.settle(tx, tasks)
+	for _, t := range left {
+		t.Next = queue.Back(nextPart(t.Step), "")
+	}
+	return err
 }
 
 // expireSend ends messages whose validity is over while they wait.

@@ -344,3 +344,31 @@ func TestNewsOfOnePartWhileAnotherIsSentAgain(t *testing.T) {
 	w.report(id, 2, 2, message.Delivered)
 	w.wantTold(id, "retrying(duplicate) retrying(duplicate) sent(duplicate) delivered(duplicate)")
 }
+
+// What becomes of a part that is sent again matters no more once the first try of it has arrived: the rest goes out.
+func TestTheRestGoesOutWhenAnEarlierTryArrived(t *testing.T) {
+	t.Parallel()
+	for name, second := range map[string]channeltest.Answer{
+		"unknown":  unsure,
+		"rejected": channeltest.Fail(channel.Failure{Verdict: channel.Reject, Code: "no"}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			release := make(chan struct{})
+			w.network.On(phone(1), unsure, channeltest.Held(release, second), w.network.Take)
+			id := w.send(draft(phone(1), long(2)))
+			first := w.sends(2)[0]
+			w.must(w.gateway.Late(t.Context(), first, "late", nil))
+			w.must(w.gateway.Receipt(t.Context(), message.Receipt{Channel: w.channel, RemoteID: "late", To: first.To, Status: message.Delivered}))
+			close(release)
+			if rest := w.sends(3)[2]; rest.Attempt != 2 || rest.Number != 2 {
+				t.Errorf("attempt %d of part %d went out", rest.Attempt, rest.Number)
+			}
+			w.await(id, message.Sent)
+			w.report(id, 2, 2, message.Delivered)
+			w.await(id, message.Delivered)
+			w.wantMoney(2, 0)
+		})
+	}
+}
