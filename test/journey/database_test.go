@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 	_ "modernc.org/sqlite"             // the driver "sqlite"
@@ -52,15 +51,6 @@ func open(t *testing.T, i *product.Installation) *sql.DB {
 	must(t, err)
 	t.Cleanup(func() { must(t, db.Close()) })
 	return db
-}
-
-// exclusive is how long a killed server's session stays its own, should it only seem dead: other servers may share a database
-// of PostgreSQL.
-func exclusive() time.Duration {
-	if storetest.Postgres() {
-		return 30 * time.Second
-	}
-	return 0
 }
 
 // sharedName is the shared sandbox's database, which outlives every test.

@@ -375,7 +375,7 @@ func TestRestartKeepsEverything(t *testing.T) {
 		t.Errorf("it is now %+v", m)
 	}
 	// The simulated network died with the sandbox, and with it the receipts it still owed: sent is all that some can say.
-	until(t, 30*time.Second+exclusive(), "something accepted before the crash did not go out", func() bool {
+	until(t, 10*time.Second, "something accepted before the crash did not go out", func() bool {
 		return !slices.ContainsFunc(open, func(id string) bool { return !slices.Contains([]string{"sent", "delivered"}, get(t, c, id).Status) })
 	})
 	s.stop()
