@@ -189,10 +189,10 @@ func TestEveryStatusIsListed(t *testing.T) {
 			continue
 		}
 		want[s] = w.send(draft(phone(1), "x"))
-		switch {
-		case s == message.Sending:
+		switch s {
+		case message.Sending:
 			set(want[s], "UPDATE job SET owner = 1000000 WHERE id = $1")
-		case s == message.Received:
+		case message.Received:
 			set(want[s], fmt.Sprintf("UPDATE message SET status = %d, direction = 2 WHERE id = $1", s))
 		default:
 			set(want[s], fmt.Sprintf("UPDATE message SET status = %d WHERE id = $1", s))

@@ -173,7 +173,7 @@ func TestAFullServerIsAFaultAndPasses(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := owner.Sys().(*syscall.Stat_t)
-	if err := errors.Join(os.Chown(dir, int(id.Uid), int(id.Gid)), os.Chmod(filepath.Dir(dir), 0o755)); err != nil { //nolint:gosec // another user passes it
+	if err := errors.Join(os.Chown(dir, int(id.Uid), int(id.Gid)), os.Chmod(filepath.Dir(dir), 0o755)); err != nil { // another user passes it
 		t.Fatal(err)
 	}
 	s := openProbe(t, store.Options{Dir: t.TempDir(), Database: c.URL("full"), Serve: true})

@@ -76,8 +76,10 @@ func rowsOf[P any](params []P) (rows, error) {
 	if err != nil {
 		return rows{}, err
 	}
-	var one P
-	return rows{p, unsafe.Pointer(unsafe.SliceData(params)), unsafe.Sizeof(one), len(params)}, nil
+	if len(params) == 0 {
+		return rows{plan: p}, nil
+	}
+	return rows{p, addressOf(&params[0]), unsafe.Sizeof(params[0]), len(params)}, nil
 }
 
 func (r rows) at(i int) unsafe.Pointer { return unsafe.Add(r.first, uintptr(i)*r.size) }

@@ -87,8 +87,13 @@ func TestAMoveTellsHowFarItIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []store.Progress{
-		{"version", false, 20000, 50000}, {"version", false, 40000, 50000}, {"version", false, 50000, 50000},
-		{"version", true, 20000, 50000}, {"version", true, 50000, 50000}, {"account", false, 0, 0}, {"account", true, 0, 0},
+		{"version", false, 20000, 50000},
+		{"version", false, 40000, 50000},
+		{"version", false, 50000, 50000},
+		{"version", true, 20000, 50000},
+		{"version", true, 50000, 50000},
+		{"account", false, 0, 0},
+		{"account", true, 0, 0},
 	} {
 		if !told[want] {
 			t.Errorf("%+v was not told", want)

@@ -66,8 +66,8 @@ func makePartition(ctx context.Context, db Queryer, table string, month time.Tim
 	if taken > 0 {
 		return nil
 	}
-	make := fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s PARTITION OF %s FOR VALUES FROM (%d) TO (%d)", name, table, from, to)
-	if _, err := db.ExecContext(ctx, make); err != nil {
+	piece := fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s PARTITION OF %s FOR VALUES FROM (%d) TO (%d)", name, table, from, to)
+	if _, err := db.ExecContext(ctx, piece); err != nil {
 		return fmt.Errorf("make partition %s: %w", name, err)
 	}
 	return nil

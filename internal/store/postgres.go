@@ -193,7 +193,10 @@ func (e *postgresEngine) reader() Queryer { return cleaning{e.readers} }
 
 func (e *postgresEngine) connect(context.Context) (connection, error) {
 	c := &postgresConn{store: e.store, db: e.db}
-	return c, c.open()
+	if err := c.open(); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // leave has nothing to note: the others see that the node has gone.

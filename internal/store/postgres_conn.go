@@ -152,7 +152,7 @@ func (c *postgresConn) begins() (now stamp, alive bool, err error) {
 	}
 	err = c.find(stampStmt, in, out, func(int) unsafe.Pointer {
 		alive = true
-		return unsafe.Pointer(&now)
+		return addressOf(&now)
 	})
 	return now, alive, err
 }

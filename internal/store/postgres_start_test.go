@@ -166,7 +166,7 @@ func refuseStandby(t *testing.T, c *storetest.Cluster) {
 	if err := c.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dirOf(t, c), "data", "standby.signal"), nil, 0o644); err != nil { //nolint:gosec // another user reads it
+	if err := os.WriteFile(filepath.Join(dirOf(t, c), "data", "standby.signal"), nil, 0o644); err != nil { // another user reads it
 		t.Fatal(err)
 	}
 	if err := c.Start(); err != nil {

@@ -98,7 +98,8 @@ func (p *tap) keep(c net.Conn) (forget func()) {
 }
 
 func (p *tap) pass(client net.Conn) {
-	defer p.keep(client)()
+	forget := p.keep(client)
+	defer forget()
 	if p.down.Load() {
 		return
 	}
@@ -106,7 +107,8 @@ func (p *tap) pass(client net.Conn) {
 	if err != nil {
 		return
 	}
-	defer p.keep(server)()
+	release := p.keep(server)
+	defer release()
 	l := &line{tap: p, client: client, server: server, names: map[string]string{}, done: make(chan struct{})}
 	var back sync.WaitGroup
 	back.Go(l.answers)
@@ -146,13 +148,14 @@ func message(from *bufio.Reader, first bool) (data []byte, err error) {
 	if first {
 		head = 4
 	}
-	data = make([]byte, head)
-	if _, err := io.ReadFull(from, data); err != nil {
+	start := make([]byte, head)
+	if _, err := io.ReadFull(from, start); err != nil {
 		return nil, err
 	}
-	body := make([]byte, binary.BigEndian.Uint32(data[head-4:])-4)
-	_, err = io.ReadFull(from, body)
-	return append(data, body...), err
+	data = make([]byte, head-4+int(binary.BigEndian.Uint32(start[head-4:])))
+	copy(data, start)
+	_, err = io.ReadFull(from, data[head:])
+	return data, err
 }
 
 // asks carries what the client sends.
@@ -180,10 +183,10 @@ func (l *line) asks() {
 // isCommit tells whether a message binds the statement that commits.
 func (l *line) isCommit(m []byte) bool {
 	parts := bytes.SplitN(m[5:], []byte{0}, 3)
-	switch {
-	case m[0] == 'P':
+	switch m[0] {
+	case 'P':
 		l.names[string(parts[0])] = string(parts[1])
-	case m[0] == 'B':
+	case 'B':
 		return l.names[string(parts[1])] == "COMMIT"
 	}
 	return false

@@ -94,6 +94,7 @@ func (s *sqliteSink) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer rows.Close()
 	var names []string
 	for rows.Next() {
 		var name, text string
@@ -102,7 +103,7 @@ func (s *sqliteSink) begin(ctx context.Context) error {
 		}
 		names, s.indexes = append(names, name), append(s.indexes, text)
 	}
-	if err := rows.Err(); err != nil {
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return err
 	}
 	for _, name := range names {
@@ -126,7 +127,7 @@ func (s *sqliteSink) write(ctx context.Context, t *table) error {
 		if at+n > t.len() {
 			n = 1
 		}
-		insert, err := s.insert(ctx, t, n)
+		insert, err := s.insert(ctx, t, n) //nolint:sqlclosecheck // kept for the next rows
 		if err != nil {
 			return err
 		}

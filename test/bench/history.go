@@ -98,7 +98,7 @@ type history struct {
 }
 
 func newHistory(seed uint64, rows int, p place) *history {
-	random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // it must repeat
+	random := rand.New(rand.NewPCG(seed, 1)) // it must repeat
 	return &history{
 		place: p, rows: rows, random: random, numbers: newNumbers(random, rows),
 		folded: make([]int64, len(p.Accounts)), charged: make([]int64, len(p.Accounts)),

@@ -26,7 +26,7 @@ type asked struct {
 func (l *Large) pages(ctx context.Context, full *installed) (figures []*Figure, err error) {
 	err = full.serve(ctx, func(*product.Process) error {
 		for _, account := range []int{big, oneWay, len(shares) - 1} {
-			of := &pager{Client: full.client(account), installed: full, random: rand.New(rand.NewPCG(l.Seed, 2))} //nolint:gosec // it must repeat
+			of := &pager{Client: full.client(account), installed: full, random: rand.New(rand.NewPCG(l.Seed, 2))} // it must repeat
 			if err := of.look(ctx); err != nil {
 				return err
 			}

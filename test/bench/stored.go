@@ -51,12 +51,18 @@ func (l *Large) costs(ctx context.Context, full *installed) ([]*Figure, error) {
 	defer os.RemoveAll(dir)
 	defer empty.end()
 	cores := [2]*core{}
+	defer func() {
+		for _, c := range cores {
+			if c != nil {
+				c.close()
+			}
+		}
+	}()
 	for n, i := range []*installed{empty, full} {
-		c, err := openCore(ctx, i, rand.New(rand.NewPCG(l.Seed, uint64(time.Now().Unix()))), l.Rows) //nolint:gosec // these need not repeat
+		c, err := openCore(ctx, i, rand.New(rand.NewPCG(l.Seed, uint64(time.Now().Unix()))), l.Rows) // these need not repeat
 		if err != nil {
 			return nil, err
 		}
-		defer c.close()
 		cores[n] = c
 		if _, _, err := c.live(ctx, l.Cycle/2); err != nil { // warm-up
 			return nil, err

@@ -73,7 +73,8 @@ func parseRun(args []string) (o options, err error) {
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
-	return o, o.complete()
+	err = o.complete()
+	return o, err
 }
 
 // complete fills in what was not said, and refuses what does not go together.

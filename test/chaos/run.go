@@ -247,8 +247,8 @@ func (r *Run) drain(ctx context.Context) error {
 	fmt.Fprintf(r.Out, "  draining: %d accepted, backlog %d\n", r.load.accepts.Load(), r.load.watch.backlog())
 	deadline := time.Now().Add(r.Drain)
 	var err error
+	var jobs int
 	for time.Now().Before(deadline) && ctx.Err() == nil {
-		jobs := 0
 		jobs, err = soon(r.db, 15*time.Second) // which fails once on a connection that died with the database
 		if err == nil && jobs == 0 && r.owed(ctx) == "0" && r.load.watch.quietFor() > 1500*time.Millisecond {
 			r.note(Entry{Op: "quiet", Phase: OK})

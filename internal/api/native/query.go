@@ -185,10 +185,11 @@ func turn[S any](s *server, w http.ResponseWriter, r *http.Request, name string,
 	if err != nil {
 		return err
 	}
-	reply, next := page[S]{}, int64(0)
-	if reply.Items, next, err = read(after); err != nil {
+	items, next, err := read(after)
+	if err != nil {
 		return err
 	}
+	reply := page[S]{Items: items}
 	if next != 0 {
 		if reply.NextCursor, err = api.Cursor(s.core.Store, name, a, next); err != nil {
 			return err

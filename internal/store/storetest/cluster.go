@@ -49,7 +49,10 @@ func StartCluster(dir string) (*Cluster, error) {
 	if err := c.prepare(); err != nil {
 		return nil, err
 	}
-	return c, c.Start()
+	if err := c.Start(); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // Folder makes a folder for a cluster: in memory where there is plenty, since nobody needs the data after the tests.
