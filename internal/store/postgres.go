@@ -134,8 +134,25 @@ func (e *postgresEngine) prepare(ctx context.Context) (err error) {
 	if err := migrate(ctx, db, forPostgres, e.store.log, e.served(ctx)); err != nil {
 		return err
 	}
-	return makePartitions(ctx, db, e.store.Now())
+	return e.makePieces(ctx, turn)
 }
+
+// makePieces makes the pieces that are missing, unless somebody reads the tables for long, such as a backup: whoever wants to
+// write would wait behind us. There is room for two months, and retention tries again.
+func (e *postgresEngine) makePieces(ctx context.Context, turn *sql.Conn) error {
+	if _, err := turn.ExecContext(ctx, "SET lock_timeout = '2s'"); err != nil {
+		return fmt.Errorf("set how long to wait: %w", err)
+	}
+	err := makePartitions(ctx, turn, e.store.Now())
+	if busy, ok := errors.AsType[*pgconn.PgError](err); ok && busy.Code == lockNotAvailable {
+		e.store.log.Warn("the next months have no pieces of their own yet: the tables are in use", "err", err)
+		return nil
+	}
+	return err
+}
+
+// lockNotAvailable is PostgreSQL's code for a lock that was not had in time.
+const lockNotAvailable = "55P03"
 
 // served reports whether a server runs on the database: a node that is alive.
 func (e *postgresEngine) served(ctx context.Context) bool {
