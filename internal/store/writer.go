@@ -93,6 +93,7 @@ func (w *writer) run() {
 	defer close(w.done)
 	defer func() { _ = w.conn.close() }()
 	for {
+		runtime.Gosched() // whoever is about to ask joins the group: the larger, the cheaper for each
 		group := w.next()
 		if group == nil {
 			return
