@@ -94,7 +94,7 @@ func (g *Gateway) settleLate(tx *store.Tx, s *state, m message.Outbound, c event
 			s.void = false
 			return nil
 		}
-		s.row.Duplicate, s.row.Attempt = false, int64(m.Attempt)
+		s.row.Duplicate, s.row.Attempt = s.sentAgain(), int64(m.Attempt)
 	}
 	if s.fold() != message.Sending || s.row.Status != message.Unknown && !s.row.Status.Waiting() {
 		s.refold(tx.Now(), c)
@@ -105,6 +105,11 @@ func (g *Gateway) settleLate(tx *store.Tx, s *state, m message.Outbound, c event
 		s.happen(event.Retrying, tx.Now(), event.Change{Reason: "late_answer", Attempt: m.Attempt})
 	}
 	return g.goOn(tx, m)
+}
+
+// sentAgain reports whether a part went out again, as far as is known.
+func (s *state) sentAgain() bool {
+	return slices.ContainsFunc(s.parts, func(p partRecord) bool { return p.Attempt > 1 })
 }
 
 // goOn queues what follows a part.

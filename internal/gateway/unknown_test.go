@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -370,5 +371,24 @@ func TestTheRestGoesOutWhenAnEarlierTryArrived(t *testing.T) {
 			w.await(id, message.Delivered)
 			w.wantMoney(2, 0)
 		})
+	}
+}
+
+// The late answer to a part that was sent again takes back what waits, but not the word that it was sent again.
+func TestALateAnswerToASecondTryLeavesTheMark(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	release := make(chan struct{})
+	w.network.On(phone(1), unsure, channeltest.Held(release, unsure), channeltest.Fail(channel.Failure{Verdict: channel.Retry, Code: "busy"}), w.network.Take)
+	id := w.send(draft(phone(1), long(2)))
+	tries := w.sends(2)
+	w.must(w.gateway.Late(t.Context(), tries[0], "first", nil))
+	w.must(w.gateway.Receipt(t.Context(), message.Receipt{Channel: w.channel, RemoteID: "first", To: tries[0].To, Status: message.Delivered}))
+	close(release)
+	w.sends(3)
+	w.until(func() bool { return strings.HasSuffix(w.told(id), "retrying(duplicate)") && w.hasJob(id) }, func() string { return w.told(id) })
+	w.must(w.gateway.Late(t.Context(), tries[1], "second", nil))
+	if m := w.await(id, message.Sent); !m.Duplicate {
+		t.Errorf("sent twice and not marked: %s", w.told(id))
 	}
 }
