@@ -157,6 +157,9 @@ func (w World) stops() (all []span) {
 	return all
 }
 
+// unheard is how long after its server's end a customer's answer may still be on its way.
+const unheard = 50 * time.Millisecond
+
 func between(stops []span, from, to int64) bool {
 	return slices.ContainsFunc(stops, func(s span) bool { return s.to >= from && s.from <= to })
 }
@@ -179,7 +182,8 @@ func (t *told) hear(p Post, stops []span) (problems []string) {
 	if p.Overlaps && !between(stops, p.At-time.Second.Microseconds(), p.At) {
 		say("event %d came while another was being answered", p.Seq)
 	}
-	if acked := t.acked[p.Seq]; acked != 0 && !between(stops, acked, p.At) {
+	// An answer right after a stop was to the server that is no more: the next has yet to start.
+	if acked := t.acked[p.Seq]; acked != 0 && !between(stops, acked-unheard.Microseconds(), p.At) {
 		say("event %d came again after it was acknowledged", p.Seq)
 	}
 	if before := t.said[p.Seq-1]; follows[before] != nil && !slices.Contains(follows[before], p.Status) {
