@@ -176,7 +176,11 @@ const (
 	regularPrefix = "+25473000"
 )
 
-func isRegular(to string) bool { return strings.HasPrefix(to, regularPrefix) }
+func isRegular(to string) bool {
+	rest, ok := strings.CutPrefix(to, regularPrefix)
+	n, err := strconv.Atoi(rest)
+	return ok && err == nil && len(rest) == 4 && n < regulars // others have numbers that only begin so
+}
 
 func (l *Load) toRegular(random *rand.Rand) Item {
 	n := l.tags.Add(1)
