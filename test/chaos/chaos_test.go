@@ -21,7 +21,7 @@ func TestTenKills(t *testing.T) {
 
 func TestKillsOfTwoServers(t *testing.T) {
 	onPostgres(t)
-	chaos(t, "-kills", "6", "-nodes", "2")
+	chaos(t, "-kills", "4", "-nodes", "2")
 }
 
 func TestKillsOfTheDatabase(t *testing.T) {
