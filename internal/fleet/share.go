@@ -145,7 +145,7 @@ func (f *Fleet) place(ctx context.Context, c connection.Channel, window int) (pl
 			break
 		}
 	}
-	return 0, c.Shards + 1
+	return -1, 1
 }
 
 // changes returns when this server's share of the lanes is another one, or at the end of ctx.

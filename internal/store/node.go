@@ -29,7 +29,7 @@ const (
 )
 
 // nodeLocks finds the locks of living nodes.
-const nodeLocks = "locktype = 'advisory' AND classid = 1953064041 AND objsubid = 2 AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+var nodeLocks = "locktype = 'advisory' AND classid = " + strconv.Itoa(nodeClass) + " AND objsubid = 2 AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 
 // node is this process among those that serve one database. It holds a lock on a connection of its own for as long as it
 // lives; when the lock is gone, or the node has been silent for long, the others bury it: from then on none of its
@@ -166,7 +166,8 @@ func (n *node) succeeds(ctx context.Context, db Queryer, boot int64) error {
 	return nil
 }
 
-// rejoin enters the process anew after the others buried it, or it lost track of what it had claimed. What it has under way finds that its claims are gone.
+// rejoin enters the process anew after the others buried it, or it lost track of what it had claimed. What it has under way
+// finds that its claims are gone.
 func (n *node) rejoin() error {
 	ctx, cancel := context.WithTimeout(context.Background(), outagePatience)
 	defer cancel()
@@ -320,7 +321,7 @@ type census struct {
 // census asks which nodes live. One is dead that has not been heard of for long, or whose lock is gone; but when the
 // database has just started, nobody has had the time to take it again.
 func (n *node) census(ctx context.Context) (c census, err error) {
-	const ask = `SELECT n.boot, CASE WHEN n.dead = 1 OR n.seen_at < ` + clockSQL + ` - $1 OR
+	ask := `SELECT n.boot, CASE WHEN n.dead = 1 OR n.seen_at < ` + clockSQL + ` - $1 OR
 			NOT EXISTS (SELECT 1 FROM pg_locks WHERE ` + nodeLocks + ` AND objid::bigint = n.boot)
 			AND clock_timestamp() - pg_postmaster_start_time() > make_interval(secs => $2) THEN 1 ELSE 0 END AS gone
 		FROM node AS n`

@@ -144,15 +144,12 @@ func (e *postgresEngine) makePieces(ctx context.Context, turn *sql.Conn) error {
 		return fmt.Errorf("set how long to wait: %w", err)
 	}
 	err := makePartitions(ctx, turn, e.store.Now())
-	if busy, ok := errors.AsType[*pgconn.PgError](err); ok && busy.Code == lockNotAvailable {
+	if busy, ok := errors.AsType[*pgconn.PgError](err); ok && troubles[busy.Code] == blocked {
 		e.store.log.Warn("the next months have no pieces of their own yet: the tables are in use", "err", err)
 		return nil
 	}
 	return err
 }
-
-// lockNotAvailable is PostgreSQL's code for a lock that was not had in time.
-const lockNotAvailable = "55P03"
 
 // served reports whether a server runs on the database: a node that is alive.
 func (e *postgresEngine) served(ctx context.Context) bool {

@@ -94,10 +94,10 @@ type mark struct{ Boot, Wrote int64 }
 
 var nothing = rows{plan: &plan{}, n: 1}
 
-// begin leaves nothing open when it fails: the write lock would be held until the next transaction.
 // stamp is what a transaction learns when it begins.
 type stamp struct{ SeenAt, Versions int64 }
 
+// begin leaves nothing open when it fails: the write lock would be held until the next transaction.
 func (c *postgresConn) begin() (time.Time, error) {
 	at, err := c.enter()
 	if err != nil {
