@@ -3,10 +3,17 @@ package native
 import (
 	"net/http"
 
+	"tidings.dev/internal/account"
 	"tidings.dev/internal/api"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/message"
 )
+
+func (s *server) accountOperations() []operation {
+	return []operation{
+		op[noInput, output[accountReply]]("GET /account", account.AccountRead, "readAccount", "Read the account, its wallet and defaults", s.readAccount),
+	}
+}
 
 // accountReply is the caller's account.
 type accountReply struct {

@@ -13,6 +13,14 @@ import (
 	"tidings.dev/internal/store"
 )
 
+func (s *server) keyOperations() []operation {
+	return []operation{
+		op[input[keyRequest], output[madeKeyReply]]("POST /keys", account.KeysWrite, "createKey", "Make an API key", s.createKey).answers(201),
+		op[PageInput, output[page[KeyReply]]]("GET /keys", account.KeysWrite, "listKeys", "List API keys", s.listKeys),
+		op[IDInput, nothing]("DELETE /keys/{id}", account.KeysWrite, "revokeKey", "Take an API key back", s.revokeKey).answers(204),
+	}
+}
+
 // keyRequest is a key to make.
 type keyRequest struct {
 	Name      string   `json:"name,omitempty" maxLength:"100"`

@@ -3,6 +3,7 @@ package native
 
 import (
 	"net/http"
+	"slices"
 
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/api"
@@ -36,29 +37,19 @@ func routes(k *api.Kit) {
 	})
 }
 
-// operations is the whole surface: what it takes and gives is in wire.go.
+// operations is the whole surface: each file of this package adds its own. What they take and give is in wire.go.
 func (s *server) operations() []operation {
+	return slices.Concat(
+		s.messageOperations(),
+		s.accountOperations(),
+		s.keyOperations(),
+		s.webhookOperations(),
+		s.healthOperations(),
+	)
+}
+
+func (s *server) healthOperations() []operation {
 	return []operation{
-		op[sendInput, accepted[MessageReply]]("POST /messages", account.MessagesSend, "createMessage", "Accept one message", s.createMessage).answers(202),
-		op[batchInput, accepted[batchReply]]("POST /messages/batch", account.MessagesSend, "createBatch", "Accept up to 1,000 messages", s.createBatch).answers(202).large(),
-		op[messagesInput, output[page[MessageReply]]]("GET /messages", account.MessagesRead, "listMessages", "List messages", s.listMessages),
-		op[IDInput, output[wholeMessage]]("GET /messages/{id}", account.MessagesRead, "readMessage", "Read one message with its journey", s.readMessage),
-		op[IDInput, output[MessageReply]]("POST /messages/{id}/cancel", account.MessagesSend, "cancelMessage", "Take a waiting message back", s.cancelMessage),
-
-		op[noInput, output[accountReply]]("GET /account", account.AccountRead, "readAccount", "Read the account, its wallet and defaults", s.readAccount),
-
-		op[input[keyRequest], output[madeKeyReply]]("POST /keys", account.KeysWrite, "createKey", "Make an API key", s.createKey).answers(201),
-		op[PageInput, output[page[KeyReply]]]("GET /keys", account.KeysWrite, "listKeys", "List API keys", s.listKeys),
-		op[IDInput, nothing]("DELETE /keys/{id}", account.KeysWrite, "revokeKey", "Take an API key back", s.revokeKey).answers(204),
-
-		op[input[webhookRequest], output[madeWebhookReply]]("POST /webhooks", account.WebhooksWrite, "createWebhook", "Make a webhook", s.createWebhook).answers(201),
-		op[PageInput, output[page[WebhookReply]]]("GET /webhooks", account.WebhooksRead, "listWebhooks", "List webhooks", s.listWebhooks),
-		op[IDInput, output[WebhookReply]]("GET /webhooks/{id}", account.WebhooksRead, "readWebhook", "Read a webhook", s.readWebhook),
-		op[changeInput, output[WebhookReply]]("PATCH /webhooks/{id}", account.WebhooksWrite, "changeWebhook", "Change a webhook", s.changeWebhook),
-		op[IDInput, nothing]("DELETE /webhooks/{id}", account.WebhooksWrite, "deleteWebhook", "Delete a webhook", s.deleteWebhook).answers(204),
-		op[pageOfInput, output[page[deliveryReply]]]("GET /webhooks/{id}/deliveries", account.WebhooksRead, "listDeliveries", "List what was posted, and what came back", s.listDeliveries),
-		op[deliveryInput, output[replayReply]]("POST /webhooks/{id}/deliveries/{delivery_id}/replay", account.WebhooksWrite, "replayDelivery", "Post it again", s.replayDelivery).answers(202),
-
 		op[noInput, output[healthReply]]("GET /health", open, "readHealth", "Tell whether the server is well", s.readHealth),
 	}
 }

@@ -3,11 +3,24 @@ package native
 import (
 	"net/http"
 
+	"tidings.dev/internal/account"
 	"tidings.dev/internal/api"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/webhook"
 )
+
+func (s *server) webhookOperations() []operation {
+	return []operation{
+		op[input[webhookRequest], output[madeWebhookReply]]("POST /webhooks", account.WebhooksWrite, "createWebhook", "Make a webhook", s.createWebhook).answers(201),
+		op[PageInput, output[page[WebhookReply]]]("GET /webhooks", account.WebhooksRead, "listWebhooks", "List webhooks", s.listWebhooks),
+		op[IDInput, output[WebhookReply]]("GET /webhooks/{id}", account.WebhooksRead, "readWebhook", "Read a webhook", s.readWebhook),
+		op[changeInput, output[WebhookReply]]("PATCH /webhooks/{id}", account.WebhooksWrite, "changeWebhook", "Change a webhook", s.changeWebhook),
+		op[IDInput, nothing]("DELETE /webhooks/{id}", account.WebhooksWrite, "deleteWebhook", "Delete a webhook", s.deleteWebhook).answers(204),
+		op[pageOfInput, output[page[deliveryReply]]]("GET /webhooks/{id}/deliveries", account.WebhooksRead, "listDeliveries", "List what was posted, and what came back", s.listDeliveries),
+		op[deliveryInput, output[replayReply]]("POST /webhooks/{id}/deliveries/{delivery_id}/replay", account.WebhooksWrite, "replayDelivery", "Post it again", s.replayDelivery).answers(202),
+	}
+}
 
 // webhookRequest is an endpoint to make.
 type webhookRequest struct {
