@@ -30,8 +30,19 @@ type Driver struct {
 	// EachNode reports whether every server of an installation may have a session of the channel at the same time. nil: one
 	// server alone may.
 	EachNode func(Settings) bool
+	// Unknown is what the network of a channel with these settings lets us find out, where that differs between channels.
+	// nil: as Features says.
+	Unknown func(Settings) Unknown
 	// Open connects, logs in, and returns when the session can send. A *Failure tells whether trying again can help.
 	Open func(context.Context, Env) (Session, error)
+}
+
+// Class is what can be found out about unknown outcomes on a channel with these settings.
+func (d Driver) Class(s Settings) Unknown {
+	if d.Unknown == nil {
+		return d.Features.Unknown
+	}
+	return d.Unknown(s)
 }
 
 // Settings are a channel's own, as the driver defines them: a JSON object. They may hold secrets.
@@ -109,6 +120,7 @@ type Failure struct {
 	Code    string        // stable word, such as "throttled", "unknown_number", "no_answer", "bad_credentials"
 	Native  string        // the network's own error code, such as "0x00000058"
 	Pause   time.Duration // for Retry: the whole lane waits this long, and the try is not counted
+	Slow    bool          // for Retry with Pause: the network is asked too fast; the channel's pace goes down
 	Err     error         // the cause, for the log
 }
 

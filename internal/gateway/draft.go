@@ -178,6 +178,6 @@ func (g *Gateway) measure(ctx context.Context, m *message.Message, ch connection
 		return nil
 	}
 	price, err := g.Wallet.Quote(ctx, c.Account.ID, m.To)
-	m.Price = price * int64(m.Total)
+	m.Price = price * int64(split.Charged())
 	return err
 }

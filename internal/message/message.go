@@ -163,13 +163,28 @@ type Outbound struct {
 	ValidUntil time.Time
 }
 
+// Echo is this part's own reference for networks that repeat one in their receipts. It is never 0, and parts that are under
+// way to one recipient at the same time hardly ever share it.
+func (m Outbound) Echo() uint16 { return EchoOf(m.Message, m.Attempt, m.Number) }
+
+// EchoOf is the reference of one part of one attempt of a message.
+func EchoOf(id ID, attempt, number int) uint16 {
+	mixed := (uint64(id)*31+uint64(attempt))*257 + uint64(number)
+	mixed *= 0x9E3779B97F4A7C15 // spreads neighbours (Fibonacci hashing)
+	return max(1, uint16(mixed>>48))
+}
+
 // Split is how a driver cuts a content for its network.
 type Split struct {
 	Encoding string   // such as "gsm7" or "ucs2"
 	Units    int      // in the encoding's own unit
 	Total    int      // parts
 	Texts    []string // of each part; empty when Total is 1
+	Segments int      // what the network charges for, where that is more than Total: it cuts parts itself
 }
+
+// Charged is how many parts the network charges for.
+func (s Split) Charged() int { return max(s.Total, s.Segments) }
 
 // Inbound is a message, or one part of it, that a network handed to us.
 type Inbound struct {
@@ -194,6 +209,7 @@ type Receipt struct {
 	Channel   ChannelID
 	RemoteID  string
 	RemoteIDs []string // other spellings of RemoteID under which we may know it
+	Reference uint16   // our reference of the part (Outbound.Echo), as the network repeats it; 0: it does not
 	To        Address  // the recipient of the part, as the network names it; may be empty
 	Status    Status   // Sent (an intermediate report), Failed, Delivered or Read
 	Code      string   // the network's error code

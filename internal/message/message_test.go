@@ -202,3 +202,16 @@ func TestALaterFailureNeverHidesADelivered(t *testing.T) {
 		}
 	}
 }
+
+func TestEchoesDiffer(t *testing.T) {
+	seen := map[uint16]int{}
+	for id := range 1000 {
+		for part := range 3 {
+			echo := message.Outbound{Message: message.ID(1<<40 + id), Attempt: 1, Number: part + 1}.Echo()
+			seen[echo]++
+			if echo == 0 || seen[echo] > 3 {
+				t.Fatalf("%d came %d times", echo, seen[echo])
+			}
+		}
+	}
+}

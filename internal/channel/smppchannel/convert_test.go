@@ -124,7 +124,7 @@ func TestPartsAreTiedByTheMethod(t *testing.T) {
 func TestPayloadCarriesAllInOne(t *testing.T) {
 	text := strings.Repeat("a", 1000)
 	split, err := Driver.Split(settingsWith(`"concatenation":"payload"`), message.Text(text))
-	if err != nil || split.Total != 1 || split.Units != 1000 {
+	if err != nil || split.Total != 1 || split.Units != 1000 || split.Charged() != 7 {
 		t.Fatalf("%+v %v", split, err)
 	}
 	for _, settings := range []string{`"concatenation":"payload"`, ""} { // the second: the setting was changed since

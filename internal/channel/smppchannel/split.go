@@ -56,8 +56,8 @@ func split(options smpp.Options, c message.Content) (message.Split, error) {
 	}
 	all := message.Split{Encoding: encodingWords[count.Encoding], Units: count.Units, Total: count.Segments}
 	switch {
-	case options.Method == smpp.Payload:
-		all.Total = 1
+	case options.Method == smpp.Payload: // one PDU, which the network cuts and charges by the segment
+		all.Total, all.Segments = 1, count.Segments
 	case count.Segments > 1:
 		all.Texts, err = cut(c.Text, options)
 	}
