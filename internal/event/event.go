@@ -30,10 +30,22 @@ const (
 	Received  Kind = "message.received"
 	OptedOut  Kind = "recipient.opted_out"
 	OptedIn   Kind = "recipient.opted_in"
+
+	// Unconfirmed says that a network took a message and never told what became of it.
+	Unconfirmed Kind = "message.unconfirmed"
+
+	WalletLow       Kind = "wallet.low"
+	ChannelDown     Kind = "channel.down"
+	ChannelUp       Kind = "channel.up"
+	KeyExpiring     Kind = "key.expiring"
+	WebhookDisabled Kind = "webhook.disabled"
 )
 
 // Kinds lists every kind, in the order they are documented.
-var Kinds = []Kind{Retrying, Sent, Delivered, Read, Failed, Unknown, Cancelled, Expired, Blocked, Received, OptedOut, OptedIn}
+var Kinds = []Kind{
+	Retrying, Sent, Delivered, Read, Failed, Unknown, Unconfirmed, Cancelled, Expired, Blocked, Received, OptedOut, OptedIn,
+	WalletLow, ChannelDown, ChannelUp, KeyExpiring, WebhookDisabled,
+}
 
 // Event is one fact about one subject. Seq counts the subject's events from 1 without a gap.
 type Event struct {
@@ -55,6 +67,8 @@ type Change struct {
 	Correction bool   `json:"correction,omitempty"`
 	Address    string `json:"address,omitempty"` // of a recipient.* event
 	Word       string `json:"word,omitempty"`    // of a recipient.* event: what they wrote, or how else it came
+
+	Facts json.RawMessage `json:"facts,omitempty"` // of a notice: all that it tells
 }
 
 // Follower acts on events in the transaction that appends them.
@@ -107,6 +121,22 @@ func (l *Log) Of(ctx context.Context, a account.ID, subject int64) ([]Event, err
 	return events, nil
 }
 
+// storyPage is how many events UpTo tells: more than any message has, and enough to find what came before in a story without end.
+const storyPage = 100
+
+// UpTo lists the events of a subject that led to the given one, which is the last, in their order: the last hundred of them.
+func (l *Log) UpTo(ctx context.Context, a account.ID, subject int64, seq int) ([]Event, error) {
+	rows, err := on(l.store.Reader()).EventsUpTo(ctx, eventsUpToParams{Subject: subject, AccountID: a, Seq: int64(seq), Page: storyPage})
+	if err != nil {
+		return nil, fmt.Errorf("list events: %w", err)
+	}
+	events := make([]Event, len(rows))
+	for i, r := range rows {
+		events[len(rows)-1-i] = eventOf(r)
+	}
+	return events, nil
+}
+
 // One returns one event, or store.NoRows.
 func (l *Log) One(ctx context.Context, a account.ID, subject int64, seq int) (Event, error) {
 	r, err := on(l.store.Reader()).OneEvent(ctx, oneEventParams{Subject: subject, Seq: int64(seq), AccountID: a})
@@ -131,18 +161,18 @@ func (l *Log) Drop(tx *store.Tx, messages []Span) error {
 	return nil
 }
 
-// DropOld deletes some of the events whose subjects began before the given time, and tells whether there may be more.
+// DropOld deletes some of the events that happened before the given time, and tells whether there may be more.
 func (l *Log) DropOld(tx *store.Tx, before time.Time) (more bool, err error) {
-	n, err := store.Each(tx, dropOldEvents, []dropOldEventsParams{{Before: int64(id.At[Event](before))}})
+	n, err := store.Each(tx, dropOldEvents, []dropOldEventsParams{{Before: int64(id.At[Event](before)), At: before.UnixMilli()}})
 	if err != nil {
 		return false, fmt.Errorf("drop old events: %w", err)
 	}
 	return n[0] > 0, nil
 }
 
-// Others reports whether any subject from one to before another is no message and has events.
-func (l *Log) Others(ctx context.Context, from, before int64) (bool, error) {
-	_, err := on(l.store.Reader()).OtherEvent(ctx, otherEventParams{FromSubject: from, Before: before})
+// Others reports whether any subject from one to before another is no message and has events since the given time.
+func (l *Log) Others(ctx context.Context, from, before int64, since time.Time) (bool, error) {
+	_, err := on(l.store.Reader()).OtherEvent(ctx, otherEventParams{FromSubject: from, Before: before, Since: since.UnixMilli()})
 	if store.NoRows(err) {
 		return false, nil
 	}

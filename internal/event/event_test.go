@@ -54,6 +54,11 @@ func TestEventsAreStoredAndFollowed(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, events[:2]) {
 		t.Errorf("stored %+v, %v", got, err)
 	}
+	for seq := range events[:2] {
+		if got, err := log.UpTo(t.Context(), alice, subject, seq+1); err != nil || !reflect.DeepEqual(got, events[:seq+1]) {
+			t.Errorf("up to %d: %+v, %v", seq+1, got, err)
+		}
+	}
 	one, err := log.One(t.Context(), bob, subject+1, 1)
 	if err != nil || !reflect.DeepEqual(one, events[2]) {
 		t.Errorf("stored %+v, %v", one, err)

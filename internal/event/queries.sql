@@ -4,6 +4,10 @@ INSERT INTO event (subject, seq, account_id, kind, data, at) VALUES (@subject, @
 -- name: EventsOf :many
 SELECT subject, seq, account_id, kind, data, at FROM event WHERE subject = @subject AND account_id = @account_id ORDER BY seq;
 
+-- name: EventsUpTo :many
+SELECT subject, seq, account_id, kind, data, at FROM event WHERE subject = @subject AND account_id = @account_id AND seq <= @seq
+ORDER BY seq DESC LIMIT CAST(@page AS bigint);
+
 -- name: OneEvent :one
 SELECT subject, seq, account_id, kind, data, at FROM event WHERE subject = @subject AND seq = @seq AND account_id = @account_id;
 
@@ -11,9 +15,13 @@ SELECT subject, seq, account_id, kind, data, at FROM event WHERE subject = @subj
 -- name: DropEvents :exec
 DELETE FROM event WHERE subject >= @first AND subject <= @last AND kind LIKE 'message.%';
 
+-- What is not a message may be much older than its events.
 -- name: DropOldEvents :execrows
-DELETE FROM event WHERE subject IN (SELECT e.subject FROM event AS e WHERE e.subject < @before ORDER BY e.subject LIMIT 200);
+DELETE FROM event WHERE subject IN (SELECT e.subject FROM event AS e WHERE e.subject < @before AND e.at < @at ORDER BY e.subject LIMIT 200) AND at < @at;
 
 -- Events of what is no message: of those only their age decides.
 -- name: OtherEvent :one
-SELECT subject FROM event WHERE subject >= @from_subject AND subject < @before AND kind NOT LIKE 'message.%' LIMIT 1;
+SELECT subject FROM event WHERE subject >= @from_subject AND subject < @before AND kind NOT LIKE 'message.%' AND at >= @since LIMIT 1;
+
+-- name: CountSubject :one
+INSERT INTO subject (id, seq) VALUES (@id, 1) ON CONFLICT (id) DO UPDATE SET seq = subject.seq + 1 RETURNING seq;

@@ -57,6 +57,21 @@ func (q *queries) AddEvent(ctx context.Context, arg addEventParams) error {
 	return err
 }
 
+const countSubject = `-- name: CountSubject :one
+INSERT INTO subject (id, seq) VALUES ($1, 1) ON CONFLICT (id) DO UPDATE SET seq = subject.seq + 1 RETURNING seq
+`
+
+type countSubjectParams struct {
+	ID int64
+}
+
+func (q *queries) CountSubject(ctx context.Context, arg countSubjectParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, countSubject, arg.ID)
+	var seq int64
+	err := row.Scan(&seq)
+	return seq, err
+}
+
 const dropEvents = `-- name: DropEvents :exec
 DELETE FROM event WHERE subject >= $1 AND subject <= $2 AND kind LIKE 'message.%'
 `
@@ -73,15 +88,17 @@ func (q *queries) DropEvents(ctx context.Context, arg dropEventsParams) error {
 }
 
 const dropOldEvents = `-- name: DropOldEvents :execrows
-DELETE FROM event WHERE subject IN (SELECT e.subject FROM event AS e WHERE e.subject < $1 ORDER BY e.subject LIMIT 200)
+DELETE FROM event WHERE subject IN (SELECT e.subject FROM event AS e WHERE e.subject < $1 AND e.at < $2 ORDER BY e.subject LIMIT 200) AND at < $2
 `
 
 type dropOldEventsParams struct {
 	Before int64
+	At     int64
 }
 
+// What is not a message may be much older than its events.
 func (q *queries) DropOldEvents(ctx context.Context, arg dropOldEventsParams) (int64, error) {
-	result, err := q.db.ExecContext(ctx, dropOldEvents, arg.Before)
+	result, err := q.db.ExecContext(ctx, dropOldEvents, arg.Before, arg.At)
 	if err != nil {
 		return 0, err
 	}
@@ -99,6 +116,53 @@ type eventsOfParams struct {
 
 func (q *queries) EventsOf(ctx context.Context, arg eventsOfParams) ([]eventRecord, error) {
 	rows, err := q.db.QueryContext(ctx, eventsOf, arg.Subject, arg.AccountID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []eventRecord
+	for rows.Next() {
+		var i eventRecord
+		if err := rows.Scan(
+			&i.Subject,
+			&i.Seq,
+			&i.AccountID,
+			&i.Kind,
+			&i.Data,
+			&i.At,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const eventsUpTo = `-- name: EventsUpTo :many
+SELECT subject, seq, account_id, kind, data, at FROM event WHERE subject = $1 AND account_id = $2 AND seq <= $3
+ORDER BY seq DESC LIMIT CAST($4 AS bigint)
+`
+
+type eventsUpToParams struct {
+	Subject   int64
+	AccountID account.ID
+	Seq       int64
+	Page      int64
+}
+
+func (q *queries) EventsUpTo(ctx context.Context, arg eventsUpToParams) ([]eventRecord, error) {
+	rows, err := q.db.QueryContext(ctx, eventsUpTo,
+		arg.Subject,
+		arg.AccountID,
+		arg.Seq,
+		arg.Page,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -152,17 +216,18 @@ func (q *queries) OneEvent(ctx context.Context, arg oneEventParams) (eventRecord
 }
 
 const otherEvent = `-- name: OtherEvent :one
-SELECT subject FROM event WHERE subject >= $1 AND subject < $2 AND kind NOT LIKE 'message.%' LIMIT 1
+SELECT subject FROM event WHERE subject >= $1 AND subject < $2 AND kind NOT LIKE 'message.%' AND at >= $3 LIMIT 1
 `
 
 type otherEventParams struct {
 	FromSubject int64
 	Before      int64
+	Since       int64
 }
 
 // Events of what is no message: of those only their age decides.
 func (q *queries) OtherEvent(ctx context.Context, arg otherEventParams) (int64, error) {
-	row := q.db.QueryRowContext(ctx, otherEvent, arg.FromSubject, arg.Before)
+	row := q.db.QueryRowContext(ctx, otherEvent, arg.FromSubject, arg.Before, arg.Since)
 	var subject int64
 	err := row.Scan(&subject)
 	return subject, err

@@ -97,10 +97,11 @@ func (g *Gateway) stays(now time.Time) Claim {
 // others is the claim of events that do not end with a message, unless they are over too.
 func (g *Gateway) others(now time.Time) Claim {
 	return func(ctx context.Context, from, before int64) (bool, error) {
-		if keep := g.Settings.KeepEvents; keep > 0 && before <= since(now.Add(-keep)) {
-			return false, nil
+		kept := time.UnixMilli(0)
+		if keep := g.Settings.KeepEvents; keep > 0 {
+			kept = now.Add(-keep)
 		}
-		return g.Events.Others(ctx, from, before)
+		return g.Events.Others(ctx, from, before, kept)
 	}
 }
 

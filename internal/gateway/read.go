@@ -324,8 +324,8 @@ type eventData struct {
 
 // EventData renders an event for webhooks from rows that do not change any more, so that every try says the same.
 func (g *Gateway) EventData(ctx context.Context, e event.Event) (json.RawMessage, error) {
-	if e.Kind == event.OptedOut || e.Kind == event.OptedIn {
-		return json.Marshal(map[string]string{"address": e.Change.Address, "word": e.Change.Word})
+	if data, err := e.Data(); data != nil || err != nil {
+		return data, err
 	}
 	r, err := on(g.Store.Reader()).MessageByID(ctx, messageByIDParams{ID: message.ID(e.Subject)})
 	if store.NoRows(err) {

@@ -11,6 +11,9 @@ import (
 // remembered is how many subjects the memory holds: about what happens between an event and its post.
 const remembered = 4096
 
+// longestStory is how many events of one subject the memory holds: a message has few, and a channel may have no end of them.
+const longestStory = 64
+
 // memory holds the events of the newest subjects from their first one on. Events never change, so it can only save
 // reading them; what it does not hold is read.
 type memory struct {
@@ -35,7 +38,7 @@ func (m *memory) learn(events []event.Event) {
 			delete(m.of, m.order[m.next])
 			m.order[m.next] = e.Subject
 			m.next = (m.next + 1) % remembered
-		case e.Seq != len(have)+1:
+		case e.Seq != len(have)+1, e.Seq > longestStory:
 			continue
 		}
 		m.of[e.Subject] = append(have, e)

@@ -52,7 +52,7 @@ func postID(to EndpointID, e event.Event) string {
 func (w *Webhooks) find(ctx context.Context, t *queue.Task, y *try) (found event.Event, previous int, err error) {
 	events := w.memory.recall(t.Account, t.Subject, y.seq)
 	if events == nil {
-		if events, err = w.events.Of(ctx, t.Account, t.Subject); err != nil {
+		if events, err = w.events.UpTo(ctx, t.Account, t.Subject, y.seq); err != nil {
 			return event.Event{}, 0, err
 		}
 	}
