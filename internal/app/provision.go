@@ -220,7 +220,7 @@ func (c *Core) CreateChannel(n NewChannel, settings []byte) (Channel, error) {
 		if made, err = c.Connections.Create(tx, audit.CLI, wish); err != nil || !n.Default {
 			return err
 		}
-		return c.Routes.SetDefault(tx, audit.CLI, made.Account, made.Kind, made.ID)
+		return c.Routes.SetDefaults(tx, audit.CLI, made.Account, made.Kind, []message.ChannelID{made.ID})
 	})
 	return shownChannel(made), err
 }

@@ -28,6 +28,7 @@ const (
 type prepared struct {
 	message message.Message
 	channel connection.Channel
+	spare   bool // another default channel may carry it
 	fault   *fault.Fault
 }
 
@@ -51,7 +52,7 @@ func (g *Gateway) check(ctx context.Context, c Caller, d message.Draft, now time
 		return p, err
 	}
 	d.Kind = m.Kind
-	ch, err := g.channelFor(ctx, c, d)
+	ch, spare, err := g.channelFor(ctx, c, d)
 	if err != nil {
 		return p, err
 	}
@@ -62,7 +63,7 @@ func (g *Gateway) check(ctx context.Context, c Caller, d message.Draft, now time
 	if err := g.measure(ctx, &m, ch, c); err != nil {
 		return p, err
 	}
-	return prepared{message: m, channel: ch}, nil
+	return prepared{message: m, channel: ch, spare: spare}, nil
 }
 
 // fillIn reads what the caller wrote, and chooses where they chose nothing.

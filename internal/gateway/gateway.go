@@ -63,6 +63,7 @@ type Gateway struct {
 	chores   []Chore
 	claims   []Claim       // on pieces that retention would drop
 	joint    atomic.Uint32 // numbers the long texts
+	health   Health        // nil: no channel is known to be down
 }
 
 // The order of the batches within a transaction: results and claims are the queue's 10.
@@ -133,29 +134,33 @@ func laneOf(c connection.Channel, to string) string {
 	return Lane(c.ID, shard)
 }
 
-// channelFor is the channel a draft goes out by: the test channel for a test key, the named one, or the default.
-func (g *Gateway) channelFor(ctx context.Context, c Caller, d message.Draft) (connection.Channel, error) {
-	if c.Key.Test {
-		return g.testChannel(ctx)
-	}
-	want := d.Channel
-	if want == 0 {
-		var err error
-		if want, _, err = g.Routes.Default(ctx, c.Account.ID, d.Kind); err != nil {
-			return connection.Channel{}, err
+// channelFor is the channel a draft goes out by: the test channel for a test key, the named one, or the first of the defaults
+// that is up. spare tells that there are more defaults, which may carry the message should that one fail.
+func (g *Gateway) channelFor(ctx context.Context, c Caller, d message.Draft) (ch connection.Channel, spare bool, err error) {
+	switch {
+	case c.Key.Test:
+		ch, err = g.testChannel(ctx)
+		return ch, false, err
+	case d.Channel != 0:
+		ch, ok, err := g.Connections.Get(ctx, d.Channel)
+		if err == nil && (!ok || !carries(ch, c.Account.ID, d.Kind)) {
+			err = fault.New(fault.NoChannel, "there is no %s channel %s", d.Kind, d.Channel).In("channel")
 		}
+		return ch, false, err
 	}
-	ch, ok, err := g.Connections.Get(ctx, want)
+	list, err := g.defaults(ctx, c.Account.ID, d.Kind)
 	if err != nil {
-		return ch, err
+		return ch, false, err
 	}
-	if !ok || !ch.Enabled || ch.Kind != d.Kind || ch.Account != 0 && ch.Account != c.Account.ID {
-		if d.Channel != 0 {
-			return ch, fault.New(fault.NoChannel, "there is no %s channel %s", d.Kind, d.Channel).In("channel")
+	if len(list) == 0 {
+		return ch, false, fault.New(fault.NoChannel, "the account has no default channel for %s", d.Kind)
+	}
+	for _, ch := range list {
+		if !g.down(ch.ID) {
+			return ch, len(list) > 1, nil
 		}
-		return ch, fault.New(fault.NoChannel, "the account has no default channel for %s", d.Kind)
 	}
-	return ch, nil
+	return list[0], len(list) > 1, nil
 }
 
 // TestDriver is the name of the driver behind test keys: it reaches no network.

@@ -133,7 +133,7 @@ func (w *world) settle() {
 			}
 			*id = c.ID
 		}
-		return w.routes.SetDefault(tx, audit.System, 0, message.SMS, w.channel)
+		return w.routes.SetDefaults(tx, audit.System, 0, message.SMS, []message.ChannelID{w.channel})
 	})
 	w.alice = w.account()
 }

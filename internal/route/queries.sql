@@ -1,9 +1,8 @@
--- name: PutDefault :exec
-INSERT INTO channel_default (account_id, kind, channel_id) VALUES (@account_id, @kind, @channel_id)
-ON CONFLICT (account_id, kind) DO UPDATE SET channel_id = excluded.channel_id;
+-- name: AddDefault :exec
+INSERT INTO default_channel (account_id, kind, rank, channel_id) VALUES (@account_id, @kind, @rank, @channel_id);
 
--- name: DropDefault :execrows
-DELETE FROM channel_default WHERE account_id = @account_id AND kind = @kind;
+-- name: DropDefaults :exec
+DELETE FROM default_channel WHERE account_id = @account_id AND kind = @kind;
 
--- name: Defaults :many
-SELECT account_id, kind, channel_id FROM channel_default;
+-- name: DefaultChannels :many
+SELECT account_id, kind, channel_id FROM default_channel ORDER BY account_id, kind, rank;

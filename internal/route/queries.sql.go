@@ -24,25 +24,46 @@ type queries struct {
 	db dbtx
 }
 
-type channelDefaultRecord struct {
+const addDefault = `-- name: AddDefault :exec
+INSERT INTO default_channel (account_id, kind, rank, channel_id) VALUES ($1, $2, $3, $4)
+`
+
+type addDefaultParams struct {
+	AccountID account.ID
+	Kind      string
+	Rank      int64
+	ChannelID message.ChannelID
+}
+
+func (q *queries) AddDefault(ctx context.Context, arg addDefaultParams) error {
+	_, err := q.db.ExecContext(ctx, addDefault,
+		arg.AccountID,
+		arg.Kind,
+		arg.Rank,
+		arg.ChannelID,
+	)
+	return err
+}
+
+const defaultChannels = `-- name: DefaultChannels :many
+SELECT account_id, kind, channel_id FROM default_channel ORDER BY account_id, kind, rank
+`
+
+type defaultChannelsRow struct {
 	AccountID account.ID
 	Kind      string
 	ChannelID message.ChannelID
 }
 
-const defaults = `-- name: Defaults :many
-SELECT account_id, kind, channel_id FROM channel_default
-`
-
-func (q *queries) Defaults(ctx context.Context) ([]channelDefaultRecord, error) {
-	rows, err := q.db.QueryContext(ctx, defaults)
+func (q *queries) DefaultChannels(ctx context.Context) ([]defaultChannelsRow, error) {
+	rows, err := q.db.QueryContext(ctx, defaultChannels)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []channelDefaultRecord
+	var items []defaultChannelsRow
 	for rows.Next() {
-		var i channelDefaultRecord
+		var i defaultChannelsRow
 		if err := rows.Scan(&i.AccountID, &i.Kind, &i.ChannelID); err != nil {
 			return nil, err
 		}
@@ -57,35 +78,16 @@ func (q *queries) Defaults(ctx context.Context) ([]channelDefaultRecord, error) 
 	return items, nil
 }
 
-const dropDefault = `-- name: DropDefault :execrows
-DELETE FROM channel_default WHERE account_id = $1 AND kind = $2
+const dropDefaults = `-- name: DropDefaults :exec
+DELETE FROM default_channel WHERE account_id = $1 AND kind = $2
 `
 
-type dropDefaultParams struct {
+type dropDefaultsParams struct {
 	AccountID account.ID
 	Kind      string
 }
 
-func (q *queries) DropDefault(ctx context.Context, arg dropDefaultParams) (int64, error) {
-	result, err := q.db.ExecContext(ctx, dropDefault, arg.AccountID, arg.Kind)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
-}
-
-const putDefault = `-- name: PutDefault :exec
-INSERT INTO channel_default (account_id, kind, channel_id) VALUES ($1, $2, $3)
-ON CONFLICT (account_id, kind) DO UPDATE SET channel_id = excluded.channel_id
-`
-
-type putDefaultParams struct {
-	AccountID account.ID
-	Kind      string
-	ChannelID message.ChannelID
-}
-
-func (q *queries) PutDefault(ctx context.Context, arg putDefaultParams) error {
-	_, err := q.db.ExecContext(ctx, putDefault, arg.AccountID, arg.Kind, arg.ChannelID)
+func (q *queries) DropDefaults(ctx context.Context, arg dropDefaultsParams) error {
+	_, err := q.db.ExecContext(ctx, dropDefaults, arg.AccountID, arg.Kind)
 	return err
 }

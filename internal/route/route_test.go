@@ -1,42 +1,53 @@
 package route_test
 
 import (
+	"slices"
 	"testing"
 
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/audit"
+	"tidings.dev/internal/fault"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/route"
 	"tidings.dev/internal/store"
 	"tidings.dev/internal/store/storetest"
 )
 
-func TestOwnDefaultWinsOverThatOfAll(t *testing.T) {
+func TestOwnDefaultsWinOverThoseOfAll(t *testing.T) {
 	t.Parallel()
 	s := storetest.Open(t)
 	k := route.New(s)
-	set := func(a account.ID, kind message.Kind, ch message.ChannelID) {
+	set := func(a account.ID, kind message.Kind, channels ...message.ChannelID) error {
+		return s.Write(func(tx *store.Tx) error { return k.SetDefaults(tx, audit.CLI, a, kind, channels) })
+	}
+	must := func(err error) {
 		t.Helper()
-		if err := s.Write(func(tx *store.Tx) error { return k.SetDefault(tx, audit.CLI, a, kind, ch) }); err != nil {
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	expect := func(a account.ID, kind message.Kind, want message.ChannelID) {
+	expect := func(a account.ID, kind message.Kind, want ...message.ChannelID) {
 		t.Helper()
-		got, ok, err := k.Default(t.Context(), a, kind)
-		if got != want || ok != (want != 0) || err != nil {
-			t.Errorf("account %d sends %s by %d (%v), not %d", int64(a), kind, int64(got), err, int64(want))
+		got, err := k.Defaults(t.Context(), a, kind)
+		if !slices.Equal(got, want) || err != nil {
+			t.Errorf("account %d sends %s by %v (%v), not %v", int64(a), kind, got, err, want)
 		}
 	}
-	expect(1, message.SMS, 0)
-	set(0, message.SMS, 10)
-	expect(1, message.SMS, 10)
-	expect(1, message.WhatsApp, 0)
-	set(1, message.SMS, 11)
+	expect(1, message.SMS)
+	must(set(0, message.SMS, 10, 9))
+	expect(1, message.SMS, 10, 9)
+	expect(1, message.WhatsApp)
+	must(set(1, message.SMS, 11))
 	expect(1, message.SMS, 11)
-	expect(2, message.SMS, 10)
-	set(1, message.SMS, 12)
-	expect(1, message.SMS, 12)
-	set(1, message.SMS, 0)
-	expect(1, message.SMS, 10)
+	expect(2, message.SMS, 10, 9)
+	must(set(1, message.SMS, 12, 10, 11))
+	expect(1, message.SMS, 12, 10, 11)
+	for _, wrong := range [][]message.ChannelID{{12, 10, 12}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}} {
+		if err := set(1, message.SMS, wrong...); !fault.Is(err, fault.InvalidField) {
+			t.Errorf("%v: %v", wrong, err)
+		}
+	}
+	expect(1, message.SMS, 12, 10, 11)
+	must(set(1, message.SMS))
+	expect(1, message.SMS, 10, 9)
 }

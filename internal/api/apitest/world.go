@@ -140,7 +140,7 @@ func (w *World) settle() error {
 				w.Channel = ch.ID
 			}
 		}
-		return c.Routes.SetDefault(tx, k, 0, message.SMS, w.Channel)
+		return c.Routes.SetDefaults(tx, k, 0, message.SMS, []message.ChannelID{w.Channel})
 	})
 }
 

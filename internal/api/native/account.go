@@ -64,12 +64,12 @@ func (s *server) readAccount(w http.ResponseWriter, r *http.Request) error {
 		a.Wallet = &walletReply{b.Currency, b.Available, b.Held, b.Charged, b.CreditLimit}
 	}
 	for kind, place := range map[message.Kind]**string{message.SMS: &a.Defaults.SMS, message.WhatsApp: &a.Defaults.WhatsApp} {
-		ch, ok, err := s.core.Routes.Default(r.Context(), c.Account.ID, kind)
+		list, err := s.core.Routes.Defaults(r.Context(), c.Account.ID, kind)
 		if err != nil {
 			return err
 		}
-		if ok {
-			text := ch.String()
+		if len(list) > 0 {
+			text := list[0].String()
 			*place = &text
 		}
 	}
