@@ -14,8 +14,32 @@ type Account struct {
 	Region   string // ISO 3166 country whose national numbers the account may write, such as "KE"
 	Currency string // ISO 4217 code of its wallet, such as "KES"
 	Operator bool   // the account of whoever runs the server
-	Active   bool
+	Active   bool   // not suspended, nor closed
+
+	ParentPays bool   // what it sends is paid from its parent's wallet
+	Closed     bool   // for good
+	Plan       string // how much it may do; empty for the server's own limits
+	Limits     Limits // those of the plan
 }
+
+// Payer is the account whose wallet pays for what this one sends.
+func (a *Account) Payer() ID {
+	if a.ParentPays && a.Parent != 0 {
+		return a.Parent
+	}
+	return a.ID
+}
+
+// Limits are how much an account may do. Zero is no limit.
+type Limits struct {
+	Requests int // a minute in the long run, of one key; all keys of the account have AllKeys times as much
+	Burst    int // requests at once after a pause, of one key
+	Messages int // a minute, over all surfaces and channels together
+	Queue    int // messages that may wait at a time
+}
+
+// AllKeys is how many times the rate of one key all keys of an account have together.
+const AllKeys = 4
 
 // KeyID is the key of an API key.
 type KeyID = id.Of[Key]

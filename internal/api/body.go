@@ -83,17 +83,24 @@ func (v *visit) tooLarge() error {
 // request's body must have been decoded before.
 func Submission(r *http.Request, drafts ...message.Draft) (gateway.Request, error) {
 	v := visitOf(r)
-	s := gateway.Request{Drafts: drafts, Scope: v.entry.method + " " + v.entry.path, Fingerprint: v.fingerprint}
+	key, err := keyOf(r)
+	return gateway.Request{Drafts: drafts, Key: key, Scope: v.scope(), Fingerprint: v.fingerprint}, err
+}
+
+// keyOf is the request's Idempotency-Key; empty when it has none.
+func keyOf(r *http.Request) (string, error) {
 	keys := r.Header[idempotencyKey]
 	if len(keys) == 0 {
-		return s, nil
+		return "", nil
 	}
-	s.Key = keys[0]
-	if len(keys) > 1 || len(s.Key) < 1 || len(s.Key) > 255 || !visible(s.Key) {
-		return s, fault.New(fault.InvalidField, "an idempotency key has 1 to 255 visible ASCII characters").In(idempotencyKey)
+	if len(keys) > 1 || len(keys[0]) < 1 || len(keys[0]) > 255 || !visible(keys[0]) {
+		return "", fault.New(fault.InvalidField, "an idempotency key has 1 to 255 visible ASCII characters").In(idempotencyKey)
 	}
-	return s, nil
+	return keys[0], nil
 }
+
+// scope is what an idempotency key counts within.
+func (v *visit) scope() string { return v.entry.method + " " + v.entry.path }
 
 func visible(text string) bool {
 	for i := range len(text) {

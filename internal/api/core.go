@@ -32,6 +32,7 @@ type Core struct {
 // Gateway is the core of messages: *gateway.Gateway, or what a benchmark of HTTP alone puts in its place.
 type Gateway interface {
 	Submit(ctx context.Context, c gateway.Caller, r gateway.Request) (gateway.Reply, error)
+	Do(c gateway.Caller, r gateway.Once, change func(tx *store.Tx) (gateway.Outcome, error)) (gateway.Outcome, error)
 	Cancel(ctx context.Context, c gateway.Caller, id message.ID) (message.Message, error)
 	Message(ctx context.Context, a account.ID, id message.ID) (message.Message, error)
 	Journey(ctx context.Context, a account.ID, id message.ID) ([]gateway.Step, error)

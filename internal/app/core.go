@@ -70,7 +70,8 @@ func (c *Core) wire() {
 	s, cfg := c.Store, c.Config
 	c.Queue = queue.New(s, c.Log)
 	c.Events = event.New(s)
-	c.Members, c.Keys, c.Wallet = member.New(s), key.New(s), wallet.New(s)
+	c.Members = member.New(s, account.Limits{Requests: cfg.Rate.RequestsPerMinute, Burst: cfg.Rate.Burst, Messages: cfg.Rate.MessagesPerMinute, Queue: cfg.Limits.Queue})
+	c.Keys, c.Wallet = key.New(s), wallet.New(s)
 	c.Consent, c.Numbers = consent.New(s, c.Events), number.New(s)
 	c.Connections, c.Routes = connection.New(s), route.New(s)
 	c.Gateway = gateway.New(gateway.Parts{

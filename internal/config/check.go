@@ -70,6 +70,7 @@ func (l *loader) check(c *Config) []error {
 	between("limits.disk_floor_percent", int64(c.Limits.DiskFloorPercent), 0, 90)
 	between("rate.requests_per_minute", int64(c.Rate.RequestsPerMinute), 0, 100_000_000)
 	between("rate.burst", int64(c.Rate.Burst), 1, 100_000_000)
+	between("rate.messages_per_minute", int64(c.Rate.MessagesPerMinute), 0, 100_000_000)
 
 	const century = 36500 * day
 	lasting("retention.bodies", c.Retention.Bodies, day, century)

@@ -24,7 +24,7 @@ type Config struct {
 
 	Log       Log       `key:"log" doc:"What is written to standard error."`
 	Limits    Limits    `key:"limits" doc:"How much is taken."`
-	Rate      Rate      `key:"rate" doc:"How fast one API key may ask."`
+	Rate      Rate      `key:"rate" doc:"How much accounts without a plan may do."`
 	Retention Retention `key:"retention" doc:"How long things are kept. What is older is deleted in the background."`
 	Webhook   Webhook   `key:"webhook" doc:"How customers' addresses are called."`
 }
@@ -45,10 +45,11 @@ type Limits struct {
 	DiskFloorPercent int  `key:"disk_floor_percent" doc:"The same as a share of the disk. The smaller of the two counts, so that neither a small nor a large disk is refused too early."`
 }
 
-// Rate bounds how often one API key may ask.
+// Rate bounds how much an account without a plan may do.
 type Rate struct {
-	RequestsPerMinute int `key:"requests_per_minute" doc:"Requests a minute in the long run. 0 turns the limit off."`
-	Burst             int `key:"burst" doc:"Requests at once after a pause."`
+	RequestsPerMinute int `key:"requests_per_minute" doc:"Requests a minute of one key in the long run; all keys of an account together have four times that. 0 turns the limit off."`
+	Burst             int `key:"burst" doc:"Requests of one key at once after a pause."`
+	MessagesPerMinute int `key:"messages_per_minute" doc:"Messages that an account may send in a minute, over all surfaces together. 0 turns the limit off."`
 }
 
 // Retention says how long things are kept.

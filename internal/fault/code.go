@@ -39,6 +39,7 @@ const (
 	ReferenceTaken      Code = "reference_taken"
 	NotCancellable      Code = "not_cancellable"
 	AlreadyThere        Code = "already_exists"
+	StillUsed           Code = "still_used"
 	URLNotAllowed       Code = "url_not_allowed"
 	RateLimited         Code = "rate_limited"
 	QueueFull           Code = "queue_full"
@@ -98,6 +99,7 @@ var codes = map[Code]Page{
 	ReferenceTaken:      {Conflict, "The client reference is taken", "A message with this client_reference was accepted within 30 days; its id is in existing_id.", "Read that message, or use another reference."},
 	NotCancellable:      {Conflict, "The message can no longer be cancelled", "It was handed to the network or has ended.", "Nothing; its journey tells what became of it."},
 	AlreadyThere:        {Conflict, "It is there already", "Something with this name or address exists.", "Use the existing one."},
+	StillUsed:           {Conflict, "It is still used", "Something else depends on it.", "Change what uses it first."},
 	URLNotAllowed:       {Invalid, "The address may not be called", "The URL is not http or https, names a port that is not allowed, or leads into a private or reserved network.", "Give a public https URL. The operator can allow private networks."},
 	RateLimited:         {TooMany, "Too many requests", "The key or the account is over its rate.", "Wait as long as Retry-After says."},
 	QueueFull:           {Unavailable, "The queue is full", "The account has as many waiting messages as it may have.", "Wait as long as Retry-After says, then send again with the same Idempotency-Key."},

@@ -50,7 +50,7 @@ func newYard(t *testing.T, networks ...*channeltest.Scripted) *yard {
 	t.Helper()
 	y := newYardOn(t, storetest.Open(t), networks...)
 	y.write(func(tx *store.Tx) (err error) {
-		y.account, err = member.New(y.store).Create(tx, audit.System, account.Account{Name: "A", Currency: "KES", Active: true}, "a", "")
+		y.account, err = member.New(y.store, account.Limits{}).Create(tx, audit.System, account.Account{Name: "A", Currency: "KES", Active: true}, "a", "")
 		return err
 	})
 	return y

@@ -62,7 +62,7 @@ func (w *town) joins(n *channeltest.Scripted) *server {
 	y := newYardOn(w.t, s, n)
 	if w.account.ID == 0 {
 		y.write(func(tx *store.Tx) (err error) {
-			w.account, err = member.New(s).Create(tx, audit.System, account.Account{Name: "A", Currency: "KES", Active: true}, "a", "")
+			w.account, err = member.New(s, account.Limits{}).Create(tx, audit.System, account.Account{Name: "A", Currency: "KES", Active: true}, "a", "")
 			return err
 		})
 	}

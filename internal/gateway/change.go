@@ -182,7 +182,7 @@ func (g *Gateway) write(tx *store.Tx, states []*state) error {
 	if err := g.Events.Append(tx, events); err != nil {
 		return err
 	}
-	if err := g.Wallet.Post(tx, post); err != nil {
+	if _, err := g.Wallet.Post(tx, post); err != nil {
 		return err
 	}
 	return g.Wallet.Void(tx, void)

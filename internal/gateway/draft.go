@@ -178,7 +178,7 @@ func (g *Gateway) measure(ctx context.Context, m *message.Message, ch connection
 	if c.Key.Test {
 		return nil
 	}
-	price, err := g.Wallet.Quote(ctx, c.Account.ID, m.To)
+	price, err := g.Wallet.Quote(ctx, c.Account.Payer(), m.To)
 	m.Price = price * int64(split.Charged())
 	return err
 }

@@ -102,7 +102,7 @@ func (w *world) open(followers ...event.Follower) {
 	for _, f := range followers {
 		w.events.FollowedBy(f)
 	}
-	w.wallet, w.consent, w.numbers, w.members = wallet.New(s), consent.New(s, w.events), number.New(s), member.New(s)
+	w.wallet, w.consent, w.numbers, w.members = wallet.New(s), consent.New(s, w.events), number.New(s), member.New(s, account.Limits{})
 	w.connections, w.routes = connection.New(s), route.New(s)
 	w.gateway = gateway.New(gateway.Parts{
 		Store: s, Queue: w.queue, Events: w.events, Wallet: w.wallet, Consent: w.consent, Numbers: w.numbers,

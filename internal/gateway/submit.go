@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"tidings.dev/internal/account"
 	"tidings.dev/internal/consent"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/message"
@@ -173,7 +174,7 @@ func (g *Gateway) settleItems(tx *store.Tx, fresh []*acceptance) error {
 	return g.settleBalances(tx, fresh)
 }
 
-// settleBalances holds the prices. A request that one unpaid item refuses as a whole comes after the others, alone: what
+// settleBalances holds the prices in the wallets of those who pay. A request that one unpaid item refuses as a whole comes after the others, alone: what
 // it holds only to give it back must not be missing to them.
 func (g *Gateway) settleBalances(tx *store.Tx, fresh []*acceptance) error {
 	var whole, single []*acceptance
@@ -184,14 +185,14 @@ func (g *Gateway) settleBalances(tx *store.Tx, fresh []*acceptance) error {
 		}
 		single = append(single, a)
 	}
-	if err := g.settleBalance(tx, open(single)); err != nil {
+	if err := g.settleBalance(tx, single); err != nil {
 		return err
 	}
 	for i := range whole {
-		if err := g.settleBalance(tx, open(whole[i:i+1])); err != nil {
+		if err := g.settleBalance(tx, whole[i:i+1]); err != nil {
 			return err
 		}
-		if err := g.Wallet.Void(tx, moves(refuseWhole(whole[i:i+1]))); err != nil {
+		if err := g.Wallet.Void(tx, moves(whole[i].caller.Account.Payer(), refuseWhole(whole[i:i+1]))); err != nil {
 			return err
 		}
 	}
@@ -256,12 +257,16 @@ func (g *Gateway) settleReferences(tx *store.Tx, results []*Result) error {
 	return nil
 }
 
-func (g *Gateway) settleBalance(tx *store.Tx, results []*Result) error {
-	granted, err := g.Wallet.Hold(tx, moves(results))
+func (g *Gateway) settleBalance(tx *store.Tx, fresh []*acceptance) error {
+	var asks []wallet.Move
+	for _, a := range fresh {
+		asks = append(asks, moves(a.caller.Account.Payer(), open([]*acceptance{a}))...)
+	}
+	granted, err := g.Wallet.Hold(tx, asks)
 	if err != nil {
 		return err
 	}
-	for i, r := range results {
+	for i, r := range open(fresh) {
 		if !granted[i] {
 			r.Fault = fault.New(fault.InsufficientBalance, "the balance does not cover the message")
 		}
@@ -269,10 +274,11 @@ func (g *Gateway) settleBalance(tx *store.Tx, results []*Result) error {
 	return nil
 }
 
-func moves(results []*Result) []wallet.Move {
+// moves are what the results cost who pays for them.
+func moves(payer account.ID, results []*Result) []wallet.Move {
 	m := make([]wallet.Move, len(results))
 	for i, r := range results {
-		m[i] = wallet.Move{Account: r.Message.Account, Subject: int64(r.Message.ID), Amount: r.Message.Price}
+		m[i] = wallet.Move{Account: payer, Subject: int64(r.Message.ID), Amount: r.Message.Price}
 	}
 	return m
 }

@@ -22,34 +22,51 @@ const topic = "member"
 
 // Keeper keeps accounts.
 type Keeper struct {
-	store *store.Store
-	all   *store.Cached[*register]
+	store    *store.Store
+	standard account.Limits
+	all      *store.Cached[*register]
 }
 
-// New returns the keeper of the store's accounts.
-func New(s *store.Store) *Keeper { return &Keeper{s, store.NewCached(s, topic, load)} }
+// New returns the keeper of the store's accounts. The limits are of those that have no plan.
+func New(s *store.Store, standard account.Limits) *Keeper {
+	k := &Keeper{store: s, standard: standard}
+	k.all = store.NewCached(s, topic, k.load)
+	return k
+}
 
 // register is all accounts in memory.
 type register struct {
 	list   []account.Account
+	plans  []Plan
 	byID   map[account.ID]account.Account
 	byName map[string]account.Account
 }
 
-func load(ctx context.Context, q store.Queryer) (*register, error) {
+func (k *Keeper) load(ctx context.Context, q store.Queryer) (*register, error) {
+	r := &register{byID: map[account.ID]account.Account{}, byName: map[string]account.Account{}}
+	limits, err := r.loadPlans(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	limits[""] = k.standard
 	rows, err := on(q).Accounts(ctx)
 	if err != nil {
 		return nil, err
 	}
-	r := &register{byID: map[account.ID]account.Account{}, byName: map[string]account.Account{}}
 	for _, row := range rows {
-		a := account.Account{
-			ID: row.ID, Parent: row.ParentID, Name: row.Name, Region: row.Region, Currency: row.Currency,
-			Operator: row.Operator == 1, Active: row.Active == 1,
-		}
+		a := accountOf(accountByIDRow(row))
+		a.Limits = limits[a.Plan]
 		r.list, r.byID[a.ID], r.byName[row.Username] = append(r.list, a), a, a
 	}
 	return r, nil
+}
+
+// accountOf is the account of a row, without the limits of its plan.
+func accountOf(row accountByIDRow) account.Account {
+	return account.Account{
+		ID: row.ID, Parent: row.ParentID, Name: row.Name, Region: row.Region, Currency: row.Currency,
+		Operator: row.Operator == 1, Active: row.Active == 1, ParentPays: row.ParentPays == 1, Closed: row.ClosedAt > 0, Plan: row.Plan,
+	}
 }
 
 // hashing is the cost of a password (OWASP Password Storage Cheat Sheet: Argon2id with 19 MiB, 2 passes, 1 lane).
@@ -81,7 +98,7 @@ func (k *Keeper) Create(tx *store.Tx, by audit.Actor, a account.Account, usernam
 	}
 	added, err := store.Each(tx, addAccount, []addAccountParams{{
 		ID: a.ID, ParentID: a.Parent, Name: a.Name, Region: a.Region, Currency: a.Currency, Operator: flag(a.Operator),
-		Username: username, Password: hash, UpdatedAt: tx.NowMilli(),
+		Username: username, Password: hash, UpdatedAt: tx.NowMilli(), ParentPays: flag(a.ParentPays), Plan: a.Plan,
 	}})
 	if err != nil {
 		return a, fmt.Errorf("create account: %w", err)
@@ -107,17 +124,46 @@ func check(tx *store.Tx, a *account.Account, username string) error {
 		return fault.New(fault.InvalidField, "a region is a country of ISO 3166, such as KE").In("region")
 	case !currencies.MatchString(a.Currency):
 		return fault.New(fault.InvalidField, "a currency is a code of ISO 4217, such as KES").In("currency")
-	case a.Parent == 0:
+	}
+	if err := checkPlan(tx, a.Plan); err != nil {
+		return err
+	}
+	return checkParent(tx, a)
+}
+
+// checkParent refuses a parent that cannot be one. A subaccount has none of its own, and its parent pays in its own currency.
+func checkParent(tx *store.Tx, a *account.Account) error {
+	if a.Parent == 0 {
+		if a.ParentPays {
+			return fault.New(fault.InvalidField, "an account without a parent pays for itself").In("wallet")
+		}
 		return nil
 	}
-	there, err := store.First[account.ID](tx, accountThere, []account.ID{a.Parent})
-	if err != nil {
-		return fmt.Errorf("look for the parent: %w", err)
-	}
-	if there[0] == nil {
+	parent, err := one(tx, a.Parent)
+	switch {
+	case err != nil:
+		return err
+	case parent == nil || parent.Closed:
 		return fault.New(fault.NotHere, "account %s", a.Parent).In("parent")
+	case parent.Parent != 0:
+		return fault.New(fault.InvalidField, "a subaccount has no subaccounts").In("parent")
+	case a.ParentPays && parent.Currency != a.Currency:
+		return fault.New(fault.InvalidField, "the parent pays in %s, so that this account must count in it too", parent.Currency).In("wallet")
 	}
 	return nil
+}
+
+// one reads an account as the transaction sees it; nil when it is not there.
+func one(tx *store.Tx, id account.ID) (*account.Account, error) {
+	rows, err := store.First[accountByIDRow](tx, accountByID, []account.ID{id})
+	if err != nil {
+		return nil, fmt.Errorf("read account %s: %w", id, err)
+	}
+	if rows[0] == nil {
+		return nil, nil
+	}
+	a := accountOf(*rows[0])
+	return &a, nil
 }
 
 // canonical is a user name as it is stored: case does not tell users apart.

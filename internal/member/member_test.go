@@ -15,7 +15,7 @@ import (
 func open(t *testing.T) (*store.Store, *member.Keeper) {
 	t.Helper()
 	s := storetest.Open(t)
-	return s, member.New(s)
+	return s, member.New(s, account.Limits{})
 }
 
 func create(s *store.Store, k *member.Keeper, a account.Account, username, password string) (made account.Account, err error) {

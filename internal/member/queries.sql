@@ -1,16 +1,42 @@
 -- name: AddAccount :execrows
-INSERT INTO account (id, parent_id, name, region, currency, operator, active, username, password, updated_at)
-VALUES (@id, @parent_id, @name, @region, @currency, @operator, 1, @username, @password, @updated_at)
+INSERT INTO account (id, parent_id, name, region, currency, operator, active, username, password, updated_at, parent_pays, plan)
+VALUES (@id, @parent_id, @name, @region, @currency, @operator, 1, @username, @password, @updated_at, @parent_pays, @plan)
 ON CONFLICT DO NOTHING;
 
--- name: AccountThere :one
-SELECT id FROM account WHERE id = @id;
+-- name: AccountByID :one
+SELECT id, parent_id, name, region, currency, operator, active, username, parent_pays, closed_at, plan FROM account WHERE id = @id;
 
+-- What is closed stays closed.
 -- name: SetActive :execrows
-UPDATE account SET active = @active, updated_at = @updated_at WHERE id = @id;
+UPDATE account SET active = @active, updated_at = @updated_at WHERE id = @id AND closed_at = 0;
+
+-- name: ChangeAccount :execrows
+UPDATE account SET name = @name, region = @region, parent_pays = @parent_pays, plan = @plan, updated_at = @updated_at WHERE id = @id AND closed_at = 0;
+
+-- name: CloseAccount :execrows
+UPDATE account SET active = 0, closed_at = @closed_at, updated_at = @closed_at WHERE id = @id AND closed_at = 0;
 
 -- name: Accounts :many
-SELECT id, parent_id, name, region, currency, operator, active, username FROM account ORDER BY id;
+SELECT id, parent_id, name, region, currency, operator, active, username, parent_pays, closed_at, plan FROM account ORDER BY id;
+
+-- name: Plans :many
+SELECT name, requests_per_minute, burst, messages_per_minute, queue FROM plan ORDER BY name;
+
+-- name: PlanNamed :one
+SELECT name, requests_per_minute, burst, messages_per_minute, queue FROM plan WHERE name = @name;
+
+-- name: AddPlan :execrows
+INSERT INTO plan (name, requests_per_minute, burst, messages_per_minute, queue, updated_at)
+VALUES (@name, @requests_per_minute, @burst, @messages_per_minute, @queue, @updated_at)
+ON CONFLICT (name) DO NOTHING;
+
+-- name: ChangePlan :execrows
+UPDATE plan SET requests_per_minute = @requests_per_minute, burst = @burst, messages_per_minute = @messages_per_minute, queue = @queue, updated_at = @updated_at
+WHERE name = @name;
+
+-- A plan that an account has stays.
+-- name: DropPlan :execrows
+DELETE FROM plan WHERE plan.name = @name AND NOT EXISTS (SELECT 1 FROM account AS a WHERE a.plan = @name);
 
 -- name: PasswordOf :one
 SELECT password FROM account WHERE id = @id;

@@ -23,34 +23,63 @@ type queries struct {
 	db dbtx
 }
 
-const accountThere = `-- name: AccountThere :one
-SELECT id FROM account WHERE id = $1
+const accountByID = `-- name: AccountByID :one
+SELECT id, parent_id, name, region, currency, operator, active, username, parent_pays, closed_at, plan FROM account WHERE id = $1
 `
 
-type accountThereParams struct {
+type accountByIDParams struct {
 	ID account.ID
 }
 
-func (q *queries) AccountThere(ctx context.Context, arg accountThereParams) (account.ID, error) {
-	row := q.db.QueryRowContext(ctx, accountThere, arg.ID)
-	var id account.ID
-	err := row.Scan(&id)
-	return id, err
+type accountByIDRow struct {
+	ID         account.ID
+	ParentID   account.ID
+	Name       string
+	Region     string
+	Currency   string
+	Operator   int16
+	Active     int16
+	Username   string
+	ParentPays int16
+	ClosedAt   int64
+	Plan       string
+}
+
+func (q *queries) AccountByID(ctx context.Context, arg accountByIDParams) (accountByIDRow, error) {
+	row := q.db.QueryRowContext(ctx, accountByID, arg.ID)
+	var i accountByIDRow
+	err := row.Scan(
+		&i.ID,
+		&i.ParentID,
+		&i.Name,
+		&i.Region,
+		&i.Currency,
+		&i.Operator,
+		&i.Active,
+		&i.Username,
+		&i.ParentPays,
+		&i.ClosedAt,
+		&i.Plan,
+	)
+	return i, err
 }
 
 const accounts = `-- name: Accounts :many
-SELECT id, parent_id, name, region, currency, operator, active, username FROM account ORDER BY id
+SELECT id, parent_id, name, region, currency, operator, active, username, parent_pays, closed_at, plan FROM account ORDER BY id
 `
 
 type accountsRow struct {
-	ID       account.ID
-	ParentID account.ID
-	Name     string
-	Region   string
-	Currency string
-	Operator int16
-	Active   int16
-	Username string
+	ID         account.ID
+	ParentID   account.ID
+	Name       string
+	Region     string
+	Currency   string
+	Operator   int16
+	Active     int16
+	Username   string
+	ParentPays int16
+	ClosedAt   int64
+	Plan       string
 }
 
 func (q *queries) Accounts(ctx context.Context) ([]accountsRow, error) {
@@ -71,6 +100,9 @@ func (q *queries) Accounts(ctx context.Context) ([]accountsRow, error) {
 			&i.Operator,
 			&i.Active,
 			&i.Username,
+			&i.ParentPays,
+			&i.ClosedAt,
+			&i.Plan,
 		); err != nil {
 			return nil, err
 		}
@@ -86,21 +118,23 @@ func (q *queries) Accounts(ctx context.Context) ([]accountsRow, error) {
 }
 
 const addAccount = `-- name: AddAccount :execrows
-INSERT INTO account (id, parent_id, name, region, currency, operator, active, username, password, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9)
+INSERT INTO account (id, parent_id, name, region, currency, operator, active, username, password, updated_at, parent_pays, plan)
+VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $10, $11)
 ON CONFLICT DO NOTHING
 `
 
 type addAccountParams struct {
-	ID        account.ID
-	ParentID  account.ID
-	Name      string
-	Region    string
-	Currency  string
-	Operator  int16
-	Username  string
-	Password  string
-	UpdatedAt int64
+	ID         account.ID
+	ParentID   account.ID
+	Name       string
+	Region     string
+	Currency   string
+	Operator   int16
+	Username   string
+	Password   string
+	UpdatedAt  int64
+	ParentPays int16
+	Plan       string
 }
 
 func (q *queries) AddAccount(ctx context.Context, arg addAccountParams) (int64, error) {
@@ -114,7 +148,130 @@ func (q *queries) AddAccount(ctx context.Context, arg addAccountParams) (int64, 
 		arg.Username,
 		arg.Password,
 		arg.UpdatedAt,
+		arg.ParentPays,
+		arg.Plan,
 	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const addPlan = `-- name: AddPlan :execrows
+INSERT INTO plan (name, requests_per_minute, burst, messages_per_minute, queue, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (name) DO NOTHING
+`
+
+type addPlanParams struct {
+	Name              string
+	RequestsPerMinute int64
+	Burst             int64
+	MessagesPerMinute int64
+	Queue             int64
+	UpdatedAt         int64
+}
+
+func (q *queries) AddPlan(ctx context.Context, arg addPlanParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, addPlan,
+		arg.Name,
+		arg.RequestsPerMinute,
+		arg.Burst,
+		arg.MessagesPerMinute,
+		arg.Queue,
+		arg.UpdatedAt,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const changeAccount = `-- name: ChangeAccount :execrows
+UPDATE account SET name = $1, region = $2, parent_pays = $3, plan = $4, updated_at = $5 WHERE id = $6 AND closed_at = 0
+`
+
+type changeAccountParams struct {
+	Name       string
+	Region     string
+	ParentPays int16
+	Plan       string
+	UpdatedAt  int64
+	ID         account.ID
+}
+
+func (q *queries) ChangeAccount(ctx context.Context, arg changeAccountParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, changeAccount,
+		arg.Name,
+		arg.Region,
+		arg.ParentPays,
+		arg.Plan,
+		arg.UpdatedAt,
+		arg.ID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const changePlan = `-- name: ChangePlan :execrows
+UPDATE plan SET requests_per_minute = $1, burst = $2, messages_per_minute = $3, queue = $4, updated_at = $5
+WHERE name = $6
+`
+
+type changePlanParams struct {
+	RequestsPerMinute int64
+	Burst             int64
+	MessagesPerMinute int64
+	Queue             int64
+	UpdatedAt         int64
+	Name              string
+}
+
+func (q *queries) ChangePlan(ctx context.Context, arg changePlanParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, changePlan,
+		arg.RequestsPerMinute,
+		arg.Burst,
+		arg.MessagesPerMinute,
+		arg.Queue,
+		arg.UpdatedAt,
+		arg.Name,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const closeAccount = `-- name: CloseAccount :execrows
+UPDATE account SET active = 0, closed_at = $1, updated_at = $1 WHERE id = $2 AND closed_at = 0
+`
+
+type closeAccountParams struct {
+	ClosedAt int64
+	ID       account.ID
+}
+
+func (q *queries) CloseAccount(ctx context.Context, arg closeAccountParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, closeAccount, arg.ClosedAt, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const dropPlan = `-- name: DropPlan :execrows
+DELETE FROM plan WHERE plan.name = $1 AND NOT EXISTS (SELECT 1 FROM account AS a WHERE a.plan = $1)
+`
+
+type dropPlanParams struct {
+	Name string
+}
+
+// A plan that an account has stays.
+func (q *queries) DropPlan(ctx context.Context, arg dropPlanParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, dropPlan, arg.Name)
 	if err != nil {
 		return 0, err
 	}
@@ -136,8 +293,78 @@ func (q *queries) PasswordOf(ctx context.Context, arg passwordOfParams) (string,
 	return password, err
 }
 
+const planNamed = `-- name: PlanNamed :one
+SELECT name, requests_per_minute, burst, messages_per_minute, queue FROM plan WHERE name = $1
+`
+
+type planNamedParams struct {
+	Name string
+}
+
+type planNamedRow struct {
+	Name              string
+	RequestsPerMinute int64
+	Burst             int64
+	MessagesPerMinute int64
+	Queue             int64
+}
+
+func (q *queries) PlanNamed(ctx context.Context, arg planNamedParams) (planNamedRow, error) {
+	row := q.db.QueryRowContext(ctx, planNamed, arg.Name)
+	var i planNamedRow
+	err := row.Scan(
+		&i.Name,
+		&i.RequestsPerMinute,
+		&i.Burst,
+		&i.MessagesPerMinute,
+		&i.Queue,
+	)
+	return i, err
+}
+
+const plans = `-- name: Plans :many
+SELECT name, requests_per_minute, burst, messages_per_minute, queue FROM plan ORDER BY name
+`
+
+type plansRow struct {
+	Name              string
+	RequestsPerMinute int64
+	Burst             int64
+	MessagesPerMinute int64
+	Queue             int64
+}
+
+func (q *queries) Plans(ctx context.Context) ([]plansRow, error) {
+	rows, err := q.db.QueryContext(ctx, plans)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []plansRow
+	for rows.Next() {
+		var i plansRow
+		if err := rows.Scan(
+			&i.Name,
+			&i.RequestsPerMinute,
+			&i.Burst,
+			&i.MessagesPerMinute,
+			&i.Queue,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const setActive = `-- name: SetActive :execrows
-UPDATE account SET active = $1, updated_at = $2 WHERE id = $3
+UPDATE account SET active = $1, updated_at = $2 WHERE id = $3 AND closed_at = 0
 `
 
 type setActiveParams struct {
@@ -146,6 +373,7 @@ type setActiveParams struct {
 	ID        account.ID
 }
 
+// What is closed stays closed.
 func (q *queries) SetActive(ctx context.Context, arg setActiveParams) (int64, error) {
 	result, err := q.db.ExecContext(ctx, setActive, arg.Active, arg.UpdatedAt, arg.ID)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 func TestSetSignInReplacesNameAndPassword(t *testing.T) {
 	t.Parallel()
 	s := storetest.Open(t)
-	k := member.New(s)
+	k := member.New(s, account.Limits{})
 	var a, b account.Account
 	err := s.Write(func(tx *store.Tx) (err error) {
 		if a, err = k.Create(tx, audit.CLI, account.Account{Name: "A"}, "a", ""); err != nil {

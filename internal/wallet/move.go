@@ -146,33 +146,40 @@ func withdraw(tx *store.Tx, fresh map[account.ID][]*hold) error {
 	return nil
 }
 
-// Post charges what was held for the subjects, since the network took them.
-func (k *Keeper) Post(tx *store.Tx, moves []Move) error { return end(tx, moves, charged) }
+// Post charges what was held for the subjects, since the network took them. It returns those that this charged, with what was
+// held for them.
+func (k *Keeper) Post(tx *store.Tx, moves []Move) ([]Move, error) { return end(tx, moves, charged) }
 
 // Void gives back what was held for the subjects, since the network did not take them.
-func (k *Keeper) Void(tx *store.Tx, moves []Move) error { return end(tx, moves, available) }
+func (k *Keeper) Void(tx *store.Tx, moves []Move) error {
+	_, err := end(tx, moves, available)
+	return err
+}
 
-// end moves what is held for each subject to a book. It happens once for a subject; any later end, and one of a subject
+// end moves what is held for each subject to a book, in the wallet that it was held in: whoever paid for a subject is who it
+// ends for, whatever has become of the accounts meanwhile. It happens once for a subject; any later end, and one of a subject
 // for which nothing was held, changes nothing.
-func end(tx *store.Tx, moves []Move, book string) error {
+func end(tx *store.Tx, moves []Move, book string) ([]Move, error) {
 	var ends []endHoldParams
 	for _, m := range moves {
 		if m.Amount != 0 {
-			ends = append(ends, endHoldParams{Credit: book, At: tx.NowMilli(), Subject: m.Subject, AccountID: m.Account})
+			ends = append(ends, endHoldParams{Credit: book, At: tx.NowMilli(), Subject: m.Subject})
 		}
 	}
 	slices.SortFunc(ends, func(a, b endHoldParams) int { return cmp.Compare(a.Subject, b.Subject) })
-	amounts, err := store.First[int64](tx, endHold, ends)
+	held, err := store.First[endHoldRow](tx, endHold, ends)
 	if err != nil {
-		return fmt.Errorf("end holds: %w", err)
+		return nil, fmt.Errorf("end holds: %w", err)
 	}
+	var ended []Move
 	sums := map[account.ID]int64{}
 	for i, e := range ends {
-		if amounts[i] != nil {
-			sums[e.AccountID] += *amounts[i]
+		if h := held[i]; h != nil {
+			sums[h.AccountID] += h.Amount
+			ended = append(ended, Move{Account: h.AccountID, Subject: e.Subject, Amount: h.Amount})
 		}
 	}
-	return release(tx, sums, book)
+	return ended, release(tx, sums, book)
 }
 
 // release moves the held money of wallets to a book.

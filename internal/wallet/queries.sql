@@ -30,12 +30,12 @@ DELETE FROM transfer WHERE subject = @subject AND step = 'hold';
 SELECT h.subject FROM transfer AS h WHERE h.subject >= @from_subject AND h.subject < @before AND h.step = 'hold'
 AND NOT EXISTS (SELECT 1 FROM transfer AS e WHERE e.subject = h.subject AND e.step = 'end') LIMIT 1;
 
--- Ends a hold with the amount that was held, the first time only.
+-- Ends a hold with the amount that was held, in the wallet that it was held in, the first time only.
 -- name: EndHold :one
 INSERT INTO transfer (account_id, subject, step, debit, credit, amount, at)
 SELECT h.account_id, h.subject, 'end', 'held', CAST(@credit AS text), h.amount, CAST(@at AS bigint) FROM transfer AS h
-WHERE h.subject = @subject AND h.step = 'hold' AND h.account_id = @account_id
-ON CONFLICT (subject, step) DO NOTHING RETURNING amount;
+WHERE h.subject = @subject AND h.step = 'hold'
+ON CONFLICT (subject, step) DO NOTHING RETURNING account_id, amount;
 
 -- name: PutPrice :exec
 INSERT INTO price (account_id, currency, prefix, amount) VALUES (@account_id, @currency, @prefix, @amount)

@@ -191,28 +191,27 @@ func (q *queries) DropSettled(ctx context.Context, arg dropSettledParams) (int64
 const endHold = `-- name: EndHold :one
 INSERT INTO transfer (account_id, subject, step, debit, credit, amount, at)
 SELECT h.account_id, h.subject, 'end', 'held', CAST($1 AS text), h.amount, CAST($2 AS bigint) FROM transfer AS h
-WHERE h.subject = $3 AND h.step = 'hold' AND h.account_id = $4
-ON CONFLICT (subject, step) DO NOTHING RETURNING amount
+WHERE h.subject = $3 AND h.step = 'hold'
+ON CONFLICT (subject, step) DO NOTHING RETURNING account_id, amount
 `
 
 type endHoldParams struct {
-	Credit    string
-	At        int64
-	Subject   int64
-	AccountID account.ID
+	Credit  string
+	At      int64
+	Subject int64
 }
 
-// Ends a hold with the amount that was held, the first time only.
-func (q *queries) EndHold(ctx context.Context, arg endHoldParams) (int64, error) {
-	row := q.db.QueryRowContext(ctx, endHold,
-		arg.Credit,
-		arg.At,
-		arg.Subject,
-		arg.AccountID,
-	)
-	var amount int64
-	err := row.Scan(&amount)
-	return amount, err
+type endHoldRow struct {
+	AccountID account.ID
+	Amount    int64
+}
+
+// Ends a hold with the amount that was held, in the wallet that it was held in, the first time only.
+func (q *queries) EndHold(ctx context.Context, arg endHoldParams) (endHoldRow, error) {
+	row := q.db.QueryRowContext(ctx, endHold, arg.Credit, arg.At, arg.Subject)
+	var i endHoldRow
+	err := row.Scan(&i.AccountID, &i.Amount)
+	return i, err
 }
 
 const foldBound = `-- name: FoldBound :one

@@ -122,16 +122,47 @@ func TestEndWithoutHoldChangesNothing(t *testing.T) {
 		if _, err := k.Hold(tx, []wallet.Move{{a, 1, 30}}); err != nil {
 			return err
 		}
-		if err := k.Post(tx, []wallet.Move{{a, 2, 30}, {other, 1, 30}, {a, 3, 0}}); err != nil {
-			return err
+		if ended, err := k.Post(tx, []wallet.Move{{a, 2, 30}, {a, 3, 0}}); err != nil || len(ended) > 0 {
+			t.Errorf("%v was charged (%v)", ended, err)
 		}
-		return k.Void(tx, []wallet.Move{{a, 4, 30}, {other, 1, 30}})
+		return k.Void(tx, []wallet.Move{{a, 4, 30}})
 	})
 	if b, err := k.Balance(t.Context(), a); b.Available != 70 || b.Held != 30 || b.Charged != 0 || err != nil {
 		t.Errorf("the wallet has %+v (%v)", b, err)
 	}
 	if b, err := k.Balance(t.Context(), other); b.Available != 100 || b.Held != 0 || err != nil {
 		t.Errorf("the other wallet has %+v (%v)", b, err)
+	}
+}
+
+// TestHoldEndsInTheWalletThatHolds is of a subaccount that was paid for by its parent, and pays for itself by now.
+func TestHoldEndsInTheWalletThatHolds(t *testing.T) {
+	t.Parallel()
+	s, k := open(t)
+	parent, sub := newWallet(t, s, k, 100), newWallet(t, s, k, 100)
+	write(t, s, func(tx *store.Tx) error {
+		if _, err := k.Hold(tx, []wallet.Move{{parent, 1, 30}, {parent, 2, 40}}); err != nil {
+			return err
+		}
+		for range 2 {
+			ended, err := k.Post(tx, []wallet.Move{{sub, 1, 30}})
+			if err != nil {
+				return err
+			}
+			if want := []wallet.Move{{parent, 1, 30}}; len(ended) > 0 && !slices.Equal(ended, want) {
+				t.Errorf("charged %v", ended)
+			}
+		}
+		return k.Void(tx, []wallet.Move{{sub, 2, 40}})
+	})
+	if b, err := k.Balance(t.Context(), parent); b.Available != 70 || b.Held != 0 || b.Charged != 30 || err != nil {
+		t.Errorf("the parent has %+v (%v)", b, err)
+	}
+	if b, err := k.Balance(t.Context(), sub); b.Available != 100 || b.Charged != 0 || err != nil {
+		t.Errorf("the subaccount has %+v (%v)", b, err)
+	}
+	if err := k.Verify(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -294,6 +325,11 @@ func (l *life) end(t *rapid.T, do func(*store.Tx, []wallet.Move) error, into *in
 	l.next(func(tx *store.Tx) error { return do(tx, moves) })
 }
 
+func (l *life) post(tx *store.Tx, moves []wallet.Move) error {
+	_, err := l.k.Post(tx, moves)
+	return err
+}
+
 func (l *life) topUp(t *rapid.T) {
 	amount := rapid.Int64Range(-60, 100).Draw(t, "amount")
 	refused := amount == 0 || l.b.Available+amount < -l.b.CreditLimit
@@ -351,7 +387,7 @@ func TestAnyLifeOfAWalletBalances(t *testing.T) {
 		l := &life{s: s, k: k, a: newWallet(t, s, k, 0), b: wallet.Balance{Currency: "KES"}, open: map[int64]int64{}, ended: map[int64]bool{}}
 		t.Repeat(map[string]func(*rapid.T){
 			"hold":   l.hold,
-			"post":   func(t *rapid.T) { l.end(t, k.Post, &l.b.Charged) },
+			"post":   func(t *rapid.T) { l.end(t, l.post, &l.b.Charged) },
 			"void":   func(t *rapid.T) { l.end(t, k.Void, &l.b.Available) },
 			"top up": l.topUp,
 			"limit":  l.limit,
@@ -375,7 +411,7 @@ func TestFoldKeepsOneOpeningForEachBook(t *testing.T) {
 			if _, err := k.Hold(tx, []wallet.Move{{a, posted, 10}, {a, voided, 20}, {a, left, 1}}); err != nil {
 				return err
 			}
-			if err := k.Post(tx, []wallet.Move{{a, posted, 10}}); err != nil {
+			if _, err := k.Post(tx, []wallet.Move{{a, posted, 10}}); err != nil {
 				return err
 			}
 			return k.Void(tx, []wallet.Move{{a, voided, 20}})
@@ -414,7 +450,8 @@ func TestFoldTakesShares(t *testing.T) {
 		if _, err := k.Hold(tx, moves); err != nil {
 			return err
 		}
-		return k.Post(tx, moves)
+		_, err := k.Post(tx, moves)
+		return err
 	})
 	shares := 0
 	for more := true; more; shares++ {

@@ -109,7 +109,7 @@ func openCore(ctx context.Context, i *installed, random *rand.Rand, rows int) (*
 	if err != nil {
 		return nil, err
 	}
-	events, jobs, members := event.New(s), queue.New(s, quiet), member.New(s)
+	events, jobs, members := event.New(s), queue.New(s, quiet), member.New(s, account.Limits{})
 	c := &core{
 		installed: i, store: s, wallet: wallet.New(s), numbers: newNumbers(random, rows), network: &instant{taken: make(chan message.Receipt, 4*window)},
 		problems: make(chan error, 1),

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
+	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -21,6 +22,7 @@ type operation struct {
 	id, summary  string
 	status       int
 	batch        bool     // its body may be as large as a batch
+	keyed        bool     // it takes an Idempotency-Key
 	parameters   []string // of its query
 	register     func(huma.API, huma.Operation)
 }
@@ -37,6 +39,17 @@ func op[In, Out any](pattern string, scope account.Scope, id, summary string, h 
 }
 
 func (o operation) answers(status int) operation { o.status = status; return o }
+
+// once is for what creates, sends or moves something: the operation takes an Idempotency-Key. Its handler ends in
+//
+//	return api.Commit(w, r, http.StatusCreated, func(tx *store.Tx) (any, error) {
+//		made, err := s.core.Things.Create(tx, c.By, wanted)
+//		return showThing(&made), err
+//	})
+//
+// which runs the change and keeps its reply in one transaction, and answers a repeat with the same bytes. A reply that shows a
+// secret has a method Made() string, the id: it is not kept, and a repeat is 409 with existing_id.
+func (o operation) once() operation { o.keyed = true; return o }
 
 func (o operation) large() operation { o.batch = true; return o }
 
@@ -61,14 +74,6 @@ type (
 		ID string `path:"id" format:"uuid"`
 	}
 	input[T any] struct{ Body T }
-	sendInput    struct {
-		Key  string `header:"Idempotency-Key" doc:"Makes a repeat harmless for seven days." maxLength:"255"`
-		Body sendRequest
-	}
-	batchInput struct {
-		Key  string `header:"Idempotency-Key" doc:"Makes a repeat harmless for seven days." maxLength:"255"`
-		Body batchRequest
-	}
 	// PageInput asks for a page of a list.
 	PageInput struct {
 		Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"50" doc:"Items of a page."`
@@ -100,12 +105,8 @@ type (
 
 // The outputs.
 type (
-	nothing         struct{}
-	output[T any]   struct{ Body T }
-	accepted[T any] struct {
-		Replayed string `header:"Idempotent-Replayed" doc:"true on the reply to a repeat."`
-		Body     T
-	}
+	nothing       struct{}
+	output[T any] struct{ Body T }
 )
 
 // document is the OpenAPI document in the making.
@@ -163,6 +164,16 @@ func (o operation) document(d *document) {
 	if o.scope != open {
 		h.Security = []map[string][]string{{"key": {}}}
 		h.Description = "Needs a key with the scope `" + string(o.scope) + "`."
+	}
+	if o.keyed {
+		most := 255
+		h.Parameters = []*huma.Param{{
+			Name: "Idempotency-Key", In: "header", Description: "Makes a repeat harmless for seven days.",
+			Schema: &huma.Schema{Type: huma.TypeString, MaxLength: &most},
+		}}
+		h.Responses[strconv.Itoa(o.status)] = &huma.Response{Headers: map[string]*huma.Param{
+			"Idempotent-Replayed": {Description: "true on the reply to a repeat.", Schema: &huma.Schema{Type: huma.TypeString}},
+		}}
 	}
 	o.register(d.api, h)
 }

@@ -15,7 +15,7 @@ import (
 
 func (s *server) keyOperations() []operation {
 	return []operation{
-		op[input[keyRequest], output[madeKeyReply]]("POST /keys", account.KeysWrite, "createKey", "Make an API key", s.createKey).answers(201),
+		op[input[keyRequest], output[madeKeyReply]]("POST /keys", account.KeysWrite, "createKey", "Make an API key", s.createKey).answers(201).once(),
 		op[PageInput, output[page[KeyReply]]]("GET /keys", account.KeysWrite, "listKeys", "List API keys", s.listKeys),
 		op[IDInput, nothing]("DELETE /keys/{id}", account.KeysWrite, "revokeKey", "Take an API key back", s.revokeKey).answers(204),
 	}
@@ -52,6 +52,9 @@ type madeKeyReply struct {
 	Secret string `json:"secret" doc:"Shown this once."`
 }
 
+// Made implements api.ShownOnce.
+func (m madeKeyReply) Made() string { return m.ID }
+
 func showKey(k *key.Key) KeyReply {
 	addresses := make([]string, len(k.Addresses))
 	for i, p := range k.Addresses {
@@ -74,15 +77,10 @@ func (s *server) createKey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var made key.Made
-	err = s.core.Store.Write(func(tx *store.Tx) (err error) {
-		made, err = s.core.Keys.Create(tx, c.By, wanted, c.Account.Operator && c.Key.Scopes.Allow(account.Operate))
-		return err
+	return api.Commit(w, r, http.StatusCreated, func(tx *store.Tx) (any, error) {
+		made, err := s.core.Keys.Create(tx, c.By, wanted, c.Account.Operator && c.Key.Scopes.Allow(account.Operate))
+		return madeKeyReply{showKey(&made.Key), made.Secret}, err
 	})
-	if err != nil {
-		return err
-	}
-	return api.Reply(w, http.StatusCreated, madeKeyReply{showKey(&made.Key), made.Secret})
 }
 
 // key says the request in the words of the keeper.

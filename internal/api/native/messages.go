@@ -14,8 +14,8 @@ import (
 
 func (s *server) messageOperations() []operation {
 	return []operation{
-		op[sendInput, accepted[MessageReply]]("POST /messages", account.MessagesSend, "createMessage", "Accept one message", s.createMessage).answers(202),
-		op[batchInput, accepted[batchReply]]("POST /messages/batch", account.MessagesSend, "createBatch", "Accept up to 1,000 messages", s.createBatch).answers(202).large(),
+		op[input[sendRequest], output[MessageReply]]("POST /messages", account.MessagesSend, "createMessage", "Accept one message", s.createMessage).answers(202).once(),
+		op[input[batchRequest], output[batchReply]]("POST /messages/batch", account.MessagesSend, "createBatch", "Accept up to 1,000 messages", s.createBatch).answers(202).large().once(),
 		op[messagesInput, output[page[MessageReply]]]("GET /messages", account.MessagesRead, "listMessages", "List messages", s.listMessages),
 		op[IDInput, output[wholeMessage]]("GET /messages/{id}", account.MessagesRead, "readMessage", "Read one message with its journey", s.readMessage),
 		op[IDInput, output[MessageReply]]("POST /messages/{id}/cancel", account.MessagesSend, "cancelMessage", "Take a waiting message back", s.cancelMessage),

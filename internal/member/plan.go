@@ -1,0 +1,163 @@
+package member
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+
+	"tidings.dev/internal/account"
+	"tidings.dev/internal/audit"
+	"tidings.dev/internal/fault"
+	"tidings.dev/internal/store"
+)
+
+// Plan is how much the accounts that have it may do.
+type Plan struct {
+	Name   string
+	Limits account.Limits
+}
+
+var planNames = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
+
+// Bounds of a plan: what no sum of them leaves.
+const (
+	maxPerMinute = 100_000_000
+	maxQueue     = 1_000_000_000
+)
+
+func (r *register) loadPlans(ctx context.Context, q store.Queryer) (map[string]account.Limits, error) {
+	rows, err := on(q).Plans(ctx)
+	if err != nil {
+		return nil, err
+	}
+	limits := map[string]account.Limits{}
+	for _, row := range rows {
+		l := account.Limits{
+			Requests: int(row.RequestsPerMinute), Burst: int(row.Burst), Messages: int(row.MessagesPerMinute), Queue: int(row.Queue),
+		}
+		limits[row.Name], r.plans = l, append(r.plans, Plan{row.Name, l})
+	}
+	return limits, nil
+}
+
+// Plans lists the plans by name.
+func (k *Keeper) Plans(ctx context.Context) ([]Plan, error) {
+	r, err := k.all.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Clone(r.plans), nil
+}
+
+// Plan returns the plan with the name.
+func (k *Keeper) Plan(ctx context.Context, name string) (Plan, bool, error) {
+	r, err := k.all.Get(ctx)
+	if err != nil {
+		return Plan{}, false, err
+	}
+	i := slices.IndexFunc(r.plans, func(p Plan) bool { return p.Name == name })
+	if i < 0 {
+		return Plan{}, false, nil
+	}
+	return r.plans[i], true, nil
+}
+
+// CreatePlan stores a plan, or fails with fault.AlreadyThere when the name is taken.
+func (k *Keeper) CreatePlan(tx *store.Tx, by audit.Actor, owner account.ID, p Plan) error {
+	if !planNames.MatchString(p.Name) {
+		return fault.New(fault.InvalidField, "the name of a plan has small letters, digits, - and _").In("name")
+	}
+	if err := checkLimits(p.Limits); err != nil {
+		return err
+	}
+	l := p.Limits
+	added, err := store.Each(tx, addPlan, []addPlanParams{{
+		Name: p.Name, RequestsPerMinute: int64(l.Requests), Burst: int64(l.Burst), MessagesPerMinute: int64(l.Messages), Queue: int64(l.Queue), UpdatedAt: tx.NowMilli(),
+	}})
+	if err != nil {
+		return fmt.Errorf("create plan: %w", err)
+	}
+	if added[0] == 0 {
+		return fault.New(fault.AlreadyThere, "there is a plan with this name").In("name")
+	}
+	return planned(tx, by, owner, "plan.create", p.Name, fmt.Sprintf("%+v", l))
+}
+
+// ChangePlan gives a plan other limits. They hold from the next request on.
+func (k *Keeper) ChangePlan(tx *store.Tx, by audit.Actor, owner account.ID, p Plan) error {
+	if err := checkLimits(p.Limits); err != nil {
+		return err
+	}
+	l := p.Limits
+	changed, err := store.Each(tx, changePlan, []changePlanParams{{
+		RequestsPerMinute: int64(l.Requests), Burst: int64(l.Burst), MessagesPerMinute: int64(l.Messages), Queue: int64(l.Queue), UpdatedAt: tx.NowMilli(), Name: p.Name,
+	}})
+	if err != nil {
+		return fmt.Errorf("change plan: %w", err)
+	}
+	if changed[0] == 0 {
+		return noPlan()
+	}
+	return planned(tx, by, owner, "plan.change", p.Name, fmt.Sprintf("%+v", l))
+}
+
+// DropPlan removes a plan that no account has.
+func (k *Keeper) DropPlan(tx *store.Tx, by audit.Actor, owner account.ID, name string) error {
+	dropped, err := store.Each(tx, dropPlan, []dropPlanParams{{Name: name}})
+	if err != nil {
+		return fmt.Errorf("drop plan: %w", err)
+	}
+	if dropped[0] == 1 {
+		return planned(tx, by, owner, "plan.delete", name, "")
+	}
+	there, err := store.First[planNamedRow](tx, planNamed, []planNamedParams{{Name: name}})
+	if err != nil {
+		return fmt.Errorf("look for the plan: %w", err)
+	}
+	if there[0] == nil {
+		return noPlan()
+	}
+	return fault.New(fault.StillUsed, "accounts have this plan")
+}
+
+func noPlan() error { return fault.New(fault.NotHere, "there is no such plan") }
+
+func checkLimits(l account.Limits) error {
+	for _, c := range []struct {
+		field             string
+		value, least, max int
+	}{
+		{"requests_per_minute", l.Requests, 0, maxPerMinute},
+		{"burst", l.Burst, 1, maxPerMinute},
+		{"messages_per_minute", l.Messages, 0, maxPerMinute},
+		{"queue", l.Queue, 1, maxQueue},
+	} {
+		if c.value < c.least || c.value > c.max {
+			return fault.New(fault.InvalidField, "%s is between %d and %d", c.field, c.least, c.max).In(c.field)
+		}
+	}
+	return nil
+}
+
+// checkPlan refuses a plan that is not there.
+func checkPlan(tx *store.Tx, name string) error {
+	if name == "" {
+		return nil
+	}
+	there, err := store.First[planNamedRow](tx, planNamed, []planNamedParams{{Name: name}})
+	if err != nil {
+		return fmt.Errorf("look for the plan: %w", err)
+	}
+	if there[0] == nil {
+		return fault.New(fault.InvalidField, "there is no such plan").In("plan")
+	}
+	return nil
+}
+
+func planned(tx *store.Tx, by audit.Actor, owner account.ID, action, name, detail string) error {
+	if err := audit.Append(tx, audit.Entry{Account: owner, Actor: by, Action: action, Subject: name, Detail: detail}); err != nil {
+		return err
+	}
+	return tx.Touch(topic)
+}
