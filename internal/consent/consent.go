@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"time"
@@ -20,12 +19,15 @@ import (
 
 // Keeper keeps opt-outs and the log of consent.
 type Keeper struct {
-	store *store.Store
-	log   *event.Log
+	store    *store.Store
+	log      *event.Log
+	choosers *choosers
 }
 
 // New returns the keeper of the store's opt-outs. Changes are appended to log.
-func New(s *store.Store, log *event.Log) *Keeper { return &Keeper{s, log} }
+func New(s *store.Store, log *event.Log) *Keeper {
+	return &Keeper{store: s, log: log, choosers: newChoosers(s)}
+}
 
 // Ask is whether an account may write to an address.
 type Ask struct {
@@ -37,14 +39,14 @@ type Ask struct {
 // a message is accepted, or claimed, always wins.
 func (k *Keeper) OptedOut(tx *store.Tx, asks []Ask) ([]bool, error) {
 	out := make([]bool, len(asks))
-	has, err := withAny(tx, asks)
+	has, err := k.choosers.all(tx.Context())
 	if err != nil {
 		return nil, fmt.Errorf("look for opt-outs: %w", err)
 	}
 	var rows []isOutParams
 	var of []int
 	for i, a := range asks {
-		if has[a.Account] {
+		if has(a.Account) {
 			rows, of = append(rows, isOutParams{AccountID: a.Account, Address: a.Address.String()}), append(of, i)
 		}
 	}
@@ -56,20 +58,6 @@ func (k *Keeper) OptedOut(tx *store.Tx, asks []Ask) ([]bool, error) {
 		out[of[i]] = f != nil && *f == 1
 	}
 	return out, nil
-}
-
-// withAny tells which accounts have ever had an opt-out: most have none, and one look is enough for a batch of theirs.
-func withAny(tx *store.Tx, asks []Ask) (map[account.ID]bool, error) {
-	has := map[account.ID]bool{}
-	for _, a := range asks {
-		has[a.Account] = false
-	}
-	accounts := slices.Sorted(maps.Keys(has))
-	found, err := store.First[account.ID](tx, anyOptOut, accounts)
-	for i, f := range found {
-		has[accounts[i]] = f != nil
-	}
-	return has, err
 }
 
 // Choice is what someone decided about an account's messages.
@@ -84,6 +72,9 @@ type Choice struct {
 // Record writes choices to the log and tells which changed something. Each change is an event of its address.
 func (k *Keeper) Record(tx *store.Tx, choices []Choice) ([]bool, error) {
 	if err := evidence(tx, choices); err != nil {
+		return nil, err
+	}
+	if err := k.choosers.add(tx, choices); err != nil {
 		return nil, err
 	}
 	order := make([]int, len(choices)) // by address, for the order of locks; of one address as they came

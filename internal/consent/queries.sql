@@ -1,5 +1,6 @@
--- name: AnyOptOut :one
-SELECT account_id FROM opt_out WHERE account_id = @account_id LIMIT 1;
+-- The next account that has ever had an opt-out.
+-- name: NextWithOptOuts :one
+SELECT account_id FROM opt_out WHERE account_id > @after ORDER BY account_id LIMIT 1;
 
 -- name: IsOut :one
 SELECT out FROM opt_out WHERE account_id = @account_id AND address = @address;

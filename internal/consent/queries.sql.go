@@ -48,21 +48,6 @@ func (q *queries) AddConsent(ctx context.Context, arg addConsentParams) error {
 	return err
 }
 
-const anyOptOut = `-- name: AnyOptOut :one
-SELECT account_id FROM opt_out WHERE account_id = $1 LIMIT 1
-`
-
-type anyOptOutParams struct {
-	AccountID account.ID
-}
-
-func (q *queries) AnyOptOut(ctx context.Context, arg anyOptOutParams) (account.ID, error) {
-	row := q.db.QueryRowContext(ctx, anyOptOut, arg.AccountID)
-	var account_id account.ID
-	err := row.Scan(&account_id)
-	return account_id, err
-}
-
 const choose = `-- name: Choose :one
 INSERT INTO opt_out (account_id, address, at, seq, out, id)
 SELECT CAST($1 AS bigint), CAST($2 AS text), CAST($3 AS bigint), 1, CAST($4 AS smallint), CAST($5 AS bigint)
@@ -162,6 +147,22 @@ func (q *queries) IsOut(ctx context.Context, arg isOutParams) (int16, error) {
 	var out int16
 	err := row.Scan(&out)
 	return out, err
+}
+
+const nextWithOptOuts = `-- name: NextWithOptOuts :one
+SELECT account_id FROM opt_out WHERE account_id > $1 ORDER BY account_id LIMIT 1
+`
+
+type nextWithOptOutsParams struct {
+	After account.ID
+}
+
+// The next account that has ever had an opt-out.
+func (q *queries) NextWithOptOuts(ctx context.Context, arg nextWithOptOutsParams) (account.ID, error) {
+	row := q.db.QueryRowContext(ctx, nextWithOptOuts, arg.After)
+	var account_id account.ID
+	err := row.Scan(&account_id)
+	return account_id, err
 }
 
 const optedOutOf = `-- name: OptedOutOf :many
