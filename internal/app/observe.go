@@ -21,7 +21,7 @@ func (s *Server) observe() {
 	})
 	s.health.Ready("disk", func(context.Context) error { return s.Store.Healthy() })
 	s.Metrics.GaugeFunc("unknown_window", "Parts that a crash at this moment would leave with an unknown outcome, at most: the windows of the live sessions.", s.openWindow)
-	s.Metrics.GaugeFunc("channels_down", "Enabled channels without a live session.", func() float64 { return float64(s.count(fleet.Down)) })
+	s.Metrics.GaugeFunc("channels_down", "Enabled channels without a live session.", func() float64 { return float64(s.count(connection.Down)) })
 	s.Metrics.GaugeFunc("queue_jobs", "Jobs that wait or are worked at.", func() float64 { return float64(s.jobs()) })
 }
 
@@ -33,7 +33,7 @@ func (s *Server) openWindow() float64 {
 	return float64(sum)
 }
 
-func (s *Server) count(p fleet.Phase) (n int) {
+func (s *Server) count(p connection.Phase) (n int) {
 	for _, st := range s.fleet.States() {
 		if st.Phase == p {
 			n++

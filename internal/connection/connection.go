@@ -3,10 +3,12 @@ package connection
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/audit"
@@ -34,18 +36,41 @@ type Channel struct {
 	Rate     int              // parts per second over all its lanes; zero: as fast as the network takes them
 	Shards   int              // lanes its recipients are spread over
 	Enabled  bool
+	Mode     Mode
+	Senders  Senders
+	Updated  time.Time
 }
+
+// Mode is what is wanted of a channel, beside that it is enabled.
+type Mode string
+
+// The modes.
+const (
+	Working  Mode = ""
+	Paused   Mode = "paused"   // it keeps its session, and sends nothing
+	Draining Mode = "draining" // it finishes what is under way, and closes its session
+)
+
+// Senders is who may be named as sender of what goes out by a channel.
+type Senders string
+
+// The choices of senders.
+const (
+	AnySender        Senders = "any"        // whoever is not someone else's
+	RegisteredSender Senders = "registered" // an account's numbers, those it was given leave to use, and the channel's own
+)
 
 // Keeper keeps channels.
 type Keeper struct {
 	store *store.Store
 	all   *store.Cached[*register]
+	live  *store.Cached[*states]
 }
 
 // New returns the keeper of the store's channels.
 func New(s *store.Store) *Keeper {
 	k := &Keeper{store: s}
-	k.all = store.NewCached(s, topic, k.load)
+	k.all, k.live = store.NewCached(s, topic, k.load), store.NewCached(s, topicState, k.loadStates)
 	return k
 }
 
@@ -70,6 +95,7 @@ func (k *Keeper) load(ctx context.Context, q store.Queryer) (*register, error) {
 			ID: row.ID, Account: row.AccountID, Name: row.Name, Driver: row.Driver, Kind: message.Kind(row.Kind),
 			Settings: channel.Settings(settings), Sender: message.ParseAddress(row.Sender),
 			Rate: int(row.Rate), Shards: int(row.Shards), Enabled: row.Enabled == 1,
+			Mode: Mode(row.Mode), Senders: Senders(row.Senders), Updated: time.UnixMilli(row.UpdatedAt).UTC(),
 		}
 		r.list, r.byID[c.ID] = append(r.list, c), c
 	}
@@ -82,7 +108,7 @@ func place(id message.ChannelID) string { return fmt.Sprintf("channel/%d", int64
 // Create stores a new channel, or fails with fault.AlreadyThere when the account has one of the name. Whether the settings
 // make sense, the driver has said before.
 func (k *Keeper) Create(tx *store.Tx, by audit.Actor, c Channel) (Channel, error) {
-	c.Shards = max(c.Shards, 1)
+	c.Shards, c.Updated = max(c.Shards, 1), tx.Now().Truncate(time.Millisecond).UTC()
 	c.ID = message.ChannelID(tx.NewID())
 	sealed, err := k.check(&c)
 	if err != nil {
@@ -90,7 +116,8 @@ func (k *Keeper) Create(tx *store.Tx, by audit.Actor, c Channel) (Channel, error
 	}
 	added, err := store.Each(tx, addChannel, []addChannelParams{{
 		ID: c.ID, AccountID: c.Account, Name: c.Name, Driver: c.Driver, Kind: string(c.Kind), Settings: sealed, Sender: c.Sender.String(),
-		Rate: int64(c.Rate), Shards: int64(c.Shards), Enabled: flag(c.Enabled), UpdatedAt: tx.NowMilli(),
+		Rate: int64(c.Rate), Shards: int64(c.Shards), Enabled: flag(c.Enabled), Mode: string(c.Mode), Senders: string(c.Senders),
+		UpdatedAt: c.Updated.UnixMilli(),
 	}})
 	if err != nil {
 		return c, fmt.Errorf("create channel: %w", err)
@@ -103,13 +130,15 @@ func (k *Keeper) Create(tx *store.Tx, by audit.Actor, c Channel) (Channel, error
 
 // Update changes a channel. Its account, driver and kind stay what they are.
 func (k *Keeper) Update(tx *store.Tx, by audit.Actor, c Channel) error {
+	c.Updated = tx.Now()
 	sealed, err := k.check(&c)
 	if err != nil {
 		return err
 	}
 	touched, err := store.Each(tx, changeChannel, []changeChannelParams{{
 		ID: c.ID, Name: c.Name, Settings: sealed, Sender: c.Sender.String(),
-		Rate: int64(c.Rate), Shards: int64(c.Shards), Enabled: flag(c.Enabled), UpdatedAt: tx.NowMilli(),
+		Rate: int64(c.Rate), Shards: int64(c.Shards), Enabled: flag(c.Enabled), Mode: string(c.Mode), Senders: string(c.Senders),
+		UpdatedAt: c.Updated.UnixMilli(),
 	}})
 	if err != nil {
 		return fmt.Errorf("update channel: %w", err)
@@ -132,6 +161,7 @@ func (k *Keeper) check(c *Channel) (sealed string, err error) {
 	if len(bytes.TrimSpace(c.Settings)) == 0 {
 		c.Settings = channel.Settings("{}")
 	}
+	c.Senders = cmp.Or(c.Senders, AnySender)
 	switch {
 	case c.Name == "" || c.Driver == "" || c.Kind == "":
 		return "", fault.New(fault.MissingField, "a channel has a name, a driver and a kind")
@@ -141,8 +171,28 @@ func (k *Keeper) check(c *Channel) (sealed string, err error) {
 		return "", fault.New(fault.InvalidField, "a channel has 1 to %d shards", maxShards).In("shards")
 	case !json.Valid(c.Settings) || bytes.TrimSpace(c.Settings)[0] != '{':
 		return "", fault.New(fault.InvalidField, "settings are a JSON object").In("settings")
+	case c.Senders != AnySender && c.Senders != RegisteredSender:
+		return "", fault.New(fault.InvalidField, "senders are %s or %s", AnySender, RegisteredSender).In("senders")
 	}
 	return k.store.Seal(place(c.ID), string(c.Settings))
+}
+
+// Delete removes a channel with all that is known of how it is. Whether anything still needs it, the gateway has said before.
+func (k *Keeper) Delete(tx *store.Tx, by audit.Actor, c Channel) error {
+	dropped, err := store.Each(tx, dropChannel, []dropChannelParams{{ID: c.ID}})
+	if err != nil {
+		return fmt.Errorf("delete channel: %w", err)
+	}
+	if dropped[0] == 0 {
+		return fault.New(fault.NotHere, "channel %s", c.ID)
+	}
+	if err := store.Run(tx, dropStatesOn, []dropStatesOnParams{{ChannelID: c.ID}}); err != nil {
+		return fmt.Errorf("delete channel: %w", err)
+	}
+	if _, err := k.Rose(tx, c.ID); err != nil {
+		return err
+	}
+	return changed(tx, by, "channel.delete", c)
 }
 
 func taken(c Channel) error {

@@ -24,9 +24,26 @@ type queries struct {
 	db dbtx
 }
 
+type channelOutageRecord struct {
+	ChannelID message.ChannelID
+	Since     int64
+}
+
+type channelStateRecord struct {
+	ChannelID message.ChannelID
+	Node      int64
+	Name      string
+	Phase     string
+	Since     int64
+	Code      string
+	Reason    string
+	Parts     int64
+	Busy      int64
+}
+
 const addChannel = `-- name: AddChannel :execrows
-INSERT INTO channel (id, account_id, name, driver, kind, settings, sender, rate, shards, enabled, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+INSERT INTO channel (id, account_id, name, driver, kind, settings, sender, rate, shards, enabled, mode, senders, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 ON CONFLICT (account_id, name) DO NOTHING
 `
 
@@ -41,6 +58,8 @@ type addChannelParams struct {
 	Rate      int64
 	Shards    int64
 	Enabled   int16
+	Mode      string
+	Senders   string
 	UpdatedAt int64
 }
 
@@ -56,8 +75,33 @@ func (q *queries) AddChannel(ctx context.Context, arg addChannelParams) (int64, 
 		arg.Rate,
 		arg.Shards,
 		arg.Enabled,
+		arg.Mode,
+		arg.Senders,
 		arg.UpdatedAt,
 	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const addOutage = `-- name: AddOutage :execrows
+INSERT INTO channel_outage (channel_id, since)
+SELECT CAST($1 AS bigint), CAST($2 AS bigint)
+WHERE NOT EXISTS (SELECT 1 FROM channel_state AS s WHERE s.channel_id = CAST($1 AS bigint) AND s.phase = 'up'
+    AND (s.node = CAST($3 AS bigint) OR EXISTS (SELECT 1 FROM node AS n WHERE n.boot = s.node AND n.dead = 0)))
+ON CONFLICT (channel_id) DO NOTHING
+`
+
+type addOutageParams struct {
+	ChannelID int64
+	Since     int64
+	Boot      int64
+}
+
+// Writes down that a channel is down for all to know, unless it is known or a server has a session of it.
+func (q *queries) AddOutage(ctx context.Context, arg addOutageParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, addOutage, arg.ChannelID, arg.Since, arg.Boot)
 	if err != nil {
 		return 0, err
 	}
@@ -81,8 +125,9 @@ func (q *queries) AddSession(ctx context.Context, arg addSessionParams) error {
 }
 
 const changeChannel = `-- name: ChangeChannel :execrows
-UPDATE channel SET name = $1, settings = $2, sender = $3, rate = $4, shards = $5, enabled = $6, updated_at = $7
-WHERE channel.id = $8 AND NOT EXISTS (
+UPDATE channel SET name = $1, settings = $2, sender = $3, rate = $4, shards = $5, enabled = $6,
+    mode = $7, senders = $8, updated_at = $9
+WHERE channel.id = $10 AND NOT EXISTS (
     SELECT 1 FROM channel AS c WHERE c.account_id = channel.account_id AND c.name = $1 AND c.id <> channel.id
 )
 `
@@ -94,6 +139,8 @@ type changeChannelParams struct {
 	Rate      int64
 	Shards    int64
 	Enabled   int16
+	Mode      string
+	Senders   string
 	UpdatedAt int64
 	ID        message.ChannelID
 }
@@ -107,6 +154,8 @@ func (q *queries) ChangeChannel(ctx context.Context, arg changeChannelParams) (i
 		arg.Rate,
 		arg.Shards,
 		arg.Enabled,
+		arg.Mode,
+		arg.Senders,
 		arg.UpdatedAt,
 		arg.ID,
 	)
@@ -132,7 +181,7 @@ func (q *queries) ChannelThere(ctx context.Context, arg channelThereParams) (mes
 }
 
 const channels = `-- name: Channels :many
-SELECT id, account_id, name, driver, kind, settings, sender, rate, shards, enabled FROM channel ORDER BY id
+SELECT id, account_id, name, driver, kind, settings, sender, rate, shards, enabled, mode, senders, updated_at FROM channel ORDER BY id
 `
 
 type channelsRow struct {
@@ -146,6 +195,9 @@ type channelsRow struct {
 	Rate      int64
 	Shards    int64
 	Enabled   int16
+	Mode      string
+	Senders   string
+	UpdatedAt int64
 }
 
 func (q *queries) Channels(ctx context.Context) ([]channelsRow, error) {
@@ -168,6 +220,9 @@ func (q *queries) Channels(ctx context.Context) ([]channelsRow, error) {
 			&i.Rate,
 			&i.Shards,
 			&i.Enabled,
+			&i.Mode,
+			&i.Senders,
+			&i.UpdatedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -180,6 +235,52 @@ func (q *queries) Channels(ctx context.Context) ([]channelsRow, error) {
 		return nil, err
 	}
 	return items, nil
+}
+
+const dropChannel = `-- name: DropChannel :execrows
+DELETE FROM channel WHERE id = $1
+`
+
+type dropChannelParams struct {
+	ID message.ChannelID
+}
+
+func (q *queries) DropChannel(ctx context.Context, arg dropChannelParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, dropChannel, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const dropLostStates = `-- name: DropLostStates :exec
+DELETE FROM channel_state WHERE node <> $1 AND NOT EXISTS (SELECT 1 FROM node AS n WHERE n.boot = channel_state.node)
+`
+
+type dropLostStatesParams struct {
+	Boot int64
+}
+
+// What earlier starts left that nobody buries, as on an engine with one server.
+func (q *queries) DropLostStates(ctx context.Context, arg dropLostStatesParams) error {
+	_, err := q.db.ExecContext(ctx, dropLostStates, arg.Boot)
+	return err
+}
+
+const dropOutage = `-- name: DropOutage :execrows
+DELETE FROM channel_outage WHERE channel_id = $1
+`
+
+type dropOutageParams struct {
+	ChannelID message.ChannelID
+}
+
+func (q *queries) DropOutage(ctx context.Context, arg dropOutageParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, dropOutage, arg.ChannelID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 const dropSession = `-- name: DropSession :exec
@@ -206,6 +307,150 @@ type dropSessionsOfParams struct {
 
 func (q *queries) DropSessionsOf(ctx context.Context, arg dropSessionsOfParams) error {
 	_, err := q.db.ExecContext(ctx, dropSessionsOf, arg.Node)
+	return err
+}
+
+const dropState = `-- name: DropState :exec
+DELETE FROM channel_state WHERE channel_id = $1 AND node = $2
+`
+
+type dropStateParams struct {
+	ChannelID message.ChannelID
+	Node      int64
+}
+
+func (q *queries) DropState(ctx context.Context, arg dropStateParams) error {
+	_, err := q.db.ExecContext(ctx, dropState, arg.ChannelID, arg.Node)
+	return err
+}
+
+const dropStatesOf = `-- name: DropStatesOf :exec
+DELETE FROM channel_state WHERE node = $1
+`
+
+type dropStatesOfParams struct {
+	Node int64
+}
+
+func (q *queries) DropStatesOf(ctx context.Context, arg dropStatesOfParams) error {
+	_, err := q.db.ExecContext(ctx, dropStatesOf, arg.Node)
+	return err
+}
+
+const dropStatesOn = `-- name: DropStatesOn :exec
+DELETE FROM channel_state WHERE channel_id = $1
+`
+
+type dropStatesOnParams struct {
+	ChannelID message.ChannelID
+}
+
+func (q *queries) DropStatesOn(ctx context.Context, arg dropStatesOnParams) error {
+	_, err := q.db.ExecContext(ctx, dropStatesOn, arg.ChannelID)
+	return err
+}
+
+const liveStates = `-- name: LiveStates :many
+SELECT s.channel_id, s.node, s.name, s.phase, s.since, s.code, s.reason, s.parts, s.busy FROM channel_state AS s
+WHERE s.node = $1 OR EXISTS (SELECT 1 FROM node AS n WHERE n.boot = s.node AND n.dead = 0) ORDER BY s.channel_id, s.node
+`
+
+type liveStatesParams struct {
+	Boot int64
+}
+
+// Of a dead server they do not count, though its burial may have yet to come.
+func (q *queries) LiveStates(ctx context.Context, arg liveStatesParams) ([]channelStateRecord, error) {
+	rows, err := q.db.QueryContext(ctx, liveStates, arg.Boot)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []channelStateRecord
+	for rows.Next() {
+		var i channelStateRecord
+		if err := rows.Scan(
+			&i.ChannelID,
+			&i.Node,
+			&i.Name,
+			&i.Phase,
+			&i.Since,
+			&i.Code,
+			&i.Reason,
+			&i.Parts,
+			&i.Busy,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const outages = `-- name: Outages :many
+SELECT channel_id, since FROM channel_outage ORDER BY channel_id
+`
+
+func (q *queries) Outages(ctx context.Context) ([]channelOutageRecord, error) {
+	rows, err := q.db.QueryContext(ctx, outages)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []channelOutageRecord
+	for rows.Next() {
+		var i channelOutageRecord
+		if err := rows.Scan(&i.ChannelID, &i.Since); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const putState = `-- name: PutState :exec
+INSERT INTO channel_state (channel_id, node, name, phase, since, code, reason, parts, busy)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (channel_id, node) DO UPDATE SET name = excluded.name, phase = excluded.phase, since = excluded.since, code = excluded.code,
+    reason = excluded.reason, parts = excluded.parts, busy = excluded.busy
+`
+
+type putStateParams struct {
+	ChannelID message.ChannelID
+	Node      int64
+	Name      string
+	Phase     string
+	Since     int64
+	Code      string
+	Reason    string
+	Parts     int64
+	Busy      int64
+}
+
+func (q *queries) PutState(ctx context.Context, arg putStateParams) error {
+	_, err := q.db.ExecContext(ctx, putState,
+		arg.ChannelID,
+		arg.Node,
+		arg.Name,
+		arg.Phase,
+		arg.Since,
+		arg.Code,
+		arg.Reason,
+		arg.Parts,
+		arg.Busy,
+	)
 	return err
 }
 

@@ -35,9 +35,14 @@ func (k *Keeper) Closed(tx *store.Tx, id message.ChannelID) error {
 	return tx.Wake([]string{sessionName(id)})
 }
 
-// Bury forgets the sessions of a dead server.
+// Bury forgets the sessions of a dead server, and how they were.
 func (k *Keeper) Bury(_ context.Context, boot int64) error {
-	return k.store.Write(func(tx *store.Tx) error { return store.Run(tx, dropSessionsOf, []int64{boot}) })
+	return k.store.Write(func(tx *store.Tx) error {
+		if err := store.Run(tx, dropSessionsOf, []int64{boot}); err != nil {
+			return fmt.Errorf("forget the sessions of a dead server: %w", err)
+		}
+		return k.forget(tx, boot)
+	})
 }
 
 // Sessions lists the live sessions of a channel on all servers, in the order in which the servers started.

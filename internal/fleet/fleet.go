@@ -29,26 +29,12 @@ const (
 	steady    = 30 * time.Second // a session that lived so long was no failure
 )
 
-// Phase is how a channel's session is.
-type Phase string
-
-// The phases.
-const (
-	Opening Phase = "opening"
-	Up      Phase = "up"
-	Down    Phase = "down"
-	Standby Phase = "standby" // another server has the session
-)
-
-// State is how a channel's session is, in words for the operator.
+// State is how a channel's session is here, in words for the operator.
 type State struct {
-	Channel message.ChannelID
-	Name    string
-	Driver  string
-	Phase   Phase
-	Reason  string // why it is down
-	Since   time.Time
-	Window  int
+	connection.State
+	Name   string
+	Driver string
+	busy   func() int // parts under way now; nil: none
 }
 
 // Fleet runs the sessions of all channels on this node.
@@ -57,14 +43,16 @@ type Fleet struct {
 	queue   *queue.Queue
 	drivers map[string]channel.Driver
 	log     *slog.Logger
+	host    string
 	mu      sync.Mutex
 	states  map[message.ChannelID]State
 	called  chan struct{} // closed when something about sessions or leases may have changed
+	told    ledger
 }
 
 // New returns a fleet for the drivers.
 func New(gw *gateway.Gateway, q *queue.Queue, drivers []channel.Driver, log *slog.Logger) *Fleet {
-	f := &Fleet{gw: gw, queue: q, drivers: map[string]channel.Driver{}, log: log, states: map[message.ChannelID]State{}, called: make(chan struct{})}
+	f := &Fleet{gw: gw, queue: q, drivers: map[string]channel.Driver{}, log: log, host: hostName(), states: map[message.ChannelID]State{}, called: make(chan struct{})}
 	for _, d := range drivers {
 		f.drivers[d.Name] = d
 	}
@@ -79,6 +67,9 @@ func (f *Fleet) States() []State {
 	defer f.mu.Unlock()
 	list := make([]State, 0, len(f.states))
 	for _, s := range f.states {
+		if s.busy != nil {
+			s.Busy = s.busy()
+		}
 		list = append(list, s)
 	}
 	slices.SortFunc(list, func(a, b State) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Channel, b.Channel)) })
@@ -102,6 +93,7 @@ func (f *Fleet) Run(ctx, hard context.Context) {
 		if err := f.muster(ctx, hard, crews); err != nil && ctx.Err() == nil {
 			f.log.Error("cannot read channels", "err", err)
 		}
+		f.tell(ctx)
 		select {
 		case <-ctx.Done():
 		case <-tick.C:
@@ -110,6 +102,7 @@ func (f *Fleet) Run(ctx, hard context.Context) {
 	for _, c := range crews {
 		<-c.done
 	}
+	f.leave()
 }
 
 // muster starts, stops and restarts crews so that they are what the settings say. It waits for no crew: one that takes
@@ -121,7 +114,7 @@ func (f *Fleet) muster(ctx, hard context.Context, crews map[message.ChannelID]*c
 	}
 	wanted := map[message.ChannelID]connection.Channel{}
 	for _, c := range want {
-		if c.Enabled {
+		if c.Enabled && c.Mode != connection.Draining {
 			wanted[c.ID] = c
 		}
 	}
@@ -177,7 +170,7 @@ func (f *Fleet) start(ctx, hard context.Context, c connection.Channel) *crew {
 func (f *Fleet) keep(ctx, hard context.Context, c connection.Channel) {
 	wait := firstWait
 	for ctx.Err() == nil {
-		f.report(c, Opening, "", 0)
+		f.report(c, connection.State{Phase: connection.Connecting})
 		lived, err := f.serve(ctx, hard, c)
 		if ctx.Err() != nil {
 			return
@@ -186,7 +179,7 @@ func (f *Fleet) keep(ctx, hard context.Context, c connection.Channel) {
 			wait = firstWait
 		}
 		pause := max(queue.Jitter(wait), patience(err))
-		f.report(c, Down, reason(err), 0)
+		f.report(c, downOf(err))
 		f.log.Warn("session lost", "channel", c.Name, "driver", c.Driver, "err", err, "again", pause.Round(time.Millisecond))
 		wait = min(2*wait, lastWait)
 		select {
@@ -208,17 +201,6 @@ func patience(err error) time.Duration {
 	return fail.Pause
 }
 
-func reason(err error) string {
-	if fail, ok := errors.AsType[*channel.Failure](err); ok {
-		return fail.Code
-	}
-	if err == nil {
-		return "closed"
-	}
-	text, _, _ := strings.Cut(err.Error(), "\n") // a stack is for the log
-	return text
-}
-
 // serve opens a session and works the channel's lanes with it until it is lost or ctx ends. It tells how long the session
 // lived.
 func (f *Fleet) serve(ctx, hard context.Context, c connection.Channel) (lived time.Duration, err error) {
@@ -236,15 +218,16 @@ func (f *Fleet) serve(ctx, hard context.Context, c connection.Channel) (lived ti
 		return 0, err
 	}
 	window := channel.WindowOf(session)
-	f.report(c, Up, "", window)
+	slots := make(chan struct{}, window)
+	f.up(c, window, func() int { return len(slots) })
 	f.log.Info("session open", "channel", c.Name, "driver", c.Driver, "window", window)
 	began := time.Now()
-	err = f.work(ctx, hard, c, session, window)
+	err = f.work(ctx, hard, c, session, slots)
 	return time.Since(began), err
 }
 
 // work runs the session and its lanes. The session outlives the lanes' work, so that what is under way gets its answer.
-func (f *Fleet) work(ctx, hard context.Context, c connection.Channel, session channel.Session, window int) error {
+func (f *Fleet) work(ctx, hard context.Context, c connection.Channel, session channel.Session, slots chan struct{}) error {
 	alive, lost := context.WithCancel(ctx) // lanes claim while this lives
 	defer lost()
 	live, end := context.WithCancelCause(hard) // the session serves while this lives
@@ -256,7 +239,7 @@ func (f *Fleet) work(ctx, hard context.Context, c connection.Channel, session ch
 		lost()
 		end(err) // what still waits for an answer of it waits in vain
 	}()
-	f.lanes(alive, live, c, f.gw.Sender(&guarded{session, make(chan struct{}, window), end}), window)
+	f.lanes(alive, live, c, f.gw.Sender(&guarded{session, slots, end}), cap(slots))
 	end(nil)
 	err := <-ended
 	if panicked := (*panicError)(nil); errors.As(context.Cause(live), &panicked) {
@@ -304,16 +287,4 @@ func (f *Fleet) run(ctx context.Context, s channel.Session) (err error) {
 		}
 	}()
 	return s.Run(ctx)
-}
-
-func (f *Fleet) report(c connection.Channel, phase Phase, why string, window int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.states[c.ID] = State{Channel: c.ID, Name: c.Name, Driver: c.Driver, Phase: phase, Reason: why, Since: time.Now().UTC(), Window: window}
-}
-
-func (f *Fleet) forget(id message.ChannelID) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.states, id)
 }

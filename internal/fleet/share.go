@@ -32,7 +32,7 @@ func (f *Fleet) alone(ctx, hard context.Context, c connection.Channel) {
 		}
 		f.guarding(ctx, hard, lease, func(ctx, hard context.Context) { f.keep(ctx, hard, c) })
 		if ctx.Err() == nil {
-			f.report(c, Down, "no_database", 0)
+			f.report(c, connection.State{Phase: connection.Down, Code: "no_database"})
 		}
 		if err := f.gw.Store.Give(hard, lease); err != nil && !f.gw.Store.Closing() {
 			f.log.Error("cannot give a session back", "channel", c.Name, "err", err)
@@ -51,7 +51,7 @@ func (f *Fleet) lease(ctx context.Context, c connection.Channel) *store.Lease {
 		if err != nil {
 			f.log.Error("cannot take a session", "channel", c.Name, "err", err)
 		}
-		f.report(c, Standby, "", 0)
+		f.report(c, connection.State{Phase: connection.Waiting})
 		select {
 		case <-ctx.Done():
 		case <-called:
@@ -112,8 +112,12 @@ func (f *Fleet) lanes(ctx, hard context.Context, c connection.Channel, send queu
 // shares reports whether other servers may work some of the channel's lanes.
 func (f *Fleet) shares(c connection.Channel) bool { return f.gw.Store.Shared() && f.eachNode(c) }
 
-// share is which of the channel's lanes are this server's. Each server that has a session gets every n-th.
+// share is which of the channel's lanes are this server's: none of a channel that is paused. Each server that has a session
+// gets every n-th.
 func (f *Fleet) share(ctx context.Context, c connection.Channel, window int) (mine []int) {
+	if f.paused(ctx, c) {
+		return nil
+	}
 	place, servers := 0, 1
 	if f.shares(c) {
 		place, servers = f.place(ctx, c, window)
@@ -124,6 +128,15 @@ func (f *Fleet) share(ctx context.Context, c connection.Channel, window int) (mi
 		}
 	}
 	return mine
+}
+
+// paused tells whether nothing is to be sent by the channel. While that cannot be told, it stays as it was.
+func (f *Fleet) paused(ctx context.Context, c connection.Channel) bool {
+	now, ok, err := f.gw.Connections.Get(ctx, c.ID)
+	if err != nil || !ok {
+		now = c
+	}
+	return now.Mode == connection.Paused
 }
 
 // place is this server's among those that have a session of the channel. While that cannot be told it has no lanes.
@@ -158,7 +171,7 @@ func (f *Fleet) changes(ctx context.Context, c connection.Channel, window int, m
 		case <-time.After(look):
 		}
 		called = f.calls()
-		if f.shares(c) && !slices.Equal(mine, f.share(ctx, c, window)) {
+		if !slices.Equal(mine, f.share(ctx, c, window)) {
 			return
 		}
 	}
