@@ -6,7 +6,7 @@ import (
 	"net/http"
 
 	"tidings.dev/internal/fault"
-	"tidings.dev/internal/fleet"
+	"tidings.dev/internal/connection"
 	"tidings.dev/internal/telemetry"
 )
 

@@ -147,6 +147,24 @@ func downSince(states []State) (since time.Time, down bool) {
 	return since, down
 }
 
+// Overall is how a channel is on all servers together: it is up when any server has its session, and down when those that tried
+// since have failed. Nothing at all: nobody has begun with it.
+func Overall(all []State) State {
+	best, window, busy := State{Phase: Connecting}, 0, 0
+	for i, s := range all {
+		better := rank[s.Phase] > rank[best.Phase] || s.Phase == best.Phase && (s.Phase == Down) == s.Since.After(best.Since)
+		if i == 0 || better {
+			best = s
+		}
+		window, busy = window+s.Window, busy+s.Busy
+	}
+	best.Window, best.Busy = window, busy
+	return best
+}
+
+// rank is which phase of several says how a channel is.
+var rank = map[Phase]int{Waiting: 1, Connecting: 2, Down: 3, Up: 4}
+
 // How long a channel is down, or up again, until it is told.
 const (
 	downLong = time.Minute

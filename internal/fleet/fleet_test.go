@@ -163,18 +163,18 @@ func TestALostSessionIsOpenedAgain(t *testing.T) {
 	n := &channeltest.Scripted{}
 	y := newYard(t, n)
 	c := y.channel(connection.Channel{Driver: "scripted"})
-	y.until("the session", func() bool { return y.state(c).Phase == Up })
+	y.until("the session", func() bool { return y.state(c).Phase == connection.Up })
 	if s := y.state(c); s.Window != 10 || s.Name != "scripted" {
 		t.Errorf("%+v", s)
 	}
 	y.until("a running session", func() bool { return n.AwaitSession(t.Context()) == nil })
 	began := time.Now()
 	n.Drop(&channel.Failure{Verdict: channel.Retry, Code: "connection_lost", Err: errors.New("planted")})
-	y.until("the loss", func() bool { return y.state(c).Phase == Down })
-	if why := y.state(c).Reason; why != "connection_lost" {
+	y.until("the loss", func() bool { return y.state(c).Phase == connection.Down })
+	if why := y.state(c).Reason; why != "The connection was lost: planted." {
 		t.Errorf("it is down because of %q", why)
 	}
-	y.until("another session", func() bool { return n.Opened() == 2 && y.state(c).Phase == Up })
+	y.until("another session", func() bool { return n.Opened() == 2 && y.state(c).Phase == connection.Up })
 	if waited := time.Since(began); waited < 700*time.Millisecond {
 		t.Errorf("opened again after %s", waited)
 	}
@@ -219,8 +219,8 @@ func TestWaitsGrowAndABadLoginWaitsAMinute(t *testing.T) {
 	}}
 	y := newYard(t, n)
 	ch := y.channel(connection.Channel{Driver: "scripted"})
-	y.until("two tries", func() bool { return tries.Load() == 2 && y.state(ch).Phase == Down })
-	if why := y.state(ch).Reason; why != "refused" {
+	y.until("two tries", func() bool { return tries.Load() == 2 && y.state(ch).Phase == connection.Down })
+	if why := y.state(ch).Reason; why != "The session failed: refused." {
 		t.Errorf("it is down because of %q", why)
 	}
 	time.Sleep(1300 * time.Millisecond)
@@ -234,7 +234,7 @@ func TestChangedSettingsRestartTheSession(t *testing.T) {
 	n := &channeltest.Scripted{}
 	y := newYard(t, n)
 	c := y.channel(connection.Channel{Driver: "scripted", Settings: channel.Settings(`{"a":1}`)})
-	y.until("the session", func() bool { return y.state(c).Phase == Up })
+	y.until("the session", func() bool { return y.state(c).Phase == connection.Up })
 	c.Sender = message.Address{Kind: message.Name, Value: "ACME"} // nothing to the session
 	y.update(c)
 	time.Sleep(1200 * time.Millisecond)
@@ -243,7 +243,7 @@ func TestChangedSettingsRestartTheSession(t *testing.T) {
 	}
 	c.Settings = channel.Settings(`{"a":2}`)
 	y.update(c)
-	y.until("the new session", func() bool { return n.Opened() == 2 && y.state(c).Phase == Up })
+	y.until("the new session", func() bool { return n.Opened() == 2 && y.state(c).Phase == connection.Up })
 	c.Enabled = false
 	y.update(c)
 	y.until("the end", func() bool { return len(y.States()) == 0 })
@@ -262,7 +262,7 @@ func TestASlowChannelHoldsUpNoOther(t *testing.T) {
 	a.Rate = 5
 	y.update(a) // it must wait for its answer before it starts anew
 	b := y.channel(connection.Channel{Driver: "other"})
-	y.until("the other channel", func() bool { return y.state(b).Phase == Up })
+	y.until("the other channel", func() bool { return y.state(b).Phase == connection.Up })
 	if slow.Opened() != 1 {
 		t.Error("the slow channel has two sessions")
 	}
@@ -276,8 +276,8 @@ func TestAPanicStopsItsSessionOnly(t *testing.T) {
 	b, g := y.channel(connection.Channel{Driver: "bad"}), y.channel(connection.Channel{Driver: "good"})
 	broken, fine := y.send(b, 1)[0], y.send(g, 1)[0]
 	y.until("the outcome", func() bool { return y.status(broken) == message.Unknown })
-	y.until("the panic", func() bool { return y.state(b).Phase == Down })
-	if why := y.state(b).Reason; why != "send panicked: planted" {
+	y.until("the panic", func() bool { return y.state(b).Phase == connection.Down })
+	if why := y.state(b).Reason; why != "The session failed: send panicked: planted." {
 		t.Errorf("it is down because of %q", why)
 	}
 	y.until("another session", func() bool { return bad.Opened() == 2 })
@@ -292,9 +292,9 @@ func TestOpenAndRunMayPanic(t *testing.T) {
 	n := &channeltest.Scripted{OpenErr: func() error { panic("planted") }}
 	y := newYard(t, n)
 	c := y.channel(connection.Channel{Driver: "scripted"})
-	y.until("the panic", func() bool { return y.state(c).Phase == Down })
+	y.until("the panic", func() bool { return y.state(c).Phase == connection.Down })
 	none := y.channel(connection.Channel{Driver: "nobody's"})
-	y.until("the missing driver", func() bool { return y.state(none).Phase == Down })
+	y.until("the missing driver", func() bool { return y.state(none).Phase == connection.Down })
 }
 
 func TestALaneNeverHasMoreUnderWayThanTheWindow(t *testing.T) {

@@ -121,10 +121,10 @@ func TestLanesAreSpreadOverTheServers(t *testing.T) {
 	c := a.channel(connection.Channel{Driver: "scripted", Shards: 6})
 	a.spread(c, a)
 	b := w.joins(&channeltest.Scripted{EachNode: true})
-	b.until("the second session", func() bool { return b.state(c).Phase == Up })
+	b.until("the second session", func() bool { return b.state(c).Phase == connection.Up })
 	quick(t, "a server came", a.spread(c, a, b), 2*time.Second)
 	third := w.joins(&channeltest.Scripted{EachNode: true})
-	third.until("the third session", func() bool { return third.state(c).Phase == Up })
+	third.until("the third session", func() bool { return third.state(c).Phase == connection.Up })
 	quick(t, "a third came", a.spread(c, a, b, third), 2*time.Second)
 	for _, id := range b.send(c, 60) {
 		b.until("the message", func() bool { return b.status(id) == message.Sent })
@@ -199,35 +199,35 @@ func TestASessionOfOneServerIsNeverOpenTwice(t *testing.T) {
 	w := newTown(t)
 	a := w.joins(&channeltest.Scripted{})
 	c := a.channel(connection.Channel{Driver: "scripted"})
-	a.until("the session", func() bool { return a.state(c).Phase == Up })
+	a.until("the session", func() bool { return a.state(c).Phase == connection.Up })
 	b := w.joins(&channeltest.Scripted{})
-	b.until("the other stands by", func() bool { return b.state(c).Phase == Standby })
+	b.until("the other stands by", func() bool { return b.state(c).Phase == connection.Waiting })
 	a.leaves()
 	began := time.Now()
-	b.until("the other takes over", func() bool { return b.state(c).Phase == Up })
+	b.until("the other takes over", func() bool { return b.state(c).Phase == connection.Up })
 	quick(t, "the first left", time.Since(began), 2*time.Second)
 	if testing.Short() {
 		return
 	}
 	third := w.joins(&channeltest.Scripted{})
-	third.until("the third stands by", func() bool { return third.state(c).Phase == Standby })
+	third.until("the third stands by", func() bool { return third.state(c).Phase == connection.Waiting })
 	b.link.Cut()
 	cut := time.Now()
 	b.until("the one that is cut off closes", func() bool { return !running(b.network) })
 	closed := time.Since(cut)
-	b.until("it says so", func() bool { return b.state(c).Phase == Down && b.state(c).Reason == "no_database" })
-	if p := third.state(c).Phase; p != Standby {
+	b.until("it says so", func() bool { return b.state(c).Phase == connection.Down && b.state(c).Reason == "no_database" })
+	if p := third.state(c).Phase; p != connection.Waiting {
 		t.Errorf("another is %s before it closes", p)
 	}
-	third.until("the third takes over", func() bool { return third.state(c).Phase == Up })
+	third.until("the third takes over", func() bool { return third.state(c).Phase == connection.Up })
 	opened := time.Since(cut)
 	t.Logf("closed after %s, opened elsewhere after %s", closed, opened)
 	if closed > 25*time.Second || opened < 25*time.Second || opened > 40*time.Second {
 		t.Errorf("closed after %s, opened elsewhere after %s; 20 s and 30 s are promised", closed, opened)
 	}
 	b.link.Mend()
-	b.until("it comes back and stands by", func() bool { return b.state(c).Phase == Standby })
-	if p := third.state(c).Phase; p != Up {
+	b.until("it comes back and stands by", func() bool { return b.state(c).Phase == connection.Waiting })
+	if p := third.state(c).Phase; p != connection.Up {
 		t.Errorf("then the third is %s", p)
 	}
 }
@@ -288,7 +288,7 @@ func TestASlowAnswerHoldsUpNoOtherLane(t *testing.T) {
 	ids := a.send(c, 1)
 	_, _ = n.AwaitSends(t.Context(), 1)
 	b := w.joins(&channeltest.Scripted{EachNode: true})
-	b.until("the second session", func() bool { return b.state(c).Phase == Up })
+	b.until("the second session", func() bool { return b.state(c).Phase == connection.Up })
 	time.Sleep(100 * time.Millisecond) // the first hears of it
 	ids = append(ids, a.send(c, 100)...)
 	began := time.Now()

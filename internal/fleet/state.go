@@ -15,7 +15,7 @@ import (
 )
 
 // countEvery is how often counts alone are written down: they change with each part.
-const countEvery = 5 * time.Second
+const countEvery = 2 * time.Second
 
 // ledger is what this server has written down of how its channels are.
 type ledger struct {
@@ -82,6 +82,7 @@ var sentences = map[string]string{
 	"not_connected":   "The connection was lost",
 	"no_answer":       "The network does not answer",
 	"protocol_error":  "The network broke the rules of the protocol",
+	"failed":          "The session failed",
 	"no_database":     "The database has not been heard of for long, and another server may take over",
 }
 
@@ -195,24 +196,18 @@ func (f *Fleet) announceOne(ctx context.Context, id message.ChannelID, kind even
 	if err != nil || !ok {
 		return err
 	}
-	reason := ""
-	if kind == event.ChannelDown {
-		reason = f.reasonOf(id)
+	states, err := f.gw.Connections.States(ctx)
+	if err != nil {
+		return err
 	}
+	overall := connection.Overall(states[id])
 	return f.gw.Store.Write(func(tx *store.Tx) error {
 		first, err := mark(tx, id)
 		if err != nil || !first {
 			return err
 		}
-		return f.gw.TellOfChannel(tx, c, kind, reason)
+		return f.gw.TellOfChannel(tx, c, kind, overall.Reason)
 	})
-}
-
-// reasonOf is why the channel is down here, if it is.
-func (f *Fleet) reasonOf(id message.ChannelID) string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.states[id].Reason
 }
 
 // leave forgets how the channels were here.
