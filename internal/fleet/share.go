@@ -200,7 +200,7 @@ func (f *Fleet) woken(names []string) {
 }
 
 func ours(name string) bool {
-	return name == "*" || strings.HasPrefix(name, "session:") || strings.HasPrefix(name, "channel:")
+	return name == store.Everyone || strings.HasPrefix(name, "session:") || strings.HasPrefix(name, "channel:")
 }
 
 // calls is closed at the next call.

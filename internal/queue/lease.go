@@ -53,7 +53,7 @@ func (q *Queue) woken(names []string) {
 	defer q.mu.Unlock()
 	now := q.store.Now().UnixMilli()
 	for _, name := range names {
-		if name == everywhere {
+		if name == store.Everyone {
 			names = nil
 			break
 		}
@@ -74,9 +74,6 @@ func (q *Queue) woken(names []string) {
 		s.relist()
 	}
 }
-
-// everywhere is what is called when a server died.
-const everywhere = "*"
 
 // wake has the rows looked at soon, and the lease asked for.
 func (l *lane) wake() {

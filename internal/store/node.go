@@ -75,7 +75,10 @@ func (s *Store) OnDeath(f func(ctx context.Context, boot int64) error) {
 	s.node.bury = append(s.node.bury, f)
 }
 
-// OnWake has f called with the names that other processes called by Tx.Wake: none when some may have been missed, * when a
+// Everyone is the name that is called when a node died: all have to look for what it leaves.
+const Everyone = "*"
+
+// OnWake has f called with the names that other processes called by Tx.Wake: none when some may have been missed, Everyone when a
 // node died.
 func (s *Store) OnWake(f func(names []string)) {
 	if s.node == nil {
@@ -409,7 +412,7 @@ func (n *node) funeral(ctx context.Context, boot int64, bury []func(context.Cont
 			return err
 		}
 		gone, err = Each(tx, "DELETE FROM node WHERE boot = $1", []int64{boot})
-		return errors.Join(err, tx.Wake([]string{"*"}))
+		return errors.Join(err, tx.Wake([]string{Everyone}))
 	})
 	n.heard("0 *")
 	if err == nil && gone[0] == 1 {
