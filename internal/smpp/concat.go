@@ -17,30 +17,45 @@ const (
 // IsPart tells whether there are other parts.
 func (c Concat) IsPart() bool { return c.Total > 1 }
 
-// appendUDH adds the user data header of a part: 05 00 03 ref total number, or 06 08 04 with a wide reference.
-func (c Concat) appendUDH(dst []byte) []byte {
-	if c.Wide {
-		return append(dst, 6, elementConcat16, 4, byte(c.Ref>>8), byte(c.Ref), c.Total, c.Number)
+// appendUDH adds a user data header with what is not zero of its elements. That of a part begins 05 00 03 ref total
+// number, or 06 08 04 with a wide reference.
+func appendUDH(dst []byte, c Concat, s Shift) []byte {
+	start := len(dst)
+	dst = append(dst, 0)
+	switch {
+	case c.IsPart() && c.Wide:
+		dst = append(dst, elementConcat16, 4, byte(c.Ref>>8), byte(c.Ref), c.Total, c.Number)
+	case c.IsPart():
+		dst = append(dst, elementConcat8, 3, byte(c.Ref), c.Total, c.Number)
 	}
-	return append(dst, 5, elementConcat8, 3, byte(c.Ref), c.Total, c.Number)
+	dst = s.appendElements(dst)
+	dst[start] = byte(len(dst) - start - 1)
+	return dst
 }
 
 func (c Concat) appendSAR(tlvs TLVs) TLVs {
 	return tlvs.AddUint16(TagSARRef, c.Ref).AddUint8(TagSARTotal, c.Total).AddUint8(TagSARSeq, c.Number)
 }
 
+// UserHeader is what a user data header says that matters to a text.
+type UserHeader struct {
+	Concat Concat
+	Shift  Shift
+}
+
 // SplitUDH takes the user data header off the octets of a message with ESMUDHI. Octets that are no header are all text,
 // so that a peer's mistake shows rather than vanishes.
-func SplitUDH(octets []byte) (c Concat, text []byte) {
+func SplitUDH(octets []byte) (h UserHeader, text []byte) {
 	if len(octets) == 0 || int(octets[0]) >= len(octets) {
-		return Concat{}, octets
+		return UserHeader{}, octets
 	}
 	size := 1 + int(octets[0])
 	return parseElements(octets[1:size]), octets[size:]
 }
 
-// parseElements looks for the concatenation among the elements and skips the others.
-func parseElements(elements []byte) Concat {
+// parseElements looks for the concatenation and the shift tables among the elements and skips the others. The first
+// concatenation counts.
+func parseElements(elements []byte) (h UserHeader) {
 	for len(elements) >= 2 {
 		id, size := elements[0], int(elements[1])
 		if 2+size > len(elements) {
@@ -48,14 +63,21 @@ func parseElements(elements []byte) Concat {
 		}
 		value := elements[2 : 2+size]
 		switch {
+		case h.Concat.IsPart():
 		case id == elementConcat8 && size == 3:
-			return validConcat(Concat{Ref: uint16(value[0]), Total: value[1], Number: value[2]})
+			h.Concat = validConcat(Concat{Ref: uint16(value[0]), Total: value[1], Number: value[2]})
 		case id == elementConcat16 && size == 4:
-			return validConcat(Concat{Ref: uint16(value[0])<<8 | uint16(value[1]), Total: value[2], Number: value[3], Wide: true})
+			h.Concat = validConcat(Concat{Ref: uint16(value[0])<<8 | uint16(value[1]), Total: value[2], Number: value[3], Wide: true})
+		}
+		switch {
+		case id == elementSingle && size == 1:
+			h.Shift.Single = languageOf(value[0])
+		case id == elementLocking && size == 1:
+			h.Shift.Locking = languageOf(value[0])
 		}
 		elements = elements[2+size:]
 	}
-	return Concat{}
+	return h
 }
 
 // ParseSAR reads the three sar_ parameters (SMPP 3.4, 5.3.2.22 to 24). All must be there.

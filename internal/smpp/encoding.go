@@ -13,11 +13,12 @@ const (
 	GSM7   Encoding = iota // GSM 03.38 default alphabet with its extension table
 	Latin1                 // ISO 8859-1, for peers whose data_coding 0 or 3 means it
 	UCS2                   // UTF-16BE; SMPP's name for it
+	ASCII                  // for peers whose data_coding 0 means it: what ASCII and GSM 03.38 both have
 )
 
 // String is the name that prices and reports show.
 func (e Encoding) String() string {
-	return [...]string{"GSM7", "LATIN1", "UCS2"}[min(e, UCS2)]
+	return [...]string{"GSM7", "LATIN1", "UCS2", "ASCII"}[min(e, ASCII)]
 }
 
 // capacity is how many units fit a short message: alone, and as a part beside a reference of one or two octets.
@@ -28,13 +29,19 @@ var capacities = [...]capacity{
 	GSM7:   {160, 153, 152},
 	Latin1: {140, 134, 133},
 	UCS2:   {70, 67, 66},
+	ASCII:  {160, 153, 152}, // the peer turns it into GSM 03.38
 }
 
 // width is how many units r takes, or 0 when the encoding cannot say it.
-func (e Encoding) width(r rune) int {
+func (e Encoding) width(r rune, n *national) int {
 	switch e {
 	case GSM7:
-		return gsmWidth(r)
+		return gsmWidth(r, n)
+	case ASCII:
+		if r > '~' || r < ' ' && r != '\n' && r != '\r' {
+			return 0
+		}
+		return gsmWidth(r, nil)
 	case Latin1:
 		if r > 0xFF {
 			return 0
@@ -47,8 +54,8 @@ func (e Encoding) width(r rune) int {
 	return 1
 }
 
-func gsmWidth(r rune) int {
-	code := septet(r)
+func gsmWidth(r rune, n *national) int {
+	code := n.septet(r)
 	switch {
 	case code == noSeptet:
 		return 0
@@ -59,11 +66,13 @@ func gsmWidth(r rune) int {
 }
 
 // appendText adds the octets of a text that the encoding can say.
-func (e Encoding) appendText(dst []byte, text string) []byte {
+func (e Encoding) appendText(dst []byte, text string, n *national) []byte {
 	switch e {
 	case GSM7:
-		dst, _ = appendGSM7(dst, text)
+		dst, _ = appendGSM7(dst, text, n)
 		return dst
+	case ASCII:
+		return append(dst, text...)
 	case Latin1:
 		for _, r := range text {
 			dst = append(dst, byte(r))

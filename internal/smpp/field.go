@@ -104,7 +104,7 @@ func ParseAddress(s string) (Address, error) {
 }
 
 func alphanumeric(s string) (Address, error) {
-	octets, ok := appendGSM7(nil, s)
+	octets, ok := appendGSM7(nil, s, nil)
 	switch {
 	case s == "":
 		return Address{}, fmt.Errorf("%w: empty", ErrAddress)

@@ -38,14 +38,14 @@ func expect(t *testing.T, conn net.Conn, want Header) PDU {
 	return got
 }
 
-func TestTwoPDUsInOneRead(t *testing.T) {
+func TestCase6c07TwoPDUsInOneRead(t *testing.T) {
 	conn, _ := rawPeer(t)
 	_, _ = conn.Write(append(request(5, "1"), request(6, "2")...))
 	expect(t, conn, Header{Command: DeliverSMResp, Sequence: 5})
 	expect(t, conn, Header{Command: DeliverSMResp, Sequence: 6})
 }
 
-func TestPDUInSingleOctets(t *testing.T) {
+func TestCase6c07PDUInSingleOctets(t *testing.T) {
 	conn, _ := rawPeer(t)
 	for _, c := range request(5, "1") {
 		_, _ = conn.Write([]byte{c})
@@ -71,7 +71,7 @@ func TestPDUInSingleOctets(t *testing.T) {
 	}
 }
 
-func TestWrongLengthIsNackedAndEndsTheSession(t *testing.T) {
+func TestCase6c07WrongLengthIsNackedAndEndsTheSession(t *testing.T) {
 	for _, length := range []uint32{0, 15, MaxPDU + 1, 0xFFFFFFFF} {
 		conn, session := rawPeer(t)
 		frame := request(5, "1")
@@ -95,11 +95,12 @@ func TestLongestPDUIsRead(t *testing.T) {
 	expect(t, conn, Header{Command: DeliverSMResp, Sequence: 9})
 }
 
-func TestUnknownCommandIsNackedAndTheSessionStays(t *testing.T) {
+func TestCase6c07UnknownCommandIsNackedAndTheSessionStays(t *testing.T) {
 	conn, _ := rawPeer(t)
 	_, _ = conn.Write(Append(nil, PDU{Header: Header{Command: 0x03, Sequence: 5}, Body: Raw("1\x00")})) // query_sm
 	expect(t, conn, Header{Command: GenericNack, Status: StatusInvalidCommandID, Sequence: 5})
-	_, _ = conn.Write(request(6, "1"))
+	outbind := Append(nil, PDU{Header: Header{Command: Outbind, Sequence: 4}, Body: &OutbindRequest{SystemID: "smsc"}})
+	_, _ = conn.Write(append(outbind, request(6, "1")...)) // which has no answer
 	expect(t, conn, Header{Command: DeliverSMResp, Sequence: 6})
 }
 

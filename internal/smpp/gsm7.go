@@ -49,10 +49,10 @@ func septet(r rune) uint8 {
 	return noSeptet
 }
 
-// appendGSM7 adds the text as one septet per octet, and tells whether all of it could be said.
-func appendGSM7(dst []byte, text string) ([]byte, bool) {
+// appendGSM7 adds the text as one septet per octet, and tells whether all of it could be said. nil is the default alphabet.
+func appendGSM7(dst []byte, text string, n *national) ([]byte, bool) {
 	for _, r := range text {
-		code := septet(r)
+		code := n.septet(r)
 		if code == noSeptet {
 			return dst, false
 		}
@@ -66,34 +66,15 @@ func appendGSM7(dst []byte, text string) ([]byte, bool) {
 
 // appendFromGSM7 adds the text that unpacked septets stand for. An octet over 127 is no septet: a peer that sends one
 // means Latin-1. An unknown extension is shown by its plain character, as the standard asks of a phone.
-func appendFromGSM7(dst []byte, septets []byte) []byte {
+func appendFromGSM7(dst []byte, septets []byte, n *national) []byte {
 	for i := 0; i < len(septets); i++ {
-		code := septets[i]
-		if code == escape && i+1 < len(septets) {
+		afterEscape := septets[i] == escape && i+1 < len(septets)
+		if afterEscape {
 			i++
-			dst = utf8.AppendRune(dst, fromExtension(septets[i]))
-			continue
 		}
-		dst = utf8.AppendRune(dst, fromSeptet(code))
+		dst = utf8.AppendRune(dst, n.rune(septets[i], afterEscape))
 	}
 	return dst
-}
-
-func fromExtension(code byte) rune {
-	if r, ok := gsmExtension[code]; ok {
-		return r
-	}
-	return fromSeptet(code)
-}
-
-func fromSeptet(code byte) rune {
-	switch {
-	case code >= 128:
-		return rune(code)
-	case code == escape:
-		return ' '
-	}
-	return gsmAlphabet[code]
 }
 
 // packSeptets puts eight septets into seven octets (3GPP TS 23.038, 6.1.2.1), after so many fill bits as a user data

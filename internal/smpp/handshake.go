@@ -69,6 +69,7 @@ func awaitBindResp(conn net.Conn, mode Command) (BindResp, error) {
 			if err := writePDU(conn, PDU{Header: Header{Command: EnquireLinkResp, Sequence: p.Sequence}}); err != nil {
 				return BindResp{}, err
 			}
+		case Outbind: // it asks for what we do
 		default:
 			return BindResp{}, fmt.Errorf("%w: %s", ErrHandshake, p.Command)
 		}

@@ -67,7 +67,8 @@ func TestBindAnswersAProbeAndLeavesWhatFollows(t *testing.T) {
 	near, far := tcpPair(t)
 	go func() {
 		_, _ = ReadPDU(far)
-		burst := Append(nil, PDU{Header: Header{Command: EnquireLink, Sequence: 9}})
+		burst := Append(nil, PDU{Header: Header{Command: Outbind, Sequence: 8}, Body: &OutbindRequest{SystemID: "smsc"}})
+		burst = Append(burst, PDU{Header: Header{Command: EnquireLink, Sequence: 9}})
 		burst = Append(burst, PDU{Header{Command: BindTransceiverResp, Sequence: 1}, &BindResp{SystemID: "smsc"}})
 		_, _ = far.Write(append(burst, request(10, "1")...))
 	}()
@@ -106,7 +107,7 @@ func TestUnexpectedAnswerToABind(t *testing.T) {
 	}
 }
 
-func TestEnquireLinkIsAnsweredUnderFullLoad(t *testing.T) {
+func TestCase6c05EnquireLinkIsAnsweredUnderFullLoad(t *testing.T) {
 	near, far := tcpPair(t)
 	left := run(t.Context(), near, Config{Window: 100})
 	right := run(t.Context(), far, Config{Handler: echoID})

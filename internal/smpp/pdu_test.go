@@ -62,7 +62,7 @@ func TestRefusalWithoutABody(t *testing.T) {
 	}
 }
 
-func TestUnknownAndBrokenTLVs(t *testing.T) {
+func TestCase6c07UnknownAndBrokenTLVs(t *testing.T) {
 	tlvs := TLVs(nil).Add(0x1999, []byte("vendor")).AddUint8(TagMessageState, 2)
 	tlvs = append(tlvs, 0x04, 0x24, 0xFF, 0xFF, 'x') // promises more than there is
 	m := to("1")

@@ -19,7 +19,7 @@ func texts() *rapid.Generator[string] {
 	latin := []rune("éçêÿ¿abc ")
 	mixed := []rune("я😀’a€한\uFFFD\U0010FFFF ")
 	return rapid.Custom(func(t *rapid.T) string {
-		letters := rapid.SampledFrom([][]rune{gsm, latin, mixed}).Draw(t, "alphabet")
+		letters := rapid.SampledFrom([][]rune{gsm, latin, mixed, []rune("ağışĞİŞç "), []rune("añóÁÍç€"), []rune("aãõÊâ€ºÚ`|")}).Draw(t, "alphabet")
 		return string(rapid.SliceOfN(rapid.SampledFrom(letters), 0, 1200).Draw(t, "letters"))
 	})
 }
@@ -27,10 +27,12 @@ func texts() *rapid.Generator[string] {
 func options() *rapid.Generator[Options] {
 	return rapid.Custom(func(t *rapid.T) Options {
 		o := Options{
-			Alphabet: rapid.SampledFrom([]Encoding{GSM7, Latin1, UCS2}).Draw(t, "alphabet"),
+			Alphabet: rapid.SampledFrom([]Encoding{GSM7, Latin1, UCS2, ASCII}).Draw(t, "alphabet"),
 			Method:   rapid.SampledFrom([]Method{UDH8, UDH16, SAR, Payload}).Draw(t, "method"),
 			Packed:   rapid.Bool().Draw(t, "packed"),
 			Ref:      rapid.Uint16().Draw(t, "ref"),
+			National: Languages(rapid.IntRange(0, int(AllLanguages)).Draw(t, "national")),
+			Septets:  rapid.Bool().Draw(t, "septets"),
 		}
 		return o
 	})
@@ -63,11 +65,14 @@ type fataler interface {
 }
 
 func overTheWire(t fataler, segments Segments, o Options) (parts []Part) {
-	limit := capacities[segments.Encoding]
+	alone := segments.Encoding.aloneLimit(segments.Shift)
 	for i := range segments.Parts {
 		part := &segments.Parts[i]
-		if single := len(segments.Parts) == 1; o.Method != Payload && (part.Units > limit.alone || !single && part.Units > segments.Encoding.partLimit(o.Method)) {
+		if single := len(segments.Parts) == 1; o.Method != Payload && (part.Units > alone || !single && part.Units > segments.Encoding.partLimit(o.Method, segments.Shift)) {
 			t.Fatalf("part of %d units", part.Units)
+		}
+		if octets := part.AirOctets(segments.Encoding); o.Method != Payload && octets > airOctets {
+			t.Fatalf("part of %d octets on the air", octets)
 		}
 		m := &Message{Dest: Address{Addr: "1"}}
 		part.Fill(m)
@@ -136,7 +141,7 @@ func TestConcatOfAnyHeader(t *testing.T) {
 		"\x03\x00\x09\x07text":                                 {}, // an element longer than its header
 	} {
 		got, text := SplitUDH([]byte(udh))
-		if got != want || string(text) != "text" {
+		if got.Concat != want || string(text) != "text" {
 			t.Errorf("% x: %+v, %q", udh, got, text)
 		}
 	}
@@ -225,10 +230,15 @@ func FuzzReceipt(f *testing.F) {
 }
 
 func FuzzSplit(f *testing.F) {
-	f.Add("a€😀’", uint8(0), uint8(0), false)
-	f.Add(strings.Repeat("€", 81), uint8(0), uint8(1), true)
-	f.Fuzz(func(t *testing.T, text string, alphabet, method uint8, packed bool) {
-		o := Options{Alphabet: Encoding(alphabet % 3), Method: Method(method % 4), Packed: packed}
+	f.Add("a€😀’", uint8(0), uint8(0), false, uint8(0))
+	f.Add(strings.Repeat("€", 81), uint8(0), uint8(1), true, uint8(0))
+	f.Add(strings.Repeat("ağış ", 40), uint8(0), uint8(1), true, uint8(7))
+	f.Add(strings.Repeat("não é ", 40), uint8(0), uint8(0), false, uint8(12))
+	f.Fuzz(func(t *testing.T, text string, alphabet, method uint8, packed bool, national uint8) {
+		o := Options{
+			Alphabet: Encoding(alphabet % 4), Method: Method(method % 4), Packed: packed,
+			National: Languages(national) & AllLanguages, Septets: national&8 != 0,
+		}
 		segments, err := Split(text, o)
 		if err != nil {
 			if utf8.ValidString(text) && len(text) < 10000 {

@@ -64,6 +64,7 @@ type Receipt struct {
 	Done      time.Time // zero when not told
 	Text      string    // the start of the message's own text
 	Raw       string    // the receipt's whole text
+	Reference uint16    // user_message_reference: ours, where the SMSC repeats it
 	Mismatch  bool      // text and parameters disagreed on id or state; the parameters won
 }
 
@@ -131,6 +132,7 @@ func (r *Receipt) applyTLVs(tlvs TLVs) {
 	if r.ErrorCode == "" {
 		r.ErrorCode = networkError(tlvs)
 	}
+	r.Reference, _ = tlvs.Uint16(TagUserMessageReference)
 }
 
 // networkError writes network_error_code as type and number (SMPP 3.4, 5.3.2.31).

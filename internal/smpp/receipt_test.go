@@ -11,7 +11,7 @@ func receiptOf(text string, tlvs TLVs) *Message {
 	return &Message{ESMClass: ESMReceipt, ShortMessage: []byte(text), TLVs: tlvs}
 }
 
-func TestReceiptText(t *testing.T) {
+func TestCase6b(t *testing.T) {
 	berlin := time.FixedZone("", 3600)
 	at := func(month time.Month, second int) time.Time {
 		return time.Date(2024, month, 15, 10, 31, second, 0, berlin)
@@ -21,30 +21,30 @@ func TestReceiptText(t *testing.T) {
 		want       Receipt
 	}{
 		{
-			"as in appendix B", "id:0123456789 sub:001 dlvrd:001 submit date:2401151031 done date:2402151031 stat:DELIVRD err:000 text:Hello",
+			"01 as in appendix B", "id:0123456789 sub:001 dlvrd:001 submit date:2401151031 done date:2402151031 stat:DELIVRD err:000 text:Hello",
 			Receipt{ID: "0123456789", State: StateDelivered, Final: true, ErrorCode: "000", Submitted: at(1, 0), Done: at(2, 0), Text: "Hello"},
 		},
 		{
-			"seconds", "id:1 done date:240115103159 stat:DELIVRD err:69",
+			"02 seconds", "id:1 done date:240115103159 stat:DELIVRD err:69",
 			Receipt{ID: "1", State: StateDelivered, Final: true, ErrorCode: "69", Done: at(1, 59)},
 		},
 		{
-			"long years", "id:1 submit date:202401151031 done date:20240115103159 stat:EXPIRED err:00A",
+			"02 long years", "id:1 submit date:202401151031 done date:20240115103159 stat:EXPIRED err:00A",
 			Receipt{ID: "1", State: StateExpired, Final: true, ErrorCode: "00A", Submitted: at(1, 0), Done: at(1, 59)},
 		},
 		{
-			"capitals, spaces, NUL", "ID: 1  Stat: delivrd   Err:12345 Text:Hi\x00",
+			"02 capitals, spaces, NUL", "ID: 1  Stat: delivrd   Err:12345 Text:Hi\x00",
 			Receipt{ID: "1", State: StateDelivered, Final: true, ErrorCode: "12345", Text: "Hi"},
 		},
 		{
-			"empty fields", "id:7 sub: dlvrd: submit date: done date: stat:UNDELIV err: text:",
+			"02 empty fields", "id:7 sub: dlvrd: submit date: done date: stat:UNDELIV err: text:",
 			Receipt{ID: "7", State: StateUndeliverable, Final: true},
 		},
 		{
-			"fields in the text are not the receipt's", "id:1 stat:DELIVRD err:000 text:id:999 stat:UNDELIV",
+			"03 fields in the text are not the receipt's", "id:1 stat:DELIVRD err:000 text:id:999 stat:UNDELIV",
 			Receipt{ID: "1", State: StateDelivered, Final: true, ErrorCode: "000", Text: "id:999 stat:UNDELIV"},
 		},
-		{"unknown word", "id:1 stat:FOOBAR", Receipt{ID: "1", State: StateUnknown}},
+		{"05 unknown word", "id:1 stat:FOOBAR", Receipt{ID: "1", State: StateUnknown}},
 		{"no state", "id:1", Receipt{ID: "1", State: StateUnknown}},
 		{"unreadable", "lorem ipsum", Receipt{State: StateUnknown}},
 		{"bad date", "id:1 stat:REJECTD done date:9999999999", Receipt{ID: "1", State: StateRejected, Final: true}},
@@ -63,7 +63,7 @@ func TestReceiptText(t *testing.T) {
 	}
 }
 
-func TestReceiptStates(t *testing.T) {
+func TestCase6b05ReceiptStates(t *testing.T) {
 	intermediate := []string{"ENROUTE", "ACCEPTD", "BUFFRED", "BUFFERD", "ACKED", "UNKNOWN", "FOOBAR"}
 	for _, word := range intermediate {
 		if r, _ := ParseReceipt(receiptOf("id:1 stat:"+word, nil), ReceiptOptions{}); r.Final {
@@ -84,7 +84,7 @@ func TestReceiptStates(t *testing.T) {
 	}
 }
 
-func TestParametersWinOverText(t *testing.T) {
+func TestCase6b04ParametersWinOverText(t *testing.T) {
 	tlvs := TLVs(nil).AddText(TagReceiptedMessageID, "0ABC").AddUint8(TagMessageState, 5).Add(TagNetworkErrorCode, []byte{3, 0, 11})
 	cases := map[string]bool{"": false, "id:abc stat:UNDELIV": false, "id:abd stat:UNDELIV": true, "id:ABC stat:DELIVRD": true}
 	for text, mismatch := range cases {
@@ -95,7 +95,7 @@ func TestParametersWinOverText(t *testing.T) {
 	}
 }
 
-func TestOnlyTheClassMakesAReceipt(t *testing.T) {
+func TestCase6b06OnlyTheClassMakesAReceipt(t *testing.T) {
 	m := receiptOf("id:1 stat:DELIVRD", nil)
 	m.ESMClass = 0
 	if _, ok := ParseReceipt(m, ReceiptOptions{}); ok {
@@ -110,7 +110,7 @@ func TestOnlyTheClassMakesAReceipt(t *testing.T) {
 	}
 }
 
-func TestReceiptInPayloadAndUCS2(t *testing.T) {
+func TestCase6b14ReceiptInPayloadAndUCS2(t *testing.T) {
 	text := "id:1 stat:DELIVRD"
 	payload := &Message{ESMClass: ESMReceipt, TLVs: TLVs(nil).Add(TagMessagePayload, []byte(text))}
 	wide := &Message{ESMClass: ESMReceipt, DataCoding: CodingUCS2, ShortMessage: appendUTF16(nil, text)}
@@ -134,7 +134,7 @@ func TestFormattedReceiptIsParsed(t *testing.T) {
 	}
 }
 
-func TestIDsMatch(t *testing.T) {
+func TestCase6b07To09IDsMatch(t *testing.T) {
 	cases := []struct {
 		rule            IDRule
 		answer, receipt string
@@ -158,7 +158,7 @@ func TestIDsMatch(t *testing.T) {
 	}
 }
 
-func TestTimes(t *testing.T) {
+func TestCase6c10Times(t *testing.T) {
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	absolute := map[string]time.Time{
 		"260501123005704+": time.Date(2026, 5, 1, 12, 30, 5, 7e8, time.FixedZone("", 3600)),

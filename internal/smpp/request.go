@@ -67,6 +67,7 @@ func (s *Session) receive(frame []byte) bool {
 		s.startLeaving(h.Sequence)
 	case SubmitSM, DeliverSM, DataSM:
 		s.receiveRequest(frame)
+	case Outbind: // has no answer, and asks for a bind that is there (SMPP 3.4, 4.1.7)
 	default:
 		s.refuseRequest(h)
 	}

@@ -91,7 +91,7 @@ func answerAfter(d time.Duration) func(*Request) {
 	return func(r *Request) { time.AfterFunc(d, func() { r.Respond(StatusOK, "id") }) }
 }
 
-func TestWindowOverRoundTripIsTheRate(t *testing.T) {
+func TestCase6c01WindowOverRoundTripIsTheRate(t *testing.T) {
 	for window, atLeast := range map[int]int64{1: 19, 10: 190} {
 		synctest.Test(t, func(t *testing.T) {
 			left, _ := pair(t, Config{Window: window}, Config{Handler: answerAfter(50 * time.Millisecond)})
@@ -132,7 +132,7 @@ func TestNoAnswerIsUnsureAndFreesTheSlot(t *testing.T) {
 	})
 }
 
-func TestLateAnswerReachesTheHookWithItsMessage(t *testing.T) {
+func TestCase6c03LateAnswerReachesTheHookWithItsMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		type lateAnswer struct {
 			body Body
@@ -165,7 +165,7 @@ func TestLateAnswerReachesTheHookWithItsMessage(t *testing.T) {
 	})
 }
 
-func TestAnswerToNothingIsCounted(t *testing.T) {
+func TestCase6c03AnswerToNothingIsCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := net.Pipe()
 		left := run(t.Context(), a, Config{})
@@ -227,7 +227,7 @@ func (c *stuckConn) Close() error {
 	return c.Conn.Close()
 }
 
-func TestCutTellsWhatWasNotWritten(t *testing.T) {
+func TestCase6c06CutTellsWhatWasNotWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := net.Pipe()
 		defer b.Close()
@@ -281,7 +281,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestSilentPeerIsAskedAndGivenUp(t *testing.T) {
+func TestCase6c05SilentPeerIsAskedAndGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := net.Pipe()
 		go io.Copy(io.Discard, b)
@@ -337,7 +337,7 @@ func TestEnquireLinkPassesAFullInboundWindow(t *testing.T) {
 	})
 }
 
-func TestUnbindDrainsBothSides(t *testing.T) {
+func TestCase6c07UnbindDrainsBothSides(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		left, right := pair(t, Config{}, Config{Handler: answerAfter(3 * time.Second)})
 		answered := make(chan error, 1)
@@ -381,7 +381,7 @@ func TestUnbindGivesUpWithItsContext(t *testing.T) {
 	})
 }
 
-func TestSequenceWrapsToOne(t *testing.T) {
+func TestCase6c07SequenceWrapsToOne(t *testing.T) {
 	seen := make(chan uint32, 3)
 	handler := func(r *Request) { seen <- r.Sequence; r.Respond(StatusOK, "") }
 	left, _ := pair(t, Config{FirstSequence: 0x7FFFFFFE}, Config{Handler: handler})

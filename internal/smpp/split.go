@@ -35,6 +35,8 @@ type Options struct {
 	Alphabet      Encoding   // what a text is in when it can be: GSM7 (default) or Latin1; UCS2 forces it on all
 	Coding        DataCoding // the data_coding that stands for Alphabet: 0, or 3 where Latin-1 must be named
 	Packed        bool       // eight septets in seven octets, for the few SMSCs that ask for it
+	National      Languages  // whose alphabets may be used where they save parts; by UDH8 and UDH16 only
+	Septets       bool       // use them also where they save none: the parts of one text have one encoding
 	Transliterate bool       // plain punctuation for typographic, before all else
 	Method        Method
 	Ref           uint16 // of the parts; unique for a source and destination while parts are in flight
@@ -45,6 +47,7 @@ type Count struct {
 	Encoding Encoding
 	Units    int // septets, octets or UTF-16 units
 	Segments int // what networks charge for, also with Payload
+	Shift    Shift
 }
 
 // CountText tells what Split would make, without making it. It allocates nothing unless a text is transliterated.
@@ -53,7 +56,7 @@ func CountText(text string, o Options) (Count, error) {
 		text = Transliterate(text)
 	}
 	if o.Alphabet != UCS2 {
-		count, ok := countIn(o.Alphabet, text, o.Method)
+		count, ok := countIn(o.Alphabet, nil, text, o.Method)
 		if ok {
 			return count, count.check()
 		}
@@ -61,8 +64,29 @@ func CountText(text string, o Options) (Count, error) {
 	if !utf8.ValidString(text) {
 		return Count{}, ErrNotUTF8
 	}
-	count, _ := countIn(UCS2, text, o.Method)
+	count, _ := countIn(UCS2, nil, text, o.Method)
+	if septets, ok := o.countNational(text); ok && (o.Septets || septets.Segments < count.Segments) {
+		count = septets
+	}
 	return count, count.check()
+}
+
+// countNational counts in the national alphabet that takes the fewest parts; of those a single shift first, since a phone
+// that does not know it still shows the plain letters.
+func (o Options) countNational(text string) (best Count, found bool) {
+	if o.National == 0 || o.Alphabet != GSM7 || o.Method > UDH16 {
+		return Count{}, false
+	}
+	for _, n := range nationals {
+		if !n.shift.worn(o.National) {
+			continue
+		}
+		count, ok := countIn(GSM7, n, text, o.Method)
+		if ok && (!found || count.Segments < best.Segments) {
+			best, found = count, true
+		}
+	}
+	return best, found
 }
 
 func (c Count) check() error {
@@ -74,31 +98,52 @@ func (c Count) check() error {
 
 // countIn fills parts from the front, as Split does: dividing units by the capacity would be wrong where an escape or
 // a surrogate pair moves to the next part whole.
-func countIn(e Encoding, text string, method Method) (Count, bool) {
-	limit := e.partLimit(method)
-	units, parts, filled := 0, 1, 0
+func countIn(e Encoding, n *national, text string, method Method) (Count, bool) {
+	count := Count{Encoding: e, Segments: 1}
+	if n != nil {
+		count.Shift = n.shift
+	}
+	limit, filled := e.partLimit(method, count.Shift), 0
 	for _, r := range text {
-		width := e.width(r)
+		width := e.width(r, n)
 		if width == 0 || r == utf8.RuneError && e != UCS2 {
 			return Count{}, false
 		}
 		if filled+width > limit {
-			parts, filled = parts+1, 0
+			count.Segments, filled = count.Segments+1, 0
 		}
-		units, filled = units+width, filled+width
+		count.Units, filled = count.Units+width, filled+width
 	}
-	if units <= capacities[e].alone {
-		parts = 1
+	if count.Units <= e.aloneLimit(count.Shift) {
+		count.Segments = 1
 	}
-	return Count{Encoding: e, Units: units, Segments: parts}, true
+	return count, true
 }
 
-func (e Encoding) partLimit(method Method) int {
-	if method == UDH16 {
+// aloneLimit is how many units a text of one part has room for.
+func (e Encoding) aloneLimit(s Shift) int {
+	if s == (Shift{}) {
+		return capacities[e].alone
+	}
+	return septetsBeside(1 + s.headerSize())
+}
+
+func (e Encoding) partLimit(method Method, s Shift) int {
+	switch {
+	case s != (Shift{}) && method == UDH16:
+		return septetsBeside(7 + s.headerSize())
+	case s != (Shift{}):
+		return septetsBeside(6 + s.headerSize())
+	case method == UDH16:
 		return capacities[e].ref16
 	}
 	return capacities[e].ref8
 }
+
+// septetsBeside is how many septets 140 octets hold beside a user data header (3GPP TS 23.040, 9.2.3.24).
+func septetsBeside(header int) int { return (airOctets - header) * 8 / 7 }
+
+const airOctets = 140
 
 // Segments is a text made ready for the wire.
 type Segments struct {
@@ -112,11 +157,13 @@ type Segment struct {
 	Text   string
 	Units  int
 	Octets []byte // of the text alone, without a user data header
-	Concat Concat
+	Concat Concat // change it by Tie
 
 	method Method
 	coding DataCoding
+	shift  Shift
 	packed bool
+	units  []byte // of the text, unpacked
 }
 
 // Split makes a text ready for the wire, and never cuts an escape pair or a surrogate pair.
@@ -149,10 +196,10 @@ func cut(text string, count Count, o Options) []Segment {
 		return []Segment{{Text: text, Units: count.Units}}
 	}
 	parts := make([]Segment, 0, count.Segments)
-	limit := count.Encoding.partLimit(o.Method)
+	limit, n := count.Encoding.partLimit(o.Method, count.Shift), nationalOf(count.Shift)
 	start, filled := 0, 0
 	for i, r := range text {
-		width := count.Encoding.width(r)
+		width := count.Encoding.width(r, n)
 		if filled+width > limit {
 			parts = append(parts, Segment{Text: text[start:i], Units: filled})
 			start, filled = i, 0
@@ -164,28 +211,56 @@ func cut(text string, count Count, o Options) []Segment {
 
 // finish encodes a part and ties it to the others.
 func (s *Segment) finish(all Segments, index int, o Options) {
-	s.method, s.coding = o.Method, all.Coding
+	s.method, s.coding, s.shift = o.Method, all.Coding, all.Shift
+	s.packed = o.Packed && all.Encoding == GSM7
+	s.units = all.Encoding.appendText(make([]byte, 0, 2*s.Units), s.Text, nationalOf(all.Shift))
+	var join Concat
 	if len(all.Parts) > 1 {
-		s.Concat = Concat{Ref: o.Ref, Total: uint8(len(all.Parts)), Number: uint8(index + 1), Wide: o.Method != UDH8}
+		join = Concat{Ref: o.Ref, Total: uint8(len(all.Parts)), Number: uint8(index + 1), Wide: o.Method != UDH8}
 		if o.Method == UDH8 {
-			s.Concat.Ref &= 0xFF
+			join.Ref &= 0xFF
 		}
 	}
-	s.Octets = all.Encoding.appendText(make([]byte, 0, 2*s.Units), s.Text)
-	if o.Packed && all.Encoding == GSM7 {
-		s.packed = true
-		s.Octets = packSeptets(s.Octets, fillBits(s.headerSize()))
+	s.Tie(join)
+}
+
+// Tie makes the part one of a longer text. Packed septets begin where the user data header ends, so they move with it.
+func (s *Segment) Tie(c Concat) {
+	s.Concat, s.Octets = c, s.units
+	if s.packed {
+		s.Octets = packSeptets(s.units, fillBits(len(s.header())))
 	}
 }
 
-func (s *Segment) headerSize() int {
-	if !s.Concat.IsPart() || s.method == SAR {
-		return 0
+// header is the part's user data header, or nothing.
+func (s *Segment) header() []byte {
+	join := s.Concat
+	if s.method == SAR || s.method == Payload {
+		join = Concat{}
 	}
-	if s.Concat.Wide {
-		return 7
+	if !join.IsPart() && s.shift == (Shift{}) {
+		return nil
 	}
-	return 6
+	return appendUDH(make([]byte, 0, 1+6+2*elementSize+len(s.Octets)), join, s.shift)
+}
+
+// AirOctets is the size of the part in a short message on the air, where septets are packed.
+func (s *Segment) AirOctets(e Encoding) int {
+	bits := 8
+	switch e {
+	case GSM7, ASCII:
+		bits = 7
+	case UCS2:
+		bits = 16
+	}
+	header := 8 * len(s.header())
+	if s.method == SAR && s.Concat.IsPart() {
+		header = 8 * 6 // which the SMSC makes
+	}
+	if bits == 7 {
+		header = (header + 6) / 7 * 7
+	}
+	return (header + s.Units*bits + 7) / 8
 }
 
 // fillBits is how many bits bring packed septets to a septet boundary after a user data header.
@@ -196,16 +271,15 @@ func fillBits(header int) int { return (7 - 8*header%7) % 7 }
 func (s *Segment) Fill(m *Message) {
 	m.DataCoding = s.coding
 	m.ShortMessage = s.Octets
+	if header := s.header(); header != nil {
+		m.ESMClass |= ESMUDHI
+		m.ShortMessage = append(header, s.Octets...)
+	}
 	switch {
 	case s.method == Payload:
 		m.ShortMessage = nil
 		m.TLVs = m.TLVs.Add(TagMessagePayload, s.Octets)
-	case !s.Concat.IsPart():
-	case s.method == SAR:
+	case s.method == SAR && s.Concat.IsPart():
 		m.TLVs = s.Concat.appendSAR(m.TLVs)
-	default:
-		m.ESMClass |= ESMUDHI
-		header := s.Concat.appendUDH(make([]byte, 0, 7+len(s.Octets)))
-		m.ShortMessage = append(header, s.Octets...)
 	}
 }

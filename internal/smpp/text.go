@@ -12,6 +12,7 @@ type Part struct {
 
 	packed bool
 	fill   int
+	shift  *national
 	read   Options
 }
 
@@ -21,18 +22,18 @@ func ParseText(m *Message, o Options) Part {
 	p := Part{Coding: m.DataCoding, Octets: m.Payload(), Concat: ParseSAR(m.TLVs), read: o}
 	header := 0
 	if m.ESMClass&ESMUDHI != 0 {
-		concat, text := SplitUDH(p.Octets)
+		h, text := SplitUDH(p.Octets)
 		header = len(p.Octets) - len(text)
-		p.Octets = text
-		if concat.IsPart() || !p.Concat.IsPart() {
-			p.Concat = concat
+		p.Octets, p.shift = text, nationalOf(h.Shift)
+		if h.Concat.IsPart() || !p.Concat.IsPart() {
+			p.Concat = h.Concat
 		}
 	}
 	p.fill = fillBits(header)
 	scheme := p.scheme()
 	p.packed = o.Packed && scheme == schemeGSM7
 	p.Binary = scheme == schemeBinary
-	p.Text = string(scheme.appendText(nil, p.units()))
+	p.Text = string(scheme.appendText(nil, p.units(), p.shift))
 	return p
 }
 
@@ -47,8 +48,8 @@ func Join(parts []Part) string {
 			continue
 		}
 		run = append(run, p.units()...)
-		if i+1 == len(sorted) || sorted[i+1].scheme() != p.scheme() {
-			text = p.scheme().appendText(text, run)
+		if i+1 == len(sorted) || sorted[i+1].scheme() != p.scheme() || sorted[i+1].shift != p.shift {
+			text = p.scheme().appendText(text, run, p.shift)
 			run = run[:0]
 		}
 	}
@@ -70,6 +71,7 @@ const (
 	schemeGSM7 scheme = iota
 	schemeLatin1
 	schemeUCS2
+	schemeASCII
 	schemeBinary
 )
 
@@ -95,19 +97,22 @@ func (p Part) scheme() scheme {
 }
 
 func (p Part) defaultScheme() scheme {
-	if p.read.Alphabet == Latin1 {
+	switch p.read.Alphabet {
+	case Latin1:
 		return schemeLatin1
+	case ASCII:
+		return schemeASCII
 	}
 	return schemeGSM7
 }
 
-func (s scheme) appendText(dst, octets []byte) []byte {
+func (s scheme) appendText(dst, octets []byte, n *national) []byte {
 	switch s {
 	case schemeGSM7:
-		return appendFromGSM7(dst, octets)
+		return appendFromGSM7(dst, octets, n)
 	case schemeUCS2:
 		return appendFromUTF16(dst, octets)
-	case schemeLatin1:
+	case schemeLatin1, schemeASCII: // which a peer that says ASCII may well mean
 		return appendFromLatin1(dst, octets)
 	}
 	return dst

@@ -22,6 +22,7 @@ const (
 	TagSARSeq               Tag = 0x020F
 	TagInterfaceVersion     Tag = 0x0210
 	TagNumberOfMessages     Tag = 0x0304
+	TagTimeToLive           Tag = 0x0017 // of data_sm, in seconds
 	TagPayloadType          Tag = 0x0019
 	TagAdditionalStatus     Tag = 0x001D
 	TagNetworkErrorCode     Tag = 0x0423
@@ -108,6 +109,11 @@ func (t TLVs) AddUint8(tag Tag, value byte) TLVs {
 // AddUint16 appends a two-octet parameter.
 func (t TLVs) AddUint16(tag Tag, value uint16) TLVs {
 	return append(t, byte(tag>>8), byte(tag), 0, 2, byte(value>>8), byte(value))
+}
+
+// AddUint32 appends a parameter of four octets.
+func (t TLVs) AddUint32(tag Tag, value uint32) TLVs {
+	return append(t, byte(tag>>8), byte(tag), 0, 4, byte(value>>24), byte(value>>16), byte(value>>8), byte(value))
 }
 
 // AddText appends a C-Octet string with its NUL.

@@ -17,9 +17,21 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const secret = "pa55w0rd"
 
-func TestDriver(t *testing.T) { channeltest.Run(t, smppchannel.Driver, newPeer) }
+func TestDriver(t *testing.T) {
+	channeltest.Run(t, smppchannel.Driver, func(t testing.TB) channeltest.Peer { return newPeer(t, `"window":5`) })
+}
 
-func newPeer(t testing.TB) channeltest.Peer {
+// Several binds look like one channel.
+func TestDriverWithSeveralBinds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the suite is run once already")
+	}
+	channeltest.Run(t, smppchannel.Driver, func(t testing.TB) channeltest.Peer {
+		return newPeer(t, `"window":3,"bind":"tx+rx","binds":2,"command":"data_sm"`)
+	})
+}
+
+func newPeer(t testing.TB, more string) channeltest.Peer {
 	s := smsc.New(smsc.Config{
 		Accounts: map[string]string{"tidings": secret}, ReceiptDelay: 10 * time.Millisecond, RetryDelay: 20 * time.Millisecond, Keep: -1,
 	})
@@ -27,7 +39,7 @@ func newPeer(t testing.TB) channeltest.Peer {
 		t.Fatal(err)
 	}
 	settings := func(password string) channel.Settings {
-		return channel.Settings(fmt.Sprintf(`{"address":%q,"system_id":"tidings","password":%q,"window":5}`, s.Addr(), password))
+		return channel.Settings(fmt.Sprintf(`{"address":%q,"system_id":"tidings","password":%q,%s}`, s.Addr(), password, more))
 	}
 	return channeltest.Peer{
 		Settings: settings(secret), Secrets: []string{secret, "wr0ng", "s3cret"}, WrongLogin: settings("wr0ng"),

@@ -13,11 +13,10 @@ import (
 	"tidings.dev/internal/smpp"
 )
 
-// outgoing is the submit_sm of a part.
+// outgoing is the submit_sm or data_sm of a part.
 func (c *config) outgoing(m message.Outbound, now time.Time) (*outgoing, *channel.Failure) {
 	out := &outgoing{part: m}
-	out.ServiceType, out.RegisteredDelivery = c.service, smpp.RegisteredFinal
-	out.ValidityPeriod = c.validUntil(m.ValidUntil, now)
+	out.ServiceType, out.RegisteredDelivery = c.service, c.registered
 	if m.From == (message.Address{}) {
 		m.From = c.sender
 	}
@@ -28,15 +27,31 @@ func (c *config) outgoing(m message.Outbound, now time.Time) (*outgoing, *channe
 	if out.Dest, ok = wireAddress(m.To, c.dest); !ok || m.To.Kind == message.NoAddr {
 		return nil, reject("unknown_number", "an SMS cannot go to a %s", m.To.Kind)
 	}
-	segment, method, ok := c.encode(m)
+	segment, ok := c.encode(m)
 	if !ok {
 		return nil, reject("text_too_long", "part %d of %d does not fit a short message", m.Number, m.Total)
 	}
-	if method != smpp.Payload && m.Total > 1 {
-		segment.Concat = c.concat(m, method)
-	}
 	segment.Fill(&out.Message)
+	if c.echo {
+		out.TLVs = out.TLVs.AddUint16(smpp.TagUserMessageReference, m.Echo())
+	}
+	if c.command == smpp.DataSM {
+		c.asData(&out.Message, m.ValidUntil, now)
+	} else {
+		out.ValidityPeriod = c.validUntil(m.ValidUntil, now)
+	}
 	return out, nil
+}
+
+// asData moves what data_sm has no field for into parameters (SMPP 3.4, 4.7.1).
+func (c *config) asData(m *smpp.Message, end, now time.Time) {
+	if m.ShortMessage != nil {
+		m.TLVs, m.ShortMessage = m.TLVs.Add(smpp.TagMessagePayload, m.ShortMessage), nil
+	}
+	if !end.IsZero() && c.validity != unsaid {
+		left := max(1, (end.Sub(now)+time.Second-1)/time.Second)
+		m.TLVs = m.TLVs.AddUint32(smpp.TagTimeToLive, uint32(left))
+	}
 }
 
 func reject(code, format string, args ...any) *channel.Failure {
@@ -80,12 +95,13 @@ func wireAddress(a message.Address, wanted numbering) (smpp.Address, bool) {
 
 // encode makes the octets of one part, in the encoding chosen for the whole message. The settings may have changed since
 // the text was split; then the part goes out in another way that says the same, if it fits.
-func (c *config) encode(m message.Outbound) (smpp.Segment, smpp.Method, bool) {
+func (c *config) encode(m message.Outbound) (*smpp.Segment, bool) {
 	text := m.Text
 	if text == "" && m.Total <= 1 {
 		text = m.Content.Text
 	}
 	chosen := c.text
+	chosen.Septets = m.Total > 1
 	switch m.Encoding {
 	case "ucs2":
 		chosen.Alphabet = smpp.UCS2
@@ -94,54 +110,50 @@ func (c *config) encode(m message.Outbound) (smpp.Segment, smpp.Method, bool) {
 			chosen.Alphabet, chosen.Coding = smpp.Latin1, smpp.CodingLatin1
 		}
 	}
-	plain, unicode := chosen, c.text
+	plain, national, unicode := chosen, chosen, c.text
 	plain.Transliterate, unicode.Alphabet = true, smpp.UCS2
-	for _, options := range []smpp.Options{chosen, plain, c.text, unicode} {
-		if segment, method, ok := encodeAs(text, options, m); ok {
-			return segment, method, true
+	national.National, national.Septets = smpp.AllLanguages, true
+	if m.Encoding != "gsm7" {
+		national = chosen
+	}
+	for _, options := range []smpp.Options{chosen, plain, national, c.text, unicode} {
+		if segment, ok := encodeAs(text, options, m); ok {
+			return segment, true
 		}
 	}
-	return smpp.Segment{}, 0, false
+	return nil, false
 }
 
 // encodeAs fails when the alphabet cannot say the text, or the text does not fit one part.
-func encodeAs(text string, options smpp.Options, m message.Outbound) (smpp.Segment, smpp.Method, bool) {
+func encodeAs(text string, options smpp.Options, m message.Outbound) (*smpp.Segment, bool) {
 	if options.Method == smpp.Payload && m.Total > 1 {
 		options.Method = smpp.UDH8
 	}
 	segments, err := smpp.Split(text, options)
 	if err != nil || segments.Encoding != options.Alphabet {
-		return smpp.Segment{}, 0, false
+		return nil, false
 	}
 	if len(segments.Parts) > 1 && m.Total <= 1 { // it was accepted as one part, for message_payload
-		options.Method = smpp.Payload
-		if segments, err = smpp.Split(text, options); err != nil {
-			return smpp.Segment{}, 0, false
+		options.Method, options.National = smpp.Payload, 0
+		if segments, err = smpp.Split(text, options); err != nil || segments.Encoding != options.Alphabet {
+			return nil, false
 		}
 	}
-	fits := len(segments.Parts) == 1 && (m.Total <= 1 || airOctets(segments, options.Method) <= maxAirOctets)
-	return segments.Parts[0], options.Method, fits
+	if len(segments.Parts) > 1 {
+		return nil, false
+	}
+	segment := &segments.Parts[0]
+	if m.Total <= 1 {
+		return segment, true
+	}
+	segment.Tie(concat(m, options.Method))
+	return segment, segment.AirOctets(segments.Encoding) <= maxAirOctets
 }
 
 // maxAirOctets is what one short message carries over the air (3GPP TS 23.040, 9.2.3.24).
 const maxAirOctets = 140
 
-// airOctets is the size of a part with its header, septets packed.
-func airOctets(s smpp.Segments, method smpp.Method) int {
-	header := 6
-	if method == smpp.UDH16 {
-		header = 7
-	}
-	switch s.Encoding {
-	case smpp.GSM7:
-		return ((header*8+6)/7*7 + s.Units*7 + 7) / 8
-	case smpp.Latin1:
-		return header + s.Units
-	}
-	return header + 2*s.Units
-}
-
-func (c *config) concat(m message.Outbound, method smpp.Method) smpp.Concat {
+func concat(m message.Outbound, method smpp.Method) smpp.Concat {
 	join := smpp.Concat{Ref: m.Reference, Total: uint8(m.Total), Number: uint8(m.Number), Wide: method != smpp.UDH8}
 	if !join.Wide {
 		join.Ref &= 0xFF
@@ -181,7 +193,7 @@ func (c *config) guess(ton smpp.TON, digits string) message.Address {
 
 // inbound is a text, or a part of one, that a phone sent.
 func (s *session) inbound(m *smpp.Message) message.Inbound {
-	part := smpp.ParseText(m, smpp.Options{Alphabet: s.config.text.Alphabet})
+	part := smpp.ParseText(m, s.config.text)
 	in := message.Inbound{
 		Channel: s.channel, From: s.config.party(m.Source), To: s.config.party(m.Dest), Content: message.Text(part.Text),
 	}
@@ -200,6 +212,9 @@ func (s *session) receipt(m *smpp.Message, r smpp.Receipt) message.Receipt {
 	out := message.Receipt{
 		Channel: s.channel, RemoteID: s.config.rule.Receipt(r.ID), RemoteIDs: otherSpellings(s.config.rule, r.ID),
 		Status: message.Sent, Code: r.ErrorCode, At: r.Done, Raw: withoutText(m, r),
+	}
+	if s.config.echo {
+		out.Reference = r.Reference
 	}
 	if to := s.config.party(m.Source); to.Kind == message.Phone {
 		out.To = to

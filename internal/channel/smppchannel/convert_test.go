@@ -101,7 +101,7 @@ func TestFieldsOfAPart(t *testing.T) {
 	}
 }
 
-func TestPartsAreTiedByTheMethod(t *testing.T) {
+func TestCase6a11PartsAreTiedByTheMethod(t *testing.T) {
 	m := one("hi", "gsm7")
 	m.Number, m.Total, m.Reference = 2, 3, 0x1234
 	for method, want := range map[string]smpp.Concat{
@@ -121,7 +121,7 @@ func TestPartsAreTiedByTheMethod(t *testing.T) {
 	}
 }
 
-func TestPayloadCarriesAllInOne(t *testing.T) {
+func TestCase6a10PayloadCarriesAllInOne(t *testing.T) {
 	text := strings.Repeat("a", 1000)
 	split, err := Driver.Split(settingsWith(`"concatenation":"payload"`), message.Text(text))
 	if err != nil || split.Total != 1 || split.Units != 1000 || split.Charged() != 7 {
@@ -137,8 +137,8 @@ func TestPayloadCarriesAllInOne(t *testing.T) {
 }
 
 // The encoding is the message's, whatever the text of one part could do with, and whatever the settings say by now.
-func TestEncodingOfAPart(t *testing.T) {
-	const latin1, plain = `"data_coding":"latin1"`, `"transliterate":true`
+func TestCase6a12EncodingOfAPart(t *testing.T) {
+	const latin1, plain, ascii, packed = `"data_coding":"latin1"`, `"transliterate":true`, `"data_coding":"ascii"`, `"packed":true`
 	for _, row := range []struct {
 		settings, encoding, text string
 		coding                   smpp.DataCoding
@@ -154,6 +154,11 @@ func TestEncodingOfAPart(t *testing.T) {
 		{plain, "gsm7", "it’s", 0, "it's"},        // transliterated at accept and now
 		{"", "gsm7", "it’s", 0, "it's"},           // transliterated at accept only
 		{plain, "ucs2", "я’", 8, "\x04\x4f\x00'"}, // as it was counted
+		{ascii, "ascii", "a@{", 0, "a@{"},
+		{ascii, "gsm7", "a@{", 0, "a@{"},        // the profile was gsm7 at accept
+		{"", "ascii", "a@{", 0, "a\x00\x1b("},    // and the other way round
+		{ascii, "ascii", "é", 8, "\x00\xe9"},     // cannot come from Split; it is said all the same
+		{packed, "gsm7", "é@€", 0, "\x05\xc0\xa6\x0c"},
 	} {
 		got := mustConvert(t, mustParse(t, row.settings), one(row.text, row.encoding))
 		if got.DataCoding != row.coding || string(got.ShortMessage) != row.want {
@@ -178,10 +183,19 @@ func TestPartThatNoLongerFitsIsRejected(t *testing.T) {
 func TestSplitAndSendAgree(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		method := rapid.SampledFrom([]string{"udh8", "udh16", "sar", "payload"}).Draw(t, "method")
-		coding := rapid.SampledFrom([]string{"gsm7", "latin1"}).Draw(t, "coding")
+		coding := rapid.SampledFrom([]string{"gsm7", "latin1", "ascii"}).Draw(t, "coding")
 		more := `"concatenation":"` + method + `","data_coding":"` + coding + `"`
+		if coding == "gsm7" && rapid.Bool().Draw(t, "packed") {
+			more += `,"packed":true`
+		}
+		if coding == "gsm7" && strings.HasPrefix(method, "udh") && rapid.Bool().Draw(t, "national") {
+			more += `,"national":["turkish","portuguese"]`
+		}
+		if rapid.Bool().Draw(t, "data") {
+			more += `,"command":"data_sm"`
+		}
 		text := "." + strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{
-			"a", "é", "€", "{", "я", "😀", "’", "hello ", "\n", strings.Repeat("0123456789", 15), strings.Repeat("😀", 30),
+			"a", "é", "€", "{", "я", "😀", "’", "hello ", "\n", "ş", "ã", strings.Repeat("0123456789", 15), strings.Repeat("😀", 30),
 		}), 0, 40).Draw(t, "text"), "")
 		split, err := Driver.Split(settingsWith(more), message.Text(text))
 		if err != nil {
@@ -202,10 +216,10 @@ func TestSplitAndSendAgree(t *testing.T) {
 			if failure != nil {
 				t.Fatal(failure)
 			}
-			if n := len(out.ShortMessage); n > 160 || split.Encoding != "gsm7" && n > 140 {
+			if n := len(out.ShortMessage); n > 160 || split.Encoding != "gsm7" && split.Encoding != "ascii" && n > 140 {
 				t.Fatalf("%d octets", n)
 			}
-			part := smpp.ParseText(&out.Message, smpp.Options{Alphabet: c.text.Alphabet})
+			part := smpp.ParseText(&out.Message, c.text)
 			if (part.Coding == smpp.CodingUCS2) != (split.Encoding == "ucs2") || int(max(1, part.Concat.Total)) != split.Total {
 				t.Fatalf("%s of %d: %+v", split.Encoding, split.Total, part)
 			}
@@ -296,7 +310,7 @@ func TestReceipts(t *testing.T) {
 }
 
 // An id in a receipt is found by equality with what Send returned.
-func TestIDsMatch(t *testing.T) {
+func TestCase6b07To09IDsMatch(t *testing.T) {
 	for _, row := range []struct{ rule, answer, receipt string }{
 		{"plain", "04062581461565934000241", "4062581461565934000241"},
 		{"plain", "1101C1-C9D03D-F000", "1101c1-c9d03d-f000"},

@@ -19,7 +19,7 @@ const (
 // refusals are the answers that SMPP 3.4, 5.1.3 and SMPP 5.0, 4.7.6 list, as verdicts. A vendor's own code is a Reject:
 // what it means is not known, and to repeat it would be to guess.
 var refusals = map[smpp.Status]channel.Failure{
-	smpp.StatusThrottled:         {Verdict: channel.Retry, Code: "throttled", Pause: throttlePause},
+	smpp.StatusThrottled:         {Verdict: channel.Retry, Code: "throttled", Pause: throttlePause, Slow: true},
 	smpp.StatusQueueFull:         {Verdict: channel.Retry, Code: "queue_full"},
 	smpp.StatusSystemError:       {Verdict: channel.Retry, Code: "network_error"},
 	smpp.StatusReceiverTemporary: {Verdict: channel.Retry, Code: "network_error"},

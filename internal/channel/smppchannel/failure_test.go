@@ -11,9 +11,9 @@ import (
 	"tidings.dev/internal/smpp"
 )
 
-func TestRefusals(t *testing.T) {
+func TestCase6c02Refusals(t *testing.T) {
 	for status, want := range map[smpp.Status]channel.Failure{
-		0x58:  {Verdict: channel.Retry, Code: "throttled", Native: "0x00000058", Pause: time.Second},
+		0x58:  {Verdict: channel.Retry, Code: "throttled", Native: "0x00000058", Pause: time.Second, Slow: true},
 		0x14:  {Verdict: channel.Retry, Code: "queue_full", Native: "0x00000014"},
 		0x08:  {Verdict: channel.Retry, Code: "network_error", Native: "0x00000008"},
 		0x64:  {Verdict: channel.Retry, Code: "network_error", Native: "0x00000064"},

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tidings.dev/internal/channel"
@@ -15,19 +15,24 @@ import (
 	"tidings.dev/internal/smpp"
 )
 
-// session is one bind.
+// session is the binds of a channel, which share what waits to be sent.
 type session struct {
 	config  *config
 	channel message.ChannelID
 	sink    channel.Sink
 	log     *slog.Logger
-	link    *smpp.Session
+	legs    []*leg
+	turn    atomic.Uint32 // of the legs, among those that are equally free
 
 	work  context.Context // of what the sink is told; set by Run, before anything is read
 	hands sync.WaitGroup  // goroutines that tell the sink; as many as the SMSC may have unanswered
 
 	mu     sync.Mutex
-	broken error // a panic, which ends this session and no other
+	up     int                // binds
+	over   bool               // no bind is made any more
+	end    context.CancelFunc // of making binds
+	lost   error              // why the last bind ended
+	broken error              // a panic, which ends this session and no other
 }
 
 // outgoing is a submit_sm that knows its part, for an answer that comes late.
@@ -36,31 +41,72 @@ type outgoing struct {
 	part message.Outbound
 }
 
-func newSession(conn net.Conn, c *config, env channel.Env) *session {
-	s := &session{config: c, channel: env.Channel, sink: env.Sink, log: env.Log}
+func newSession(c *config, env channel.Env) *session {
+	s := &session{config: c, channel: env.Channel, sink: env.Sink, log: env.Log, legs: legsOf(c)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	link := c.session
-	link.Handler, link.Late = s.receive, s.late
-	s.link = smpp.NewSession(conn, link)
 	return s
 }
 
-// Window is how many parts the SMSC may owe an answer for.
-func (s *session) Window() int { return s.config.session.Window }
+// Window is how many parts the SMSC may owe an answer for, on all binds together.
+func (s *session) Window() int {
+	window := 0
+	for _, l := range s.legs {
+		if l.mode.Transmits() {
+			window += s.config.session.Window
+		}
+	}
+	return window
+}
 
-// Send submits the part and waits for the SMSC's id.
+// Send submits the part on the freest bind and waits for the SMSC's id. A part that surely has not left a bind which was
+// lost leaves by another one.
 func (s *session) Send(ctx context.Context, m message.Outbound) (remoteID string, err error) {
+	if !s.config.sends() {
+		return "", reject("receives_only", "the channel's binds only receive")
+	}
 	out, failure := s.config.outgoing(m, time.Now())
 	if failure != nil {
 		return "", failure
 	}
-	r, err := s.link.Do(ctx, smpp.SubmitSM, out)
-	if err != nil {
-		return "", linkFailure(err)
+	for {
+		l, link := s.freest()
+		if link == nil {
+			return "", &channel.Failure{Verdict: channel.Retry, Code: "not_connected", Pause: firstWait, Err: smpp.ErrNotWritten}
+		}
+		r, err := link.Do(ctx, s.config.command, out)
+		if err == nil {
+			return s.result(r)
+		}
+		failure := linkFailure(err)
+		if failure.Verdict != channel.Retry || ctx.Err() != nil {
+			return "", failure
+		}
+		l.link.CompareAndSwap(link, nil) // it takes no more
 	}
-	return s.result(r)
+}
+
+// freest is the bind with the most room in its window; of equals each in turn.
+func (s *session) freest() (best *leg, link *smpp.Session) {
+	most, first := -1, 0
+	if len(s.legs) > 1 {
+		first = int(s.turn.Add(1))
+	}
+	for i := range s.legs {
+		l := s.legs[(first+i)%len(s.legs)]
+		if !l.mode.Transmits() {
+			continue
+		}
+		one := l.link.Load()
+		if one == nil {
+			continue
+		}
+		if free := one.Free(); free > most {
+			most, best, link = free, l, one
+		}
+	}
+	return best, link
 }
 
 func (s *session) result(r smpp.Response) (remoteID string, err error) {
@@ -70,32 +116,66 @@ func (s *session) result(r smpp.Response) (remoteID string, err error) {
 	return s.config.rule.Answer(r.MessageID), nil
 }
 
-// Run serves the bind. When ctx ends it unbinds, after open requests of both sides are answered or drainTime is over.
+// Run serves the binds until the last of them is lost. When ctx ends it unbinds, after open requests of both sides are
+// answered or drainTime is over.
 func (s *session) Run(ctx context.Context) error {
 	defer s.hands.Wait()
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	s.work = work
+	making, end := context.WithCancel(work)
+	defer end()
+	s.mu.Lock()
+	s.work, s.end, s.up = work, end, len(s.links())
+	s.mu.Unlock()
 	left := make(chan struct{})
 	unhook := context.AfterFunc(ctx, func() {
 		defer close(left)
 		s.leave(work)
 	})
-	err := s.link.Run(work)
+	var serving sync.WaitGroup
+	for _, l := range s.legs {
+		serving.Go(func() { s.keep(making, l) })
+	}
+	serving.Wait()
 	if !unhook() {
 		<-left
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return errors.Join(s.broken, err)
+	return errors.Join(s.broken, s.lost)
+}
+
+// links are the binds that are up.
+func (s *session) links() (links []*smpp.Session) {
+	for _, l := range s.legs {
+		if link := l.link.Load(); link != nil {
+			links = append(links, link)
+		}
+	}
+	return links
+}
+
+// endLocked makes no bind any more.
+func (s *session) endLocked() {
+	s.over = true
+	s.end()
 }
 
 func (s *session) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, drainTime)
 	defer cancel()
-	if err := s.link.Unbind(ctx); err != nil {
-		s.log.Warn("left the bind with requests open", "error", err)
+	s.mu.Lock()
+	s.endLocked()
+	s.mu.Unlock()
+	var leaving sync.WaitGroup
+	for _, link := range s.links() {
+		leaving.Go(func() {
+			if err := link.Unbind(ctx); err != nil {
+				s.log.Warn("left the bind with requests open", "error", err)
+			}
+		})
 	}
+	leaving.Wait()
 }
 
 // receive gives each request its own goroutine, so that the sink can commit many at once. The link reads no further
@@ -126,8 +206,11 @@ func (s *session) contain() {
 	}
 	s.mu.Lock()
 	s.broken = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+	s.endLocked()
 	s.mu.Unlock()
-	s.link.Close()
+	for _, link := range s.links() {
+		link.Close()
+	}
 }
 
 // tell hands a deliver_sm or data_sm to the sink.

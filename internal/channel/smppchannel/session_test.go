@@ -37,7 +37,7 @@ func joinSink(t *testing.T, more string, handler func(*smpp.Request), sink *chan
 	t.Helper()
 	ours, theirs := net.Pipe()
 	p := pair{
-		session: newSession(ours, mustParse(t, more), channel.Env{Channel: 9, Sink: given}),
+		session: sessionOn(ours, mustParse(t, more), channel.Env{Channel: 9, Sink: given}),
 		smsc:    smpp.NewSession(theirs, smpp.Config{Window: 100, Handler: handler, EnquireInterval: -1}),
 		sink:    sink, over: make(chan error, 1),
 	}
@@ -53,6 +53,13 @@ func joinSink(t *testing.T, more string, handler func(*smpp.Request), sink *chan
 		<-smscOver
 	})
 	return p
+}
+
+// sessionOn is a session of one bind, whose connection is there.
+func sessionOn(conn net.Conn, c *config, env channel.Env) *session {
+	s := newSession(c, env)
+	s.attach(s.legs[0], conn)
+	return s
 }
 
 // ended is what Run returned.
@@ -77,7 +84,7 @@ func verdictOf(t *testing.T, err error) channel.Failure {
 	return *f
 }
 
-func TestRateIsWindowOverRoundTrip(t *testing.T) {
+func TestCase6c01RateIsWindowOverRoundTrip(t *testing.T) {
 	for window, atLeast := range map[string]int64{"1": 19, "10": 190} {
 		synctest.Test(t, func(t *testing.T) {
 			p := join(t, `"window":`+window, answerAfter(50*time.Millisecond))
@@ -102,7 +109,7 @@ func TestRateIsWindowOverRoundTrip(t *testing.T) {
 	}
 }
 
-func TestNoAnswerIsUnsureAndALateOneIsTold(t *testing.T) {
+func TestCase6c03NoAnswerIsUnsureAndALateOneIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := join(t, "", func(r *smpp.Request) {
 			status := smpp.StatusOK
@@ -141,7 +148,7 @@ func TestNoAnswerIsUnsureAndALateOneIsTold(t *testing.T) {
 	})
 }
 
-func TestCutLeavesTheWholeWindowUnsure(t *testing.T) {
+func TestCase6c06CutLeavesTheWholeWindowUnsure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := join(t, `"window":10`, never)
 		var sends sync.WaitGroup
@@ -179,7 +186,7 @@ func (c *silentConn) Close() error                { c.once.Do(func() { close(c.s
 
 func TestSilentNetworkIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSession(&silentConn{shut: make(chan struct{})}, mustParse(t, `"enquire_interval":"20s","enquire_timeout":"5s"`), channel.Env{})
+		s := sessionOn(&silentConn{shut: make(chan struct{})}, mustParse(t, `"enquire_interval":"20s","enquire_timeout":"5s"`), channel.Env{})
 		start := time.Now()
 		if err := s.Run(t.Context()); !errors.Is(err, smpp.ErrLinkDead) || time.Since(start) != 25*time.Second {
 			t.Errorf("%v after %s", err, time.Since(start))
@@ -226,7 +233,7 @@ func (p pair) deliver(t *testing.T, command smpp.Command, m *smpp.Message) smpp.
 	return r.Status
 }
 
-func TestReceiptsByEitherCommand(t *testing.T) {
+func TestCase6b14ReceiptsByEitherCommand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := join(t, "", never)
 		text := []byte("id:1 stat:DELIVRD err:000")
@@ -251,7 +258,7 @@ func TestReceiptsByEitherCommand(t *testing.T) {
 	})
 }
 
-func TestNothingIsAcknowledgedThatTheSinkRefused(t *testing.T) {
+func TestCase6b14NothingIsAcknowledgedThatTheSinkRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := join(t, "", never)
 		p.sink.FailNext(2)
@@ -266,7 +273,7 @@ func TestNothingIsAcknowledgedThatTheSinkRefused(t *testing.T) {
 	})
 }
 
-func TestReceiptWithoutFlagIsForThoseWhoAsk(t *testing.T) {
+func TestCase6b06ReceiptWithoutFlagIsForThoseWhoAsk(t *testing.T) {
 	for settings, receipts := range map[string]int{"": 0, `"receipt_without_flag":true`: 1} {
 		synctest.Test(t, func(t *testing.T) {
 			p := join(t, settings, never)
@@ -370,7 +377,7 @@ func TestPeerThatUnbindsEndsRun(t *testing.T) {
 
 func BenchmarkSend(b *testing.B) {
 	ours, theirs := net.Pipe()
-	s := newSession(ours, mustParse(b, `"window":100`), channel.Env{Sink: new(channeltest.Sink), Log: slog.New(slog.DiscardHandler)})
+	s := sessionOn(ours, mustParse(b, `"window":100`), channel.Env{Sink: new(channeltest.Sink), Log: slog.New(slog.DiscardHandler)})
 	smsc := smpp.NewSession(theirs, smpp.Config{Handler: func(r *smpp.Request) { r.Respond(smpp.StatusOK, "id") }})
 	go s.Run(b.Context())
 	go smsc.Run(b.Context())

@@ -3,7 +3,9 @@ package smppchannel
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"maps"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,7 +21,12 @@ type config struct {
 	address      string
 	tls          *tls.Config // nil: none
 	bind         smpp.BindConfig
-	session      smpp.Config
+	modes        []smpp.Command // of each set of binds
+	binds        int            // sets
+	session      smpp.Config    // of each bind
+	command      smpp.Command   // that carries a part: submit_sm or data_sm
+	registered   byte           // which receipts are asked for
+	echo         bool           // the network repeats our reference in receipts
 	service      string
 	sender       message.Address
 	source, dest numbering
@@ -30,6 +37,9 @@ type config struct {
 	rule         smpp.IDRule
 	eachNode     bool
 }
+
+// sends tells whether the channel has a bind that may send.
+func (c *config) sends() bool { return slices.ContainsFunc(c.modes, smpp.Command.Transmits) }
 
 // numbering is what an operator wants instead of our choice of TON and NPI; -1 leaves it.
 type numbering struct{ ton, npi int }
@@ -46,7 +56,15 @@ const (
 // The words of settings, and what they stand for.
 var (
 	methodWords   = map[string]smpp.Method{"udh8": smpp.UDH8, "udh16": smpp.UDH16, "sar": smpp.SAR, "payload": smpp.Payload}
-	alphabetWords = map[string]smpp.Encoding{"gsm7": smpp.GSM7, "latin1": smpp.Latin1}
+	alphabetWords = map[string]smpp.Encoding{"gsm7": smpp.GSM7, "latin1": smpp.Latin1, "ascii": smpp.ASCII}
+	languageWords = map[string]smpp.Languages{"turkish": smpp.Turkish, "spanish": smpp.Spanish, "portuguese": smpp.Portuguese}
+	commandWords  = map[string]smpp.Command{"submit_sm": smpp.SubmitSM, "data_sm": smpp.DataSM}
+	modeWords     = map[string][]smpp.Command{
+		"trx": {smpp.BindTransceiver}, "tx": {smpp.BindTransmitter}, "rx": {smpp.BindReceiver}, "tx+rx": {smpp.BindTransmitter, smpp.BindReceiver},
+	}
+	receiptWords = map[string]byte{
+		"final": smpp.RegisteredFinal, "failed": smpp.RegisteredFailure, "all": smpp.RegisteredFinal | smpp.RegisteredIntermediate, "none": smpp.RegisteredNone,
+	}
 	ruleWords     = map[string]smpp.IDRule{"plain": smpp.IDSame, "hex_to_dec": smpp.IDHexDec, "dec_to_hex": smpp.IDDecHex}
 	nodeWords     = map[string]bool{"one": false, "each": true}
 	validityWords = map[string]validity{"relative": relative, "absolute": absolute, "none": unsaid}
@@ -62,12 +80,18 @@ func parse(s channel.Settings) (*config, error) {
 			Password:   f.word("password", 0, 64),
 			SystemType: f.word("system_type", 0, 12),
 		},
+		modes: choose(f, "bind", "trx", modeWords),
+		binds: f.number("binds", 1, 1, maxBinds),
 		session: smpp.Config{
 			Window:          f.number("window", smpp.DefaultWindow, 1, smpp.MaxWindow),
 			ResponseTimeout: f.period("response_timeout", 60*time.Second, time.Second, 10*time.Minute),
 			EnquireInterval: f.period("enquire_interval", 30*time.Second, time.Second, time.Hour),
 			EnquireTimeout:  f.period("enquire_timeout", 10*time.Second, time.Second, 10*time.Minute),
 		},
+		command:    choose(f, "command", "submit_sm", commandWords),
+		registered: choose(f, "receipts", "final", receiptWords),
+		echo:       f.flag("echo"),
+
 		service:  f.word("service_type", 0, 5),
 		sender:   f.sender("sender"),
 		source:   numbering{f.number("source_ton", -1, 0, 255), f.number("source_npi", -1, 0, 255)},
@@ -83,12 +107,30 @@ func parse(s channel.Settings) (*config, error) {
 	return c, f.end()
 }
 
+// maxBinds is how many sets of binds a channel may have; networks rarely grant more to one account.
+const maxBinds = 16
+
 func textOptions(f *form) smpp.Options {
-	return smpp.Options{
+	o := smpp.Options{
 		Alphabet:      choose(f, "data_coding", "gsm7", alphabetWords),
 		Method:        choose(f, "concatenation", "udh8", methodWords),
 		Transliterate: f.flag("transliterate"),
+		Packed:        f.flag("packed"),
 	}
+	for _, word := range read[[]string](f, "national", nil, "a list of languages") {
+		language, known := languageWords[word]
+		if !known {
+			f.wrong("national", "may hold %s", strings.Join(slices.Sorted(maps.Keys(languageWords)), ", "))
+		}
+		o.National |= language
+	}
+	if o.Alphabet != smpp.GSM7 && (o.Packed || o.National != 0) {
+		f.wrong("data_coding", "must be gsm7 for packed or national to mean anything")
+	}
+	if o.National != 0 && o.Method != smpp.UDH8 && o.Method != smpp.UDH16 {
+		f.wrong("concatenation", "must be udh8 or udh16 for national alphabets, which a user data header names")
+	}
+	return o
 }
 
 // tlsConfig checks the peer against the system's authorities, or against tls_ca alone when that is given.

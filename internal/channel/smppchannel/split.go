@@ -14,26 +14,36 @@ import (
 )
 
 // encodingWords are the encodings as messages store them.
-var encodingWords = map[smpp.Encoding]string{smpp.GSM7: "gsm7", smpp.Latin1: "latin1", smpp.UCS2: "ucs2"}
+var encodingWords = map[smpp.Encoding]string{smpp.GSM7: "gsm7", smpp.Latin1: "latin1", smpp.UCS2: "ucs2", smpp.ASCII: "ascii"}
 
 // newSplit returns the driver's Split. It remembers what settings say of texts: reading them costs a hundred times what
 // counting a text does, and they stay the same for days.
 func newSplit() func(channel.Settings, message.Content) (message.Split, error) {
-	var known atomic.Pointer[map[string]smpp.Options]
-	known.Store(&map[string]smpp.Options{})
+	var known atomic.Pointer[map[string]profile]
+	known.Store(&map[string]profile{})
 	return func(s channel.Settings, c message.Content) (message.Split, error) {
 		options, ok := (*known.Load())[string(s)]
 		if !ok {
-			options = textOptions(readForm(s))
+			f := readForm(s)
+			options = profile{textOptions(f), (&config{modes: choose(f, "bind", "trx", modeWords)}).sends()}
 			remember(&known, string(s), options)
 		}
-		return split(options, c)
+		if !options.sends {
+			return message.Split{}, fault.New(fault.InvalidField, "this channel only receives").In("channel")
+		}
+		return split(options.text, c)
 	}
 }
 
+// profile is what settings say of texts.
+type profile struct {
+	text  smpp.Options
+	sends bool
+}
+
 // remember adds to a copy, so that readers need no lock. What two add at once may be kept of one only.
-func remember(known *atomic.Pointer[map[string]smpp.Options], s string, options smpp.Options) {
-	next := map[string]smpp.Options{s: options}
+func remember(known *atomic.Pointer[map[string]profile], s string, options profile) {
+	next := map[string]profile{s: options}
 	if old := *known.Load(); len(old) < maxRemembered {
 		maps.Copy(next, old)
 	}

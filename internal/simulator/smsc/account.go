@@ -17,6 +17,7 @@ type account struct {
 
 	mu     sync.Mutex
 	taken  int // places, from before a bind is answered to its end
+	joined int // binds so far
 	binds  []*bind
 	queue  []*delivery // due, in order
 	turns  uint64      // of deliveries sent
@@ -30,6 +31,7 @@ type bind struct {
 	account *account
 	mode    smpp.Command
 	session *smpp.Session
+	place   int // in the order the account's binds came in
 }
 
 func newBind(a *account, mode smpp.Command, conn net.Conn) *bind {
@@ -42,6 +44,8 @@ func newBind(a *account, mode smpp.Command, conn net.Conn) *bind {
 
 func (a *account) join(b *bind) {
 	a.mu.Lock()
+	a.joined++
+	b.place = a.joined
 	a.binds = append(a.binds, b)
 	a.mu.Unlock()
 	a.pump()
@@ -84,6 +88,23 @@ func (a *account) disconnect() {
 	for _, b := range binds {
 		b.session.Close()
 	}
+}
+
+func (a *account) bound() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.binds)
+}
+
+func (a *account) cut(n int) bool {
+	a.mu.Lock()
+	binds := slices.SortedFunc(slices.Values(a.binds), func(x, y *bind) int { return x.place - y.place })
+	a.mu.Unlock()
+	if n >= len(binds) {
+		return false
+	}
+	binds[n].session.Close()
+	return true
 }
 
 // overRate counts a submit and tells whether it is one too many in this second.

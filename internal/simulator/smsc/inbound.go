@@ -108,7 +108,7 @@ func (a *account) adopt(deliveries []*delivery, delay time.Duration) {
 func (s *SMSC) inboundParts(from, to smpp.Address, text string) ([]*delivery, error) {
 	s.mu.Lock()
 	s.ref++
-	options := smpp.Options{Ref: s.ref, Alphabet: s.config.Alphabet}
+	options := smpp.Options{Ref: s.ref, Alphabet: s.config.Alphabet, Packed: s.config.Packed}
 	s.mu.Unlock()
 	segments, err := smpp.Split(text, options)
 	if err != nil {

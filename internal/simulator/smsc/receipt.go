@@ -70,6 +70,9 @@ func (s *submit) receipt(state smpp.State, delay time.Duration) *smpp.Message {
 	smsc := s.bind.account.smsc
 	id, form := smsc.ids.inReceipt(s.id), smsc.config.Receipts
 	m := &smpp.Message{Source: s.message.Dest, Dest: s.message.Source, ESMClass: smpp.ESMReceipt}
+	if ours, ok := s.message.TLVs.Uint16(smpp.TagUserMessageReference); ok {
+		m.TLVs = m.TLVs.AddUint16(smpp.TagUserMessageReference, ours) // SMPP 3.4, 5.3.2.17
+	}
 	if form != ReceiptText {
 		m.TLVs = m.TLVs.AddText(smpp.TagReceiptedMessageID, id).AddUint8(smpp.TagMessageState, byte(state))
 	}

@@ -25,6 +25,7 @@ type Config struct {
 	AnswerDelay  time.Duration // before each answer to a submit, as a far network has it
 	Rate         int           // submits a second of one account before ESME_RTHROTTLED; 0: any
 	Alphabet     smpp.Encoding // what data_coding 0 means here
+	Packed       bool          // and whether its septets are packed
 	ReceiptDelay time.Duration // from the answer to the receipt; default 100 ms, negative: at once
 	Receipts     ReceiptForm
 	IDs          IDForm
@@ -126,6 +127,13 @@ func (s *SMSC) WriteHistory(w io.Writer) error { return s.history.writeTo(w) }
 
 // Disconnect cuts all connections of an account, without an unbind.
 func (s *SMSC) Disconnect(systemID string) { s.account(systemID).disconnect() }
+
+// Cut cuts one connection of an account, without an unbind: the n-th of those that are bound, in the order they came in.
+// It tells whether there was one.
+func (s *SMSC) Cut(systemID string, n int) bool { return s.account(systemID).cut(n) }
+
+// Binds is how many connections of an account are bound.
+func (s *SMSC) Binds(systemID string) int { return s.account(systemID).bound() }
 
 // Pending is how many receipts and inbound texts are not acknowledged yet, those still to become due included.
 func (s *SMSC) Pending() int {

@@ -30,7 +30,7 @@ func (b *bind) handle(r *smpp.Request) {
 func (b *bind) handleSubmit(r *smpp.Request) {
 	smsc, m := b.account.smsc, r.Message()
 	s := submit{bind: b, request: r, message: m, at: time.Now()}
-	s.part = smpp.ParseText(m, smpp.Options{Alphabet: smsc.config.Alphabet})
+	s.part = smpp.ParseText(m, smpp.Options{Alphabet: smsc.config.Alphabet, Packed: smsc.config.Packed})
 	f := smsc.fateOf(m.Dest.Addr, s.part)
 	if b.account.overRate(smsc.config.Rate) {
 		f = fate{status: smpp.StatusThrottled}
