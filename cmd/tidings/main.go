@@ -51,6 +51,7 @@ type session struct {
 	out io.Writer
 	cfg config.Config
 	all *commands
+	env []string
 }
 
 func main() {
@@ -78,7 +79,7 @@ func run(ctx context.Context, args, env []string, out, problems io.Writer) int {
 		parser.FatalIfErrorf(err)
 		return 2
 	}
-	s := &session{ctx: ctx, out: out, all: &all}
+	s := &session{ctx: ctx, out: out, all: &all, env: env}
 	if command.Command() != "version" {
 		if s.cfg, err = all.settings(env); err != nil {
 			say(problems, "These settings make no sense:\n%s\n", err)

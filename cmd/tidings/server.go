@@ -2,8 +2,11 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 
 	"tidings.dev/internal/app"
 	"tidings.dev/internal/config"
@@ -13,10 +16,40 @@ import (
 
 type serveCommand struct{}
 
-// Run runs the server.
+// Run runs the server. A SIGHUP has it take a new certificate, and the log level that the settings say now.
 func (serveCommand) Run(s *session) error {
-	log := telemetry.NewLogger(os.Stderr, s.cfg.Log.Format, s.cfg.Log.Level)
-	return app.Serve(s.ctx, s.cfg, log, s.out, func(*app.Server) {})
+	level := new(slog.LevelVar)
+	level.Set(s.cfg.Log.Level)
+	log := telemetry.NewLogger(os.Stderr, s.cfg.Log.Format, level)
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	return app.Serve(s.ctx, s.cfg, log, s.out, func(running *app.Server) {
+		go s.onHangup(hangup, func() { running.Reload(func() { s.relevel(level, log) }) })
+	})
+}
+
+// onHangup does something at each signal until the program ends.
+func (s *session) onHangup(signals <-chan os.Signal, do func()) {
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-signals:
+			do()
+		}
+	}
+}
+
+// relevel reads the log level again. Settings with mistakes change nothing.
+func (s *session) relevel(level *slog.LevelVar, log *slog.Logger) {
+	fresh, err := s.all.settings(s.env)
+	if err != nil {
+		log.Error("these settings make no sense, nothing was changed", "err", err)
+		return
+	}
+	level.Set(fresh.Log.Level)
+	log.Info("settings read again", "level", fresh.Log.Level)
 }
 
 type checkCommand struct {

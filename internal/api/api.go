@@ -141,6 +141,9 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header["X-Request-Id"] = []string{v.id}
 	header["Cache-Control"] = noStore
 	header["X-Content-Type-Options"] = noSniff
+	if len(r.TransferEncoding) > 0 { // it may have had a length besides, and then nothing may follow it (RFC 9112, 6.3)
+		header["Connection"] = closeAfter
+	}
 	defer f.done(v, r)
 	if !cleanPath(r.URL.Path) { // ServeMux would redirect
 		f.unmatched(v, r)
@@ -152,6 +155,8 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 var (
 	noStore = []string{"no-store"}
 	noSniff = []string{"nosniff"}
+
+	closeAfter = []string{"close"}
 )
 
 // done ends a visit: what panicked is answered, and everything is counted and logged.

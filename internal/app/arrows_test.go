@@ -62,7 +62,9 @@ var table = []rule{
 	{"channel/trial", "channel message smpp", false, "it plays a network, and splits texts as one"},
 	{"channel/*", "channel message", false, "a driver turns messages into a network's words and knows nothing else of us"},
 
-	{"app", "config api/* channel/* dashboard api @to4", false, "only the wiring knows everything, and the product holds no simulator"},
+	{"certificate", "store", false, "it serves connections and knows no noun"},
+
+	{"app", "config certificate api/* channel/* dashboard api @to4", false, "only the wiring knows everything, and the product holds no simulator"},
 	{"cmd/tidings", "app config store", false, "the program reads settings and starts the wiring; backups and key files are the store's"},
 	{"cmd/sandbox", "app config simulator simulator/* smpp", false, "the sandbox is the product with far sides beside it"},
 
@@ -79,7 +81,7 @@ const inTests = "simulator simulator/*"
 // would be code that runs for customers.
 var testLibraries = []string{
 	"testing", "pgregory.net/rapid", "go.uber.org/goleak", "github.com/google/go-cmp",
-	"github.com/rogpeppe/go-internal", "github.com/getkin/kin-openapi",
+	"github.com/rogpeppe/go-internal", "github.com/getkin/kin-openapi", "github.com/letsencrypt/pebble", "github.com/miekg/dns",
 }
 
 // source is a Go file and what it imports.

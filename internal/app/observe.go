@@ -20,6 +20,7 @@ func (s *Server) observe() {
 		return s.Store.Reader().QueryRowContext(ctx, "SELECT 1").Scan(&one)
 	})
 	s.health.Ready("disk", func(context.Context) error { return s.Store.Healthy() })
+	s.observeCertificate()
 	s.Metrics.GaugeFunc("unknown_window", "Parts that a crash at this moment would leave with an unknown outcome, at most: the windows of the live sessions.", s.openWindow)
 	s.Metrics.GaugeFunc("channels_down", "Enabled channels without a live session.", func() float64 { return float64(s.count(connection.Down)) })
 	s.Metrics.GaugeFunc("queue_jobs", "Jobs that wait or are worked at.", func() float64 { return float64(s.jobs()) })

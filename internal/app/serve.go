@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tidings.dev/internal/api"
+	"tidings.dev/internal/certificate"
 	"tidings.dev/internal/config"
 	"tidings.dev/internal/fleet"
 	"tidings.dev/internal/telemetry"
@@ -26,17 +27,20 @@ import (
 type Addresses struct {
 	API   string // host:port
 	Admin string // host:port; empty when it is off
+	Plain string // host:port of plain HTTP beside TLS; empty when it is off
 }
 
 // Server is a running Tidings.
 type Server struct {
 	*Core
-	fleet  *fleet.Fleet
-	health telemetry.Health
-	front  *http.Server
-	admin  *http.Server
-	where  Addresses
-	fatal  chan error
+	fleet       *fleet.Fleet
+	health      telemetry.Health
+	certificate certificate.Source // nil: connections are not encrypted
+	front       *http.Server
+	admin       *http.Server
+	plain       *http.Server // sends to HTTPS
+	where       Addresses
+	fatal       chan error
 }
 
 // gcPercent lets the heap grow to nine times what lives before it is collected. What lives is some 10 MB, and almost all
@@ -72,27 +76,25 @@ func Serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 func (s *Server) Where() Addresses { return s.where }
 
 func (s *Server) run(ctx context.Context, out io.Writer, ready func(*Server)) error {
-	listener, admin, err := s.listen()
+	open, err := s.listen()
 	if err != nil {
 		return err
 	}
 	if err := s.prepare(ctx, out); err != nil {
-		return errors.Join(err, listener.Close())
+		return errors.Join(err, open.close())
 	}
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
 	hard, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	var group errgroup.Group
-	group.Go(func() error { return closed(s.front.Serve(listener)) })
-	if admin != nil {
-		group.Go(func() error { return closed(s.admin.Serve(admin)) })
-	}
+	s.answer(&group, open)
 	for _, work := range s.works() {
 		group.Go(func() error { work(serving, hard); return nil })
 	}
-	s.Log.Info("serving", "api", s.where.API, "admin", s.where.Admin, "data", s.Config.DataDir)
-	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
+	s.Log.Info("serving", "api", s.scheme()+s.where.API, "admin", s.where.Admin, "data", s.Config.DataDir)
+	go s.pet(hard)
+	tell(daemon.SdNotifyReady)
 	ready(s)
 	var failure error
 	select {
@@ -113,12 +115,13 @@ func (s *Server) works() []func(ctx, hard context.Context) {
 		func(ctx, hard context.Context) { _ = s.Webhooks.Run(ctx, hard) },
 		func(ctx, _ context.Context) { s.Queue.Sweep(ctx) },
 		func(ctx, _ context.Context) { s.noteUse(ctx) },
+		s.follow,
 	}
 }
 
 // drain stops the server in the order in which things flow in.
 func (s *Server) drain(stop, end context.CancelFunc, group *errgroup.Group) {
-	_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
+	tell(daemon.SdNotifyStopping)
 	s.Log.Info("draining", "at_most", s.Config.DrainTimeout)
 	began := time.Now()
 	limit, done := context.WithTimeout(context.Background(), s.Config.DrainTimeout)
@@ -131,6 +134,9 @@ func (s *Server) drain(stop, end context.CancelFunc, group *errgroup.Group) {
 	}
 	stop()
 	_ = s.admin.Close()
+	if s.plain != nil {
+		_ = s.plain.Close()
+	}
 	finished := make(chan error, 1)
 	go func() { finished <- group.Wait() }()
 	select {
@@ -141,26 +147,67 @@ func (s *Server) drain(stop, end context.CancelFunc, group *errgroup.Group) {
 	}
 }
 
+// doors are the addresses that are open; nil for one that is off.
+type doors struct{ front, admin, plain net.Listener }
+
 // listen opens the addresses before anything is changed, so that a server that cannot listen changes nothing.
-func (s *Server) listen() (front, admin net.Listener, err error) {
-	if front, err = net.Listen("tcp", s.Config.Listen); err != nil {
-		return nil, nil, fmt.Errorf("listen for the API: %w", err)
+func (s *Server) listen() (d doors, err error) {
+	for _, door := range []struct {
+		listener *net.Listener
+		at       string
+		where    *string
+		what     string
+	}{
+		{&d.front, s.Config.Listen, &s.where.API, "the API"},
+		{&d.admin, s.Config.AdminListen, &s.where.Admin, "the admin pages"},
+		{&d.plain, s.Config.TLS.Redirect, &s.where.Plain, "plain HTTP"},
+	} {
+		if door.at == "" {
+			continue
+		}
+		l, err := net.Listen("tcp", door.at)
+		if err != nil {
+			return doors{}, errors.Join(fmt.Errorf("listen for %s: %w", door.what, err), d.close())
+		}
+		*door.listener, *door.where = l, l.Addr().String()
 	}
-	s.where.API = front.Addr().String()
-	if s.Config.AdminListen == "" {
-		return front, nil, nil
+	return d, nil
+}
+
+func (d doors) close() error {
+	var errs []error
+	for _, l := range []net.Listener{d.front, d.admin, d.plain} {
+		if l != nil {
+			errs = append(errs, l.Close())
+		}
 	}
-	if admin, err = net.Listen("tcp", s.Config.AdminListen); err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("listen for the admin pages: %w", err), front.Close())
+	return errors.Join(errs...)
+}
+
+// answer serves what comes through the doors, until their servers are shut.
+func (s *Server) answer(group *errgroup.Group, d doors) {
+	serve := func(f func(net.Listener) error, l net.Listener) {
+		if l != nil {
+			group.Go(func() error { return closed(f(l)) })
+		}
 	}
-	s.where.Admin = admin.Addr().String()
-	return front, admin, nil
+	front := s.front.Serve
+	if s.certificate != nil {
+		front = func(l net.Listener) error { return s.front.ServeTLS(l, "", "") }
+		serve(s.plain.Serve, d.plain)
+	}
+	serve(front, d.front)
+	serve(s.admin.Serve, d.admin)
 }
 
 // prepare settles what an earlier start left behind, and builds what answers.
 func (s *Server) prepare(ctx context.Context, out io.Writer) error {
+	var err error
+	if s.certificate, err = openCertificate(s.Config.TLS, s.Store, s.Log); err != nil {
+		return err
+	}
 	if s.Config.PublicURL == "" {
-		s.Config.PublicURL = "http://" + s.where.API
+		s.Config.PublicURL = s.scheme() + s.where.API
 	}
 	first, err := s.firstKey(ctx)
 	if err != nil {
@@ -181,6 +228,7 @@ func (s *Server) prepare(ctx context.Context, out io.Writer) error {
 	}
 	s.observe()
 	s.front = api.NewServer(s.answers(), s.Log)
+	s.encrypt()
 	s.admin = &http.Server{Handler: s.adminPages(), ReadHeaderTimeout: 10 * time.Second}
 	return nil
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -15,84 +16,136 @@ import (
 // check tells what is wrong with values that could be read. A setting that could not be read keeps its default here, so it is not
 // complained of twice.
 func (l *loader) check(c *Config) []error {
-	var mistakes []error
-	wrong := func(key, format string, args ...any) {
-		from := l.origin[key]
-		if from == "" {
-			from = key
-		}
-		mistakes = append(mistakes, fmt.Errorf("%s: %s", from, fmt.Sprintf(format, args...)))
-	}
-	between := func(key string, value, least, most int64) {
-		if value < least || value > most {
-			wrong(key, "%d is not between %d and %d", value, least, most)
-		}
-	}
-	lasting := func(key string, value, least, most time.Duration) {
-		if value < least || value > most {
-			wrong(key, "%s is not between %s and %s", formatDuration(value), formatDuration(least), formatDuration(most))
-		}
-	}
-	sized := func(key string, value, least, most Size) {
-		if value < least || value > most {
-			wrong(key, "%s is not between %s and %s", value, least, most)
-		}
-	}
+	k := &checks{origin: l.origin}
+	k.server(c)
+	k.tls(c.TLS)
+	k.limits(c)
+	k.retention(c.Retention)
+	k.webhooks(c.Webhook)
+	return k.mistakes
+}
 
+// checks gathers what is wrong with values.
+type checks struct {
+	origin   map[string]string
+	mistakes []error
+}
+
+func (k *checks) wrong(key, format string, args ...any) {
+	from := k.origin[key]
+	if from == "" {
+		from = key
+	}
+	k.mistakes = append(k.mistakes, fmt.Errorf("%s: %s", from, fmt.Sprintf(format, args...)))
+}
+
+func (k *checks) between(key string, value, least, most int64) {
+	if value < least || value > most {
+		k.wrong(key, "%d is not between %d and %d", value, least, most)
+	}
+}
+
+func (k *checks) lasting(key string, value, least, most time.Duration) {
+	if value < least || value > most {
+		k.wrong(key, "%s is not between %s and %s", formatDuration(value), formatDuration(least), formatDuration(most))
+	}
+}
+
+func (k *checks) sized(key string, value, least, most Size) {
+	if value < least || value > most {
+		k.wrong(key, "%s is not between %s and %s", value, least, most)
+	}
+}
+
+func (k *checks) server(c *Config) {
 	if text := wrongAddress(c.Listen); text != "" {
-		wrong("listen", "%q %s", c.Listen, text)
+		k.wrong("listen", "%q %s", c.Listen, text)
 	}
 	if text := wrongAddress(c.AdminListen); c.AdminListen != "" && text != "" {
-		wrong("admin_listen", "%q %s", c.AdminListen, text)
+		k.wrong("admin_listen", "%q %s", c.AdminListen, text)
 	}
 	if c.AdminListen == c.Listen && !strings.HasSuffix(c.Listen, ":0") {
-		wrong("admin_listen", "%q is the address of listen; take another, customers must not see the debug pages", c.AdminListen)
+		k.wrong("admin_listen", "%q is the address of listen; take another, customers must not see the debug pages", c.AdminListen)
 	}
 	if text := wrongPublicURL(c.PublicURL); text != "" {
-		wrong("public_url", "%s", text)
+		k.wrong("public_url", "%s", text)
 	}
 	if c.DataDir == "" {
-		wrong("data_dir", "is empty; name a folder")
+		k.wrong("data_dir", "is empty; name a folder")
 	}
 	if text := wrongDatabase(c.Database); text != "" {
-		wrong("database", "%s", text)
+		k.wrong("database", "%s", text)
 	}
-	lasting("default_validity", c.DefaultValidity, time.Minute, 7*day)
-	lasting("drain_timeout", c.DrainTimeout, time.Second, 10*time.Minute)
+	k.lasting("default_validity", c.DefaultValidity, time.Minute, 7*day)
+	k.lasting("drain_timeout", c.DrainTimeout, time.Second, 10*time.Minute)
 	if !slices.Contains(telemetry.Formats(), c.Log.Format) {
-		wrong("log.format", "%q is not one of %s", c.Log.Format, strings.Join(telemetry.Formats(), ", "))
+		k.wrong("log.format", "%q is not one of %s", c.Log.Format, strings.Join(telemetry.Formats(), ", "))
 	}
+}
 
-	sized("limits.body", c.Limits.Body, 4*KiB, 64*MiB)
-	sized("limits.batch_body", c.Limits.BatchBody, c.Limits.Body, GiB)
-	between("limits.batch", int64(c.Limits.Batch), 1, 1000)
-	between("limits.queue", int64(c.Limits.Queue), 1, 1_000_000_000)
-	between("limits.disk_floor_percent", int64(c.Limits.DiskFloorPercent), 0, 90)
-	between("rate.requests_per_minute", int64(c.Rate.RequestsPerMinute), 0, 100_000_000)
-	between("rate.burst", int64(c.Rate.Burst), 1, 100_000_000)
-	between("rate.messages_per_minute", int64(c.Rate.MessagesPerMinute), 0, 100_000_000)
+func (k *checks) tls(t TLS) {
+	switch {
+	case t.Certificate == "" && t.Key != "":
+		k.wrong("tls.key", "has no certificate; set tls.certificate too")
+	case t.Certificate != "" && t.Key == "":
+		k.wrong("tls.certificate", "has no key; set tls.key too")
+	case t.Certificate != "" && len(t.ACMEHosts) > 0:
+		k.wrong("tls.acme_hosts", "cannot be set beside tls.certificate; keep one")
+	}
+	for _, host := range t.ACMEHosts {
+		if _, err := netip.ParseAddr(host); err == nil || !strings.Contains(strings.Trim(host, "."), ".") || strings.ContainsAny(host, "*:/ ") {
+			k.wrong("tls.acme_hosts", "%q is not a name such as sms.example.com", host)
+		}
+	}
+	if u, err := url.Parse(t.ACMEDirectory); err != nil || u.Scheme != "https" || u.Host == "" {
+		k.wrong("tls.acme_directory", "is not an https:// URL")
+	}
+	if t.Least != "1.2" && t.Least != "1.3" {
+		k.wrong("tls.min_version", "%q is not 1.3 or 1.2; older versions are broken", t.Least)
+	}
+	if t.Redirect != "" && !t.On() {
+		k.wrong("tls.redirect_listen", "sends to HTTPS, which is off; set tls.certificate or tls.acme_hosts")
+	}
+	if text := wrongAddress(t.Redirect); t.Redirect != "" && text != "" {
+		k.wrong("tls.redirect_listen", "%q %s", t.Redirect, text)
+	}
+	k.lasting("tls.hsts", t.HSTS, 0, 3650*day)
+}
 
+func (k *checks) limits(c *Config) {
+	k.sized("limits.body", c.Limits.Body, 4*KiB, 64*MiB)
+	k.sized("limits.batch_body", c.Limits.BatchBody, c.Limits.Body, GiB)
+	k.between("limits.batch", int64(c.Limits.Batch), 1, 1000)
+	k.between("limits.queue", int64(c.Limits.Queue), 1, 1_000_000_000)
+	k.between("limits.disk_floor_percent", int64(c.Limits.DiskFloorPercent), 0, 90)
+	k.between("rate.requests_per_minute", int64(c.Rate.RequestsPerMinute), 0, 100_000_000)
+	k.between("rate.burst", int64(c.Rate.Burst), 1, 100_000_000)
+	k.between("rate.messages_per_minute", int64(c.Rate.MessagesPerMinute), 0, 100_000_000)
+}
+
+func (k *checks) retention(r Retention) {
 	const century = 36500 * day
-	lasting("retention.bodies", c.Retention.Bodies, day, century)
-	lasting("retention.messages", c.Retention.Messages, day, century)
-	lasting("retention.events", c.Retention.Events, day, century)
-	lasting("retention.deliveries", c.Retention.Deliveries, day, century)
-	lasting("retention.ledger", c.Retention.Ledger, day, century)
-	lasting("retention.audit", c.Retention.Audit, day, century)
-	if c.Retention.Messages < c.Retention.Bodies {
-		wrong("retention.messages", "%s is shorter than retention.bodies, %s; what a message says cannot outlive it",
-			formatDuration(c.Retention.Messages), formatDuration(c.Retention.Bodies))
+	k.lasting("retention.bodies", r.Bodies, day, century)
+	k.lasting("retention.messages", r.Messages, day, century)
+	k.lasting("retention.events", r.Events, day, century)
+	k.lasting("retention.deliveries", r.Deliveries, day, century)
+	k.lasting("retention.ledger", r.Ledger, day, century)
+	k.lasting("retention.audit", r.Audit, day, century)
+	if r.Messages < r.Bodies {
+		k.wrong("retention.messages", "%s is shorter than retention.bodies, %s; what a message says cannot outlive it",
+			formatDuration(r.Messages), formatDuration(r.Bodies))
 	}
+}
 
-	if len(c.Webhook.Ports) == 0 {
-		wrong("webhook.ports", "is empty; no webhook could be called")
+func (k *checks) webhooks(w Webhook) {
+	if len(w.Ports) == 0 {
+		k.wrong("webhook.ports", "is empty; no webhook could be called")
 	}
-	for _, port := range c.Webhook.Ports {
-		between("webhook.ports", int64(port), 1, 65535)
+	for _, port := range w.Ports {
+		k.between("webhook.ports", int64(port), 1, 65535)
 	}
-	lasting("webhook.timeout", c.Webhook.Timeout, time.Second, time.Minute)
-	between("webhook.max_concurrent", int64(c.Webhook.MaxConcurrent), 1, 10_000)
-	return mistakes
+	k.lasting("webhook.timeout", w.Timeout, time.Second, time.Minute)
+	k.between("webhook.max_concurrent", int64(w.MaxConcurrent), 1, 10_000)
 }
 
 // wrongAddress says why a text is no address to listen on.

@@ -23,6 +23,7 @@ type Config struct {
 	DrainTimeout    time.Duration `key:"drain_timeout" doc:"How long a stopping server may finish what it has begun."`
 
 	Log       Log       `key:"log" doc:"What is written to standard error."`
+	TLS       TLS       `key:"tls" doc:"How connections to listen are encrypted: by certificate files, or by certificates that an authority gives by ACME. With neither they are not, and a proxy in front must do it."`
 	Limits    Limits    `key:"limits" doc:"How much is taken."`
 	Rate      Rate      `key:"rate" doc:"How much accounts without a plan may do."`
 	Retention Retention `key:"retention" doc:"How long things are kept. What is older is deleted in the background."`
@@ -34,6 +35,22 @@ type Log struct {
 	Level  slog.Level `key:"level" doc:"debug, info, warn or error."`
 	Format string     `key:"format" doc:"text or json."`
 }
+
+// TLS says where the certificate comes from, and what is taken from callers.
+type TLS struct {
+	Certificate   string        `key:"certificate" doc:"PEM file with the certificate and what it was signed by. A changed file is taken within seconds."`
+	Key           string        `key:"key" doc:"PEM file with the certificate's private key."`
+	ACMEHosts     []string      `key:"acme_hosts" doc:"Names to get certificates for, such as sms.example.com. They must lead to this server on port 443, or on port 80 to redirect_listen. To set this is to agree to the terms of the authority."`
+	ACMEDirectory string        `key:"acme_directory" doc:"URL of the authority's ACME directory."`
+	ACMERoots     string        `key:"acme_roots" doc:"PEM file with the root that signed the directory's own certificate, for an authority of your own. Empty means the system's roots."`
+	ACMEEmail     string        `key:"acme_email" doc:"Where the authority may write to."`
+	Least         string        `key:"min_version" doc:"1.3 or 1.2. With 1.2 only suites with forward secrecy and authenticated encryption."`
+	Redirect      string        `key:"redirect_listen" doc:"Address of a plain HTTP listener that sends readers to HTTPS, refuses everything that carries a key, and answers ACME. Empty turns it off."`
+	HSTS          time.Duration `key:"hsts" doc:"How long browsers are to use HTTPS only. 0s says nothing about it."`
+}
+
+// On reports whether connections are encrypted.
+func (t TLS) On() bool { return t.Certificate != "" || len(t.ACMEHosts) > 0 }
 
 // Limits bound what one request and one account may take.
 type Limits struct {
@@ -81,6 +98,7 @@ func Default() Config {
 		DefaultValidity: 48 * time.Hour,
 		DrainTimeout:    20 * time.Second,
 		Log:             Log{Level: slog.LevelInfo, Format: "text"},
+		TLS:             TLS{ACMEDirectory: "https://acme-v02.api.letsencrypt.org/directory", Least: "1.3", HSTS: 365 * day},
 		Limits: Limits{
 			Body: MiB, BatchBody: 16 * MiB, Batch: 1000, Queue: 1_000_000,
 			DiskFloor: 256 * MiB, DiskFloorPercent: 5,
