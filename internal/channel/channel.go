@@ -57,6 +57,9 @@ type Features struct {
 	Media    bool    // it carries more than text
 	Unknown  Unknown // what can be found out after an outcome nobody knows
 	Strict   bool    // order to a recipient holds even while an earlier message backs off
+
+	// Remembers is, for Dedupe, how long the network knows an id again. 0: as long as a message is valid.
+	Remembers time.Duration
 }
 
 // Unknown is what a network lets us find out about a part whose outcome was lost.
@@ -66,7 +69,9 @@ type Unknown int
 const (
 	Blind  Unknown = iota // nothing: the message's own choice decides
 	Echo                  // receipts name our reference: wait for one first
-	Dedupe                // the network takes one id only once: ask again with the same
+	// Dedupe: the network takes one id only once, so that it is asked again with the same. The driver makes the id of the part's
+	// Message, Attempt and Number, which stay what they are.
+	Dedupe
 )
 
 // Env is what a driver is opened with.
@@ -120,6 +125,7 @@ type Failure struct {
 	Code    string        // stable word, such as "throttled", "unknown_number", "no_answer", "bad_credentials"
 	Native  string        // the network's own error code, such as "0x00000058"
 	Pause   time.Duration // for Retry: the whole lane waits this long, and the try is not counted
+	Channel bool          // for Reject: the fault is the channel's, and another one may carry the message
 	Slow    bool          // for Retry with Pause: the network is asked too fast; the channel's pace goes down
 	Err     error         // the cause, for the log
 }
@@ -147,4 +153,11 @@ func WindowOf(s Session) int {
 		return max(1, w.Window())
 	}
 	return 1
+}
+
+// Finder is a session that can ask its network about a part of which nobody knows whether it was taken. It is asked some time
+// after the part, and only where Class is Echo.
+type Finder interface {
+	// Find returns the network's id of the part, or false when the network says for certain that it does not have it.
+	Find(ctx context.Context, m message.Outbound) (remoteID string, found bool, err error)
 }

@@ -272,6 +272,21 @@ func (s *guarded) Send(ctx context.Context, m message.Outbound) (remoteID string
 	return s.Session.Send(ctx, m)
 }
 
+// Find asks the session's network about a part, if it can be asked.
+func (s *guarded) Find(ctx context.Context, m message.Outbound) (remoteID string, found bool, err error) {
+	finder, ok := s.Session.(channel.Finder)
+	if !ok {
+		return "", false, errors.ErrUnsupported
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = &panicError{fmt.Sprintf("find panicked: %v\n%s", p, debug.Stack())}
+			s.end(err)
+		}
+	}()
+	return finder.Find(ctx, m)
+}
+
 // panicError is why a session was stopped.
 type panicError struct{ text string }
 

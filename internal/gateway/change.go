@@ -98,7 +98,7 @@ func (s *state) refold(now time.Time, c event.Change) {
 	if ended := s.row.Status > message.Read; ended && folded < message.Delivered {
 		return // it ended with us; only proof of delivery speaks against that
 	}
-	c.Correction = s.row.Status == message.Failed || s.row.Status > message.Read
+	c.Correction = s.row.Status == message.Unknown || s.row.Status == message.Failed || s.row.Status > message.Read
 	s.become(folded, now, c)
 }
 

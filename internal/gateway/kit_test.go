@@ -73,6 +73,10 @@ type world struct {
 	alice       account.Account
 	channel     message.ChannelID
 	trial       message.ChannelID
+	spare       *channeltest.Scripted // the network of the second default channel; nil: there is none
+	second      message.ChannelID
+	wrap        func(channel.Session) channel.Session // of the network; nil: as it is
+	health      *health
 	stop        func() // ends all work, not the store
 	close       func()
 }
@@ -81,10 +85,36 @@ type option func(*world)
 
 func with(s gateway.Settings) option { return func(w *world) { w.settings = s } }
 
+// health is which channels are down, as a test says.
+type health struct {
+	mu   sync.Mutex
+	down map[message.ChannelID]bool
+}
+
+func (h *health) Down(ch message.ChannelID) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.down[ch]
+}
+
+func (h *health) set(ch message.ChannelID, down bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.down[ch] = down
+}
+
+// withSpare gives all accounts a second default channel.
+func withSpare(w *world) { w.spare = &channeltest.Scripted{Name: "spare"} }
+
+// finding has the network let us find out so much about unknown outcomes.
+func finding(class channel.Unknown) option {
+	return func(w *world) { w.network.Features.Unknown = class }
+}
+
 // newWorld starts a core that works until the test ends. Prices are on; Alice has funds.
 func newWorld(t testing.TB, options ...option) *world {
 	t.Helper()
-	w := &world{t: t, life: storetest.NewLife(t), network: &channeltest.Scripted{}}
+	w := &world{t: t, life: storetest.NewLife(t), network: &channeltest.Scripted{}, health: &health{down: map[message.ChannelID]bool{}}}
 	for _, o := range options {
 		o(w)
 	}
@@ -104,11 +134,16 @@ func (w *world) open(followers ...event.Follower) {
 	}
 	w.wallet, w.consent, w.numbers, w.members = wallet.New(s), consent.New(s, w.events), number.New(s), member.New(s, account.Limits{})
 	w.connections, w.routes = connection.New(s), route.New(s)
+	drivers := []channel.Driver{w.network.Driver(), (&channeltest.Scripted{Name: gateway.TestDriver}).Driver()}
+	if w.spare != nil {
+		drivers = append(drivers, w.spare.Driver())
+	}
 	w.gateway = gateway.New(gateway.Parts{
 		Store: s, Queue: w.queue, Events: w.events, Wallet: w.wallet, Consent: w.consent, Numbers: w.numbers,
 		Connections: w.connections, Routes: w.routes, Log: quiet, Settings: w.settings,
-		Drivers: []channel.Driver{w.network.Driver(), (&channeltest.Scripted{Name: gateway.TestDriver}).Driver()},
+		Drivers: drivers,
 	})
+	w.gateway.Heeds(w.health)
 	w.stop = func() {}
 	w.close = sync.OnceFunc(func() { w.stop(); _ = s.Close() })
 	w.t.Cleanup(w.close)
@@ -124,7 +159,11 @@ func (w *world) settle() {
 		if err := w.wallet.SetPrices(tx, audit.System, []wallet.Price{{Currency: "KES", Prefix: "254", Amount: price}}); err != nil {
 			return err
 		}
-		for driver, id := range map[string]*message.ChannelID{"scripted": &w.channel, gateway.TestDriver: &w.trial} {
+		channels := map[string]*message.ChannelID{"scripted": &w.channel, gateway.TestDriver: &w.trial}
+		if w.spare != nil {
+			channels["spare"] = &w.second
+		}
+		for driver, id := range channels {
 			c, err := w.connections.Create(tx, audit.System, connection.Channel{
 				Name: driver, Driver: driver, Kind: message.SMS, Shards: 1, Enabled: true, Sender: message.Address{Kind: message.Name, Value: "TIDINGS"},
 			})
@@ -133,7 +172,11 @@ func (w *world) settle() {
 			}
 			*id = c.ID
 		}
-		return w.routes.SetDefaults(tx, audit.System, 0, message.SMS, []message.ChannelID{w.channel})
+		list := []message.ChannelID{w.channel}
+		if w.spare != nil {
+			list = append(list, w.second)
+		}
+		return w.routes.SetDefaults(tx, audit.System, 0, message.SMS, list)
 	})
 	w.alice = w.account()
 }
@@ -164,9 +207,16 @@ func (w *world) start() {
 	soft, stop := context.WithCancel(context.Background())
 	hard, end := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	for ch, n := range map[message.ChannelID]*channeltest.Scripted{w.channel: w.network, w.trial: {Name: gateway.TestDriver}} {
+	networks := map[message.ChannelID]*channeltest.Scripted{w.channel: w.network, w.trial: {Name: gateway.TestDriver}}
+	if w.spare != nil {
+		networks[w.second] = w.spare
+	}
+	for ch, n := range networks {
 		session, err := n.Driver().Open(w.t.Context(), channel.Env{Channel: ch, Sink: w.gateway, Log: quiet})
 		w.must(err)
+		if ch == w.channel && w.wrap != nil {
+			session = w.wrap(session)
+		}
 		running.Go(func() { _ = session.Run(hard) })
 		running.Go(func() {
 			w.queue.Work(soft, hard, gateway.Lane(ch, 0), channel.WindowOf(session), nil, w.gateway.Sender(session))

@@ -27,7 +27,7 @@ var errTooEarly = errors.New("the part has no result yet")
 // part waits to be sent again and nobody has begun to, it is not.
 func (g *Gateway) Late(ctx context.Context, m message.Outbound, remoteID string, err error) error {
 	answer := message.Part{Attempt: m.Attempt, Number: m.Number, RemoteID: remoteID, Status: message.Sent}
-	change := event.Change{Attempt: m.Attempt}
+	change := lateChange(m)
 	if err != nil {
 		fail, ok := errors.AsType[*channel.Failure](err)
 		if !ok || fail.Verdict != channel.Reject {
@@ -48,6 +48,9 @@ func (g *Gateway) Late(ctx context.Context, m message.Outbound, remoteID string,
 	}
 	return err
 }
+
+// lateChange is what a late answer to a part changes, but for what the network says.
+func lateChange(m message.Outbound) event.Change { return event.Change{Attempt: m.Attempt} }
 
 func (g *Gateway) late(tx *store.Tx, m message.Outbound, answer message.Part, c event.Change) error {
 	states, err := g.load(tx, []message.ID{m.Message})
@@ -107,9 +110,13 @@ func (g *Gateway) settleLate(tx *store.Tx, s *state, m message.Outbound, c event
 	return g.goOn(tx, m)
 }
 
-// sentAgain reports whether a part went out again, as far as is known.
+// sentAgain reports whether a part went out again though the network may have had it, as far as is known.
 func (s *state) sentAgain() bool {
-	return slices.ContainsFunc(s.parts, func(p partRecord) bool { return p.Attempt > 1 })
+	return slices.ContainsFunc(s.parts, func(p partRecord) bool {
+		return message.Status(p.Status) != message.Failed && slices.ContainsFunc(s.parts, func(q partRecord) bool {
+			return q.Number == p.Number && q.Attempt > p.Attempt
+		})
+	})
 }
 
 // goOn queues what follows a part.

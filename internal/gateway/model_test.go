@@ -22,6 +22,7 @@ import (
 // wrote STOP, and what was cancelled.
 type model struct {
 	*world
+	class   channel.Unknown // what the network lets us find out
 	mu      sync.Mutex
 	answers []string // to come, in turn; then "take"
 	ids     int
@@ -51,6 +52,12 @@ func (m *model) answer(_ context.Context, out message.Outbound) (string, error) 
 		l = m.lives[out.Message]
 	}
 	verdict := "take"
+	if id := l.taken[[2]int{out.Attempt, out.Number}]; id != "" {
+		if m.class != channel.Dedupe {
+			panic("a part was sent twice in one attempt")
+		}
+		return id, nil // it knows the id again
+	}
 	if len(m.answers) > 0 {
 		verdict, m.answers = m.answers[0], m.answers[1:]
 	}
@@ -63,8 +70,17 @@ func (m *model) answer(_ context.Context, out message.Outbound) (string, error) 
 		return "", &channel.Failure{Verdict: channel.Reject, Code: "unknown_number"}
 	case "unsure":
 		l.unsure++
-		m.pending = append(m.pending, out)
+		if m.class != channel.Dedupe {
+			m.pending = append(m.pending, out)
+		}
 		return "", &channel.Failure{Code: "no_answer"}
+	case "lost": // it took the part, and the answer is lost
+		if m.class == channel.Dedupe {
+			l.unsure++
+			m.ids++
+			l.taken[[2]int{out.Attempt, out.Number}] = fmt.Sprintf("net-%d", m.ids)
+			return "", &channel.Failure{Code: "no_answer"}
+		}
 	}
 	m.ids++
 	id := fmt.Sprintf("net-%d", m.ids)
@@ -163,7 +179,7 @@ func (m *model) check(t *rapid.T) {
 			copies[at[1]]++
 		}
 		for n, c := range copies {
-			if c > 1 && (!got.Duplicate || c > 2 || l.onUnknown != message.Resend) {
+			if c > 1 && (!got.Duplicate || c > 2 || l.onUnknown != message.Resend || m.class == channel.Dedupe) {
 				fail("part %d was taken %d times", n, c)
 			}
 		}
@@ -220,7 +236,7 @@ func (m *model) submit(t *rapid.T) {
 	}
 	for range rapid.IntRange(0, 3).Draw(t, "answers") {
 		m.mu.Lock()
-		m.answers = append(m.answers, rapid.SampledFrom([]string{"take", "early", "retry", "throttle", "reject", "unsure", "unsure"}).Draw(t, "answer"))
+		m.answers = append(m.answers, rapid.SampledFrom([]string{"take", "early", "retry", "throttle", "reject", "unsure", "unsure", "lost"}).Draw(t, "answer"))
 		m.mu.Unlock()
 	}
 	reply, err := m.world.submit(requestOf(d))
@@ -342,8 +358,31 @@ func (m *model) late(t *rapid.T) {
 	}
 }
 
+// echo has the network tell of a part that nobody knows it has, by our reference.
+func (m *model) echo(t *rapid.T) {
+	m.mu.Lock()
+	if m.class != channel.Echo || len(m.pending) == 0 {
+		m.mu.Unlock()
+		t.Skip("no part can be named")
+	}
+	out := m.pending[0]
+	m.pending = m.pending[1:]
+	m.ids++
+	remote := fmt.Sprintf("net-%d", m.ids)
+	m.lives[out.Message].taken[[2]int{out.Attempt, out.Number}] = remote
+	m.mu.Unlock()
+	r := message.Receipt{Channel: m.channel, RemoteID: remote, Reference: out.Echo(), To: out.To}
+	r.Status = rapid.SampledFrom([]message.Status{message.Failed, message.Delivered}).Draw(t, "status")
+	r.Reason, m.told[remote] = reasonOf(r.Status), r.Status
+	for range rapid.IntRange(1, 2).Draw(t, "times") {
+		if err := m.gateway.Receipt(context.Background(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func (m *model) pass(t *rapid.T) {
-	m.store.Shift(rapid.SampledFrom([]time.Duration{2 * time.Second, time.Hour, 49 * time.Hour}).Draw(t, "time"))
+	m.store.Shift(rapid.SampledFrom([]time.Duration{2 * time.Second, 2 * time.Minute, time.Hour, 49 * time.Hour}).Draw(t, "time"))
 	// A lane sleeps up to a second before it looks at the clock.
 	err := m.store.Write(func(tx *store.Tx) error {
 		return m.queue.Hurry(tx, []queue.Job{
@@ -362,7 +401,8 @@ func TestAnythingInAnyOrder(t *testing.T) {
 	t.Parallel()
 	kills := 0
 	rapid.Check(t, func(rt *rapid.T) {
-		m := &model{world: newWorld(t), lives: map[message.ID]*lived{}, stopped: map[string]bool{}, told: map[string]message.Status{}}
+		class := rapid.SampledFrom([]channel.Unknown{channel.Blind, channel.Echo, channel.Dedupe}).Draw(rt, "class")
+		m := &model{world: newWorld(t, finding(class)), class: class, lives: map[message.ID]*lived{}, stopped: map[string]bool{}, told: map[string]message.Status{}}
 		defer m.close()
 		m.network.Answer = m.answer
 		rt.Repeat(map[string]func(*rapid.T){
@@ -373,6 +413,7 @@ func TestAnythingInAnyOrder(t *testing.T) {
 			"cancel":  m.cancel,
 			"word":    m.word,
 			"late":    m.late,
+			"echo":    m.echo,
 			"pass":    m.pass,
 			"kill": func(*rapid.T) {
 				kills++

@@ -33,6 +33,23 @@ SELECT m.id, m.account_id, m.recipient, m.status, m.seq, m.attempt, m.total, m.p
 FROM part AS p JOIN message AS m ON m.id = p.message_id
 WHERE p.channel_id = @channel_id AND p.remote_id = @remote_id AND p.remote_id <> '' ORDER BY p.message_id DESC, p.attempt DESC LIMIT 20;
 
+-- name: AddDoubt :exec
+INSERT INTO doubt (channel_id, reference, message_id, attempt, number, expires_at)
+VALUES (@channel_id, @reference, @message_id, @attempt, @number, @expires_at)
+ON CONFLICT (channel_id, reference, message_id, attempt, number) DO NOTHING;
+
+-- The parts that a reference of ours may name, of those whose id at the network is not known. Newest first.
+-- name: PartsInDoubt :many
+SELECT d.message_id, p.account_id, d.attempt, d.number, m.recipient
+FROM doubt AS d JOIN part AS p ON p.message_id = d.message_id AND p.attempt = d.attempt AND p.number = d.number
+    JOIN message AS m ON m.id = d.message_id
+WHERE d.channel_id = @channel_id AND d.reference = @reference AND p.remote_id = ''
+ORDER BY d.message_id DESC, d.attempt DESC LIMIT 20;
+
+-- What goes out by another channel than it was accepted for. Its price stays.
+-- name: RouteMessage :exec
+UPDATE message SET channel_id = @channel_id, sender = @sender, total = @total, encoding = @encoding, joint = @joint WHERE id = @id;
+
 -- name: AddEarly :exec
 INSERT INTO early_receipt (id, channel_id, remote_id, receipt, expires_at) VALUES (@id, @channel_id, @remote_id, @receipt, @expires_at);
 
@@ -220,3 +237,7 @@ DELETE FROM inbound_part WHERE (channel_id, sender, recipient, reference, total,
 -- name: DropSeen :execrows
 DELETE FROM inbound_seen WHERE (channel_id, remote_id) IN (
     SELECT o.channel_id, o.remote_id FROM inbound_seen AS o WHERE o.expires_at <= @now ORDER BY o.expires_at LIMIT 500);
+
+-- name: DropDoubts :execrows
+DELETE FROM doubt WHERE (channel_id, reference, message_id, attempt, number) IN (
+    SELECT o.channel_id, o.reference, o.message_id, o.attempt, o.number FROM doubt AS o WHERE o.expires_at <= @now ORDER BY o.expires_at LIMIT 500);

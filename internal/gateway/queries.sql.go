@@ -67,6 +67,33 @@ type partRecord struct {
 	DoneAt    int64
 }
 
+const addDoubt = `-- name: AddDoubt :exec
+INSERT INTO doubt (channel_id, reference, message_id, attempt, number, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (channel_id, reference, message_id, attempt, number) DO NOTHING
+`
+
+type addDoubtParams struct {
+	ChannelID message.ChannelID
+	Reference string
+	MessageID message.ID
+	Attempt   int64
+	Number    int64
+	ExpiresAt int64
+}
+
+func (q *queries) AddDoubt(ctx context.Context, arg addDoubtParams) error {
+	_, err := q.db.ExecContext(ctx, addDoubt,
+		arg.ChannelID,
+		arg.Reference,
+		arg.MessageID,
+		arg.Attempt,
+		arg.Number,
+		arg.ExpiresAt,
+	)
+	return err
+}
+
 const addEarly = `-- name: AddEarly :exec
 INSERT INTO early_receipt (id, channel_id, remote_id, receipt, expires_at) VALUES ($1, $2, $3, $4, $5)
 `
@@ -186,6 +213,23 @@ func (q *queries) ChangeMessage(ctx context.Context, arg changeMessageParams) (i
 		arg.ID,
 		arg.OldSeq,
 	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const dropDoubts = `-- name: DropDoubts :execrows
+DELETE FROM doubt WHERE (channel_id, reference, message_id, attempt, number) IN (
+    SELECT o.channel_id, o.reference, o.message_id, o.attempt, o.number FROM doubt AS o WHERE o.expires_at <= $1 ORDER BY o.expires_at LIMIT 500)
+`
+
+type dropDoubtsParams struct {
+	Now int64
+}
+
+func (q *queries) DropDoubts(ctx context.Context, arg dropDoubtsParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, dropDoubts, arg.Now)
 	if err != nil {
 		return 0, err
 	}
@@ -1304,6 +1348,57 @@ func (q *queries) PartsByRemote(ctx context.Context, arg partsByRemoteParams) ([
 	return items, nil
 }
 
+const partsInDoubt = `-- name: PartsInDoubt :many
+SELECT d.message_id, p.account_id, d.attempt, d.number, m.recipient
+FROM doubt AS d JOIN part AS p ON p.message_id = d.message_id AND p.attempt = d.attempt AND p.number = d.number
+    JOIN message AS m ON m.id = d.message_id
+WHERE d.channel_id = $1 AND d.reference = $2 AND p.remote_id = ''
+ORDER BY d.message_id DESC, d.attempt DESC LIMIT 20
+`
+
+type partsInDoubtParams struct {
+	ChannelID message.ChannelID
+	Reference string
+}
+
+type partsInDoubtRow struct {
+	MessageID message.ID
+	AccountID account.ID
+	Attempt   int64
+	Number    int64
+	Recipient string
+}
+
+// The parts that a reference of ours may name, of those whose id at the network is not known. Newest first.
+func (q *queries) PartsInDoubt(ctx context.Context, arg partsInDoubtParams) ([]partsInDoubtRow, error) {
+	rows, err := q.db.QueryContext(ctx, partsInDoubt, arg.ChannelID, arg.Reference)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []partsInDoubtRow
+	for rows.Next() {
+		var i partsInDoubtRow
+		if err := rows.Scan(
+			&i.MessageID,
+			&i.AccountID,
+			&i.Attempt,
+			&i.Number,
+			&i.Recipient,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const partsOf = `-- name: PartsOf :many
 SELECT message_id, attempt, number, account_id, channel_id, remote_id, status, code, sent_at, done_at FROM part WHERE message_id = $1 ORDER BY attempt, number
 `
@@ -1361,6 +1456,32 @@ func (q *queries) Reference(ctx context.Context, arg referenceParams) (message.I
 	var message_id message.ID
 	err := row.Scan(&message_id)
 	return message_id, err
+}
+
+const routeMessage = `-- name: RouteMessage :exec
+UPDATE message SET channel_id = $1, sender = $2, total = $3, encoding = $4, joint = $5 WHERE id = $6
+`
+
+type routeMessageParams struct {
+	ChannelID message.ChannelID
+	Sender    string
+	Total     int64
+	Encoding  string
+	Joint     int64
+	ID        message.ID
+}
+
+// What goes out by another channel than it was accepted for. Its price stays.
+func (q *queries) RouteMessage(ctx context.Context, arg routeMessageParams) error {
+	_, err := q.db.ExecContext(ctx, routeMessage,
+		arg.ChannelID,
+		arg.Sender,
+		arg.Total,
+		arg.Encoding,
+		arg.Joint,
+		arg.ID,
+	)
+	return err
 }
 
 const seeInbound = `-- name: SeeInbound :execrows

@@ -37,6 +37,15 @@ func (g *Gateway) receive(tx *store.Tx, members []*news) error {
 	if err != nil {
 		return err
 	}
+	identified, err := g.identify(tx, members, matches)
+	if err != nil {
+		return err
+	}
+	if identified {
+		if matches, err = g.match(tx, members); err != nil {
+			return err
+		}
+	}
 	states := map[message.ID]*state{}
 	deep := map[message.ID]*state{} // those with more parts than the one that was found
 	for i := range members {
@@ -82,6 +91,18 @@ func sorted(list []*state) []*state {
 
 // spellings are the ids under which we may know the part a receipt is about.
 func spellings(r message.Receipt) []string { return append([]string{r.RemoteID}, r.RemoteIDs...) }
+
+// echoName is the name under which an early receipt is kept that repeats a reference of ours.
+func echoName(echo uint16) string { return "#" + echoText(echo) }
+
+// earlyNames are the names under which an early receipt is kept.
+func earlyNames(r message.Receipt) []string {
+	names := spellings(r)
+	if r.Reference != 0 {
+		names = append(names, echoName(r.Reference))
+	}
+	return names
+}
 
 // match finds the part that each receipt is about: the newest with that id to that destination that is not yet
 // delivered, else the newest.
@@ -218,7 +239,7 @@ func (g *Gateway) keepEarly(tx *store.Tx, r message.Receipt) error {
 		return fmt.Errorf("encode receipt: %w", err)
 	}
 	var rows []addEarlyParams
-	for _, id := range spellings(r) {
+	for _, id := range earlyNames(r) {
 		rows = append(rows, addEarlyParams{ID: tx.NewID(), ChannelID: r.Channel, RemoteID: id, Receipt: string(text), ExpiresAt: tx.Now().Add(keepEarly).UnixMilli()})
 		g.early.add(earlyOfParams{ChannelID: r.Channel, RemoteID: id})
 	}
@@ -231,40 +252,53 @@ func (g *Gateway) keepEarly(tx *store.Tx, r message.Receipt) error {
 // takeEarly applies the receipts that came before the result they are about.
 func (g *Gateway) takeEarly(tx *store.Tx, s *state, p *sending) error {
 	key := earlyOfParams{ChannelID: p.row.ChannelID, RemoteID: p.remote}
-	if !g.Store.Shared() && !g.early.has(key) { // another server may have put one by
-		return nil
+	receipts, err := g.earlyReceipts(tx, key, p.row.Recipient)
+	if err != nil || len(receipts) == 0 {
+		return err
 	}
-	found, err := store.Find[earlyOfRow](tx, earlyOf, []earlyOfParams{key})
-	if err != nil {
-		return fmt.Errorf("read early receipts: %w", err)
-	}
-	used := 0
 	var drop []dropEarlyParams
-	for _, f := range found {
-		var rec message.Receipt
-		if err := json.Unmarshal([]byte(f.Row.Receipt), &rec); err != nil {
-			return fmt.Errorf("read an early receipt: %w", err)
-		}
-		if !sameNumber(rec.To, p.row.Recipient) {
-			continue
-		}
+	for _, rec := range receipts {
 		sent := g.partOf(p, message.Sent, "")
 		s.report(&partsByRemoteRow{
 			ID: p.row.ID, AccountID: p.row.AccountID, PartAttempt: sent.Attempt, Number: sent.Number, ChannelID: sent.ChannelID,
 			RemoteID: sent.RemoteID, PartStatus: sent.Status, SentAt: sent.SentAt,
-		}, rec, tx.Now())
-		used++
-		for _, id := range spellings(rec) {
-			drop = append(drop, dropEarlyParams{ChannelID: rec.Channel, RemoteID: id, Receipt: f.Row.Receipt})
+		}, rec.Receipt, tx.Now())
+		for _, id := range earlyNames(rec.Receipt) {
+			drop = append(drop, dropEarlyParams{ChannelID: rec.Channel, RemoteID: id, Receipt: rec.text})
 		}
 	}
 	if err := store.Run(tx, dropEarly, drop); err != nil {
 		return fmt.Errorf("drop early receipts: %w", err)
 	}
-	if used == len(found) {
-		tx.After(func() { g.early.remove(key) })
-	}
+	tx.After(func() { g.early.remove(key) })
 	return nil
+}
+
+// earlyReceipt is a receipt as it was put by.
+type earlyReceipt struct {
+	message.Receipt
+	text string
+}
+
+// earlyReceipts are those that were put by under a name, for one recipient.
+func (g *Gateway) earlyReceipts(tx *store.Tx, key earlyOfParams, recipient string) (fitting []earlyReceipt, err error) {
+	if !g.Store.Shared() && !g.early.has(key) { // another server may have put one by
+		return nil, nil
+	}
+	found, err := store.Find[earlyOfRow](tx, earlyOf, []earlyOfParams{key})
+	if err != nil {
+		return nil, fmt.Errorf("read early receipts: %w", err)
+	}
+	for _, f := range found {
+		rec := earlyReceipt{text: f.Row.Receipt}
+		if err := json.Unmarshal([]byte(rec.text), &rec.Receipt); err != nil {
+			return nil, fmt.Errorf("read an early receipt: %w", err)
+		}
+		if sameNumber(rec.To, recipient) {
+			fitting = append(fitting, rec)
+		}
+	}
+	return fitting, nil
 }
 
 // dropOldEarly is a share of the work of forgetting receipts whose results never came.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	"tidings.dev/internal/audit"
@@ -42,8 +43,11 @@ func (g *Gateway) Start(ctx context.Context) error {
 	})
 }
 
-// House works the lane of jobs that are nobody's until ctx ends.
+// House works the lane of jobs that are nobody's, and moves messages from channels that are down, until ctx ends.
 func (g *Gateway) House(ctx, hard context.Context) {
+	var watch sync.WaitGroup
+	watch.Go(func() { g.failOver(ctx) })
+	defer watch.Wait()
 	g.Queue.Work(ctx, hard, houseLane, houseWorkers, nil, func(_ context.Context, t *queue.Task) {
 		t.Next = queue.Done()
 		if t.Kind != retainKind {
@@ -89,7 +93,7 @@ func (g *Gateway) Also(c Chore) { g.chores = append(g.chores, c) }
 // ownChores are those of the gateway's own keepers.
 func (g *Gateway) ownChores() []Chore {
 	return []Chore{
-		expired(dropReferences), expired(dropIdempotency), expired(dropOldInboundParts), expired(dropSeen), g.dropOldEarly,
+		expired(dropReferences), expired(dropIdempotency), expired(dropOldInboundParts), expired(dropSeen), expired(dropDoubts), g.dropOldEarly,
 		Older(g.Settings.KeepAudit, audit.Drop),
 		Older(g.Settings.KeepLedger, g.Wallet.Fold),
 		Older(g.Settings.KeepEvents, g.Events.DropOld),

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"strconv"
 	"time"
 
 	"tidings.dev/internal/channel"
@@ -34,7 +33,10 @@ type sending struct {
 	remote string
 	fail   *channel.Failure
 	at     time.Time
-	ended  bool // End has seen it: on a second try it reads the message again
+	asked  time.Time // the network may have it since then; zero: since at
+	plan   plan
+	detour *detour // for moved
+	ended  bool    // End has seen it: on a second try it reads the message again
 }
 
 // Sender is the work of a channel's lanes over one session.
@@ -42,8 +44,12 @@ func (g *Gateway) Sender(s channel.Session) queue.Do {
 	return func(ctx context.Context, t *queue.Task) {
 		p := t.Payload.(*sending)
 		p.at = g.Store.Now()
-		p.remote, p.fail = hand(ctx, s, p.out)
-		t.Next = g.next(t, p)
+		if readMemo(t.Data).waits {
+			p.remote, p.fail = find(ctx, s, p.out)
+		} else {
+			p.remote, p.fail = hand(ctx, s, p.out)
+		}
+		t.Next = g.decide(t, p)
 	}
 }
 
@@ -64,32 +70,6 @@ func hand(ctx context.Context, s channel.Session, out message.Outbound) (remote 
 	return "", &channel.Failure{Code: "unsure", Err: err}
 }
 
-// next decides what becomes of the job by what came back.
-func (g *Gateway) next(t *queue.Task, p *sending) queue.Next {
-	_, part := ofStep(t.Step)
-	switch {
-	case p.fail == nil && part < int(p.row.Total):
-		return queue.Advance(nextPart(t.Step), "")
-	case p.fail == nil, p.fail.Verdict == channel.Reject:
-		return queue.Done()
-	case p.fail.Verdict == channel.Retry && p.fail.Pause > 0:
-		return queue.Throttled(p.fail.Pause, t.Step, t.Data)
-	case p.fail.Verdict == channel.Retry:
-		tries, _ := strconv.Atoi(t.Data)
-		return queue.Again(g.Store.Now().Add(queue.Backoff(tries)), t.Step, strconv.Itoa(tries+1))
-	case g.resends(p):
-		return queue.Back(nextAttempt(t.Step), "")
-	default:
-		return queue.Done()
-	}
-}
-
-// resends reports whether a part with an unknown outcome goes out again: once in the life of a message, and only if the
-// message wants it.
-func (g *Gateway) resends(p *sending) bool {
-	return message.OnUnknown(p.row.OnUnknown) == message.Resend && p.out.Attempt == 1
-}
-
 // beginSend loads what claimed jobs are about. The claim is the intent to send, on disk before the first byte leaves;
 // validity and opt-out are looked at once more.
 func (g *Gateway) beginSend(tx *store.Tx, tasks []*queue.Task) error {
@@ -106,9 +86,15 @@ func (g *Gateway) beginSend(tx *store.Tx, tasks []*queue.Task) error {
 		return err
 	}
 	over := map[message.ID]message.Status{}
+	known, err := g.knownMeanwhile(tx, tasks)
+	if err != nil {
+		return err
+	}
 	for i, t := range tasks {
 		row, ok := rows[message.ID(t.ID)]
 		switch {
+		case known[t.ID]:
+			continue
 		case !ok || !message.Status(row.Status).Waiting():
 		case row.ValidUntil <= tx.NowMilli():
 			over[row.ID] = message.Expired
@@ -132,7 +118,7 @@ func (g *Gateway) rowsOf(tx *store.Tx, tasks []*queue.Task) (map[message.ID]mess
 	var ids []message.ID
 	for _, t := range tasks {
 		id := message.ID(t.ID)
-		if row, ok := g.recent.take(id); ok && t.Step == firstStep && t.Data == "" {
+		if row, ok := g.recent.take(id); ok && t.Step == firstStep && (t.Data == "" || t.Data == spareMark) {
 			rows[id] = row
 			continue
 		}
@@ -184,7 +170,7 @@ func (g *Gateway) endSend(tx *store.Tx, tasks []*queue.Task) error {
 			return err
 		}
 	}
-	return nil
+	return g.takeEchoed(tx, tasks)
 }
 
 // settle writes what came back, and returns the tasks that were the last of their jobs though parts of their messages are
@@ -194,7 +180,8 @@ func (g *Gateway) settle(tx *store.Tx, tasks []*queue.Task) (left []*queue.Task,
 	if err != nil {
 		return nil, err
 	}
-	var doubts []queue.Job
+	var jobs []queue.Job
+	var moves, doubted []*sending
 	for _, t := range tasks {
 		p := t.Payload.(*sending)
 		s := states[message.ID(t.ID)]
@@ -210,7 +197,12 @@ func (g *Gateway) settle(tx *store.Tx, tasks []*queue.Task) (left []*queue.Task,
 		case ended && s.row.Status.Waiting():
 			left = append(left, t)
 		case ended && s.row.Status == message.Unknown:
-			doubts = append(doubts, g.doubt(tx, p))
+			jobs = append(jobs, g.doubt(tx, p))
+		case p.plan == moved && s.row.Status.Waiting():
+			moves = append(moves, p)
+		}
+		if p.unsure() {
+			doubted = append(doubted, p)
 		}
 		if p.fail == nil {
 			if err := g.takeEarly(tx, s, p); err != nil {
@@ -222,10 +214,19 @@ func (g *Gateway) settle(tx *store.Tx, tasks []*queue.Task) (left []*queue.Task,
 	for _, s := range states {
 		list = append(list, s)
 	}
-	if err := g.Queue.Add(tx, doubts); err != nil {
+	if err := g.write(tx, list); err != nil {
 		return nil, err
 	}
-	return left, g.write(tx, list)
+	for _, p := range moves {
+		jobs = append(jobs, p.detour.job(&p.row, states[p.row.ID].row.Attempt, tx.Now()))
+		if err := g.follow(tx, p.row.ID, p.detour); err != nil {
+			return nil, err
+		}
+	}
+	if err := g.Queue.Add(tx, jobs); err != nil {
+		return nil, err
+	}
+	return left, g.keepDoubts(tx, doubted)
 }
 
 // statesOf is each message as its worker knows it: the row of the claim, or with several parts, attempts or tries the
@@ -280,22 +281,32 @@ func (g *Gateway) outcome(tx *store.Tx, s *state, p *sending) (ended bool) {
 		return false
 	}
 	c := event.Change{Reason: p.fail.Code, Code: p.fail.Native, Attempt: p.out.Attempt}
-	switch {
-	case p.fail.Verdict == channel.Reject:
+	switch waiting := s.row.Status.Waiting(); {
+	case p.plan == throttled:
+		return false
+	case p.plan == moved && waiting:
+		s.depart(p, now, c)
+		return false
+	case p.plan == rejected, p.plan == moved:
 		s.setPart(g.partOf(p, message.Failed, c.Code))
 		s.refold(now, c)
 		s.void = !s.row.Status.Waiting()
-	case p.fail.Verdict == channel.Retry && p.fail.Pause > 0:
-		return false
-	case p.fail.Verdict == channel.Retry:
-		if s.row.Status.Waiting() {
+	case p.plan == retried:
+		if waiting {
 			s.happen(event.Retrying, now, c)
 		}
 		return false
-	case !s.row.Status.Waiting(): // another part has ended it meanwhile
+	case !waiting: // another part has ended it meanwhile
 		s.setPart(g.partOf(p, message.Unknown, c.Code))
 		return false
-	case g.resends(p):
+	case p.plan == awaited:
+		s.setPart(g.partOf(p, message.Unknown, c.Code))
+		return false
+	case p.plan == asked:
+		s.setPart(g.partOf(p, message.Unknown, c.Code))
+		s.happen(event.Retrying, now, c)
+		return false
+	case p.plan == resent:
 		s.setPart(g.partOf(p, message.Unknown, c.Code))
 		s.row.Duplicate, s.row.Status = true, message.Queued
 		s.happen(event.Retrying, now, c)
@@ -349,11 +360,11 @@ func (g *Gateway) lostSend(tx *store.Tx, tasks []*queue.Task) error {
 	}
 	for _, t := range tasks {
 		row, ok := rows[message.ID(t.ID)]
-		p := &sending{row: row, at: tx.Now(), ended: true, fail: &channel.Failure{Code: "server_stopped"}}
+		p := &sending{row: row, at: tx.Now(), asked: earliest(row), ended: true, fail: &channel.Failure{Code: "server_stopped"}}
+		p.out.Message, p.out.To = message.ID(t.ID), message.ParseAddress(row.Recipient)
 		p.out.Attempt, p.out.Number = ofStep(t.Step)
-		t.Payload, t.Next = p, g.next(t, p)
-		if !ok {
-			t.Next = queue.Done()
+		if t.Payload, t.Next = p, queue.Done(); ok {
+			t.Next = g.decide(t, p)
 		}
 	}
 	left, err := g.settle(tx, tasks)
@@ -361,6 +372,14 @@ func (g *Gateway) lostSend(tx *store.Tx, tasks []*queue.Task) error {
 		t.Next = queue.Back(nextPart(t.Step), "")
 	}
 	return err
+}
+
+// earliest is the earliest time at which a network may have been given a message.
+func earliest(r messageRecord) time.Time {
+	if r.ScheduledAt > 0 {
+		return moment(r.ScheduledAt)
+	}
+	return r.ID.Time()
 }
 
 // expireSend ends messages whose validity is over while they wait.
@@ -389,7 +408,10 @@ func (g *Gateway) endWaiting(tx *store.Tx, over map[message.ID]message.Status) e
 			continue // a part has ended it before
 		}
 		reason := over[id].String()
-		if over[id] == message.Failed {
+		switch {
+		case s.fold() == message.Unknown:
+			reason = outcomeUnknown
+		case over[id] == message.Failed:
 			reason = "channel_changed"
 		}
 		s.end(over[id], tx.Now(), event.Change{Reason: reason, Attempt: int(s.row.Attempt)})

@@ -319,7 +319,11 @@ func (g *Gateway) insert(tx *store.Tx, fresh []*acceptance) error {
 			}
 			accepted++
 			rows = append(rows, rowOf(&r.Message))
-			jobs = append(jobs, jobFor(&r.Message, laneOf(a.items[i].channel, r.Message.To.String()), tx.Now()))
+			job := jobFor(&r.Message, laneOf(a.items[i].channel, r.Message.To.String()), tx.Now())
+			if a.items[i].spare {
+				job.Data = spareMark
+			}
+			jobs = append(jobs, job)
 			if r.Message.Reference != "" {
 				refs = append(refs, setReferenceParams{AccountID: r.Message.Account, Reference: r.Message.Reference, MessageID: r.Message.ID, ExpiresAt: tx.Now().Add(keepRefs).UnixMilli()})
 			}

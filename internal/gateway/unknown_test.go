@@ -95,7 +95,7 @@ func TestTheWaitForAnUnknownOutcomeEnds(t *testing.T) {
 	// Even then a late answer is true; it is not charged.
 	w.must(w.gateway.Late(t.Context(), w.sends(1)[0], "late-1", nil))
 	w.report(id, 1, 1, message.Delivered)
-	w.wantTold(id, "unknown sent delivered")
+	w.wantTold(id, "unknown sent(correction) delivered")
 	w.wantMoney(0, 0)
 }
 
@@ -185,8 +185,8 @@ func TestALateAnswerMakesAnUnknownOutcomeKnown(t *testing.T) {
 		w.must(w.gateway.Late(t.Context(), out, map[bool]string{false: "late-" + out.To.Value}[err != nil], err))
 		w.must(w.gateway.Late(t.Context(), out, map[bool]string{false: "late-" + out.To.Value}[err != nil], err))
 	}
-	w.wantTold(held, "unknown sent")
-	w.wantTold(refused, "unknown failed")
+	w.wantTold(held, "unknown sent(correction)")
+	w.wantTold(refused, "unknown failed(correction)")
 	w.wantTold(failed, "failed")
 	w.wantMoney(1, 0)
 	w.report(failed, 1, 1, message.Delivered)

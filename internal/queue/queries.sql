@@ -61,6 +61,12 @@ WHERE owner = @owner LIMIT 256;
 SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job
 WHERE expires_at > 0 AND expires_at <= @now AND owner = 0 ORDER BY expires_at LIMIT 256;
 
+-- Jobs to send that carry data and are due, or were tried before: those that wait for their time may wait where they are.
+-- name: MarkedJobs :many
+SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job
+WHERE lane = @lane AND kind = 'send' AND data <> '' AND id > @after AND owner = 0 AND (due_at <= @now OR fence > 0)
+ORDER BY id LIMIT 256;
+
 -- name: NextLane :one
 SELECT lane FROM job WHERE lane > @after_lane AND lane < @before_lane ORDER BY lane LIMIT 1;
 

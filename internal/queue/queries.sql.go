@@ -479,6 +479,57 @@ func (q *queries) LostJobs(ctx context.Context, arg lostJobsParams) ([]jobRecord
 	return items, nil
 }
 
+const markedJobs = `-- name: MarkedJobs :many
+SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job
+WHERE lane = $1 AND kind = 'send' AND data <> '' AND id > $2 AND owner = 0 AND (due_at <= $3 OR fence > 0)
+ORDER BY id LIMIT 256
+`
+
+type markedJobsParams struct {
+	Lane  string
+	After int64
+	Now   int64
+}
+
+// Jobs to send that carry data and are due, or were tried before: those that wait for their time may wait where they are.
+func (q *queries) MarkedJobs(ctx context.Context, arg markedJobsParams) ([]jobRecord, error) {
+	rows, err := q.db.QueryContext(ctx, markedJobs, arg.Lane, arg.After, arg.Now)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []jobRecord
+	for rows.Next() {
+		var i jobRecord
+		if err := rows.Scan(
+			&i.ID,
+			&i.Lane,
+			&i.Kind,
+			&i.Subject,
+			&i.AccountID,
+			&i.OrderKey,
+			&i.Priority,
+			&i.DueAt,
+			&i.ExpiresAt,
+			&i.Owner,
+			&i.Fence,
+			&i.Claims,
+			&i.Step,
+			&i.Data,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const nextBucket = `-- name: NextBucket :one
 SELECT priority, account_id, due_at, id, order_key FROM job
 WHERE lane = $1 AND priority = $2 AND account_id > $3 AND owner = 0

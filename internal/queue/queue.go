@@ -187,6 +187,20 @@ func (q *Queue) Find(ctx context.Context, id int64) (job *Job, working bool, err
 	return &j, r.Owner != 0, nil
 }
 
+// Marked lists some of the jobs to send of a lane that carry data, that nobody works at, and that are due or were tried before:
+// those after another, in the order in which they were added.
+func (q *Queue) Marked(ctx context.Context, lane string, after int64) ([]Job, error) {
+	rows, err := on(q.store.Reader()).MarkedJobs(ctx, markedJobsParams{Lane: lane, After: after, Now: q.store.Now().UnixMilli()})
+	if err != nil {
+		return nil, fmt.Errorf("list marked jobs: %w", err)
+	}
+	jobs := make([]Job, len(rows))
+	for i, r := range rows {
+		jobs[i] = jobOf(r)
+	}
+	return jobs, nil
+}
+
 // added counts new jobs and tells whoever works their lanes.
 func (q *Queue) added(jobs []Job) {
 	q.mu.Lock()
