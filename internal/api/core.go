@@ -2,8 +2,10 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 
 	"tidings.dev/internal/account"
+	"tidings.dev/internal/event"
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/key"
 	"tidings.dev/internal/member"
@@ -24,6 +26,7 @@ type Core struct {
 	Wallet   *wallet.Keeper
 	Routes   *route.Keeper
 	Webhooks *webhook.Webhooks
+	Events   *event.Log
 	Health   *telemetry.Health
 	// OriginKnown tells whether any key lists the origin of a web page. Nil: none does.
 	OriginKnown func(ctx context.Context, origin string) (bool, error)
@@ -37,4 +40,5 @@ type Gateway interface {
 	Message(ctx context.Context, a account.ID, id message.ID) (message.Message, error)
 	Journey(ctx context.Context, a account.ID, id message.ID) ([]gateway.Step, error)
 	List(ctx context.Context, a account.ID, f gateway.Filter) (gateway.Page, error)
+	EventData(ctx context.Context, e event.Event) (json.RawMessage, error)
 }

@@ -229,6 +229,7 @@ func (s *Server) prepare(ctx context.Context, out io.Writer) error {
 	s.observe()
 	s.front = api.NewServer(s.answers(), s.Log)
 	s.encrypt()
+	s.front.RegisterOnShutdown(s.Events.EndWaits)
 	s.admin = &http.Server{Handler: s.adminPages(), ReadHeaderTimeout: 10 * time.Second}
 	return nil
 }
@@ -242,7 +243,7 @@ func (s *Server) answers() http.Handler {
 		PerMinute: cfg.Rate.RequestsPerMinute, Burst: cfg.Rate.Burst, Log: s.Log, Metrics: s.Metrics,
 	}, api.Core{
 		Store: s.Store, Gateway: s.Gateway, Keys: s.Keys, Members: s.Members, Wallet: s.Wallet, Routes: s.Routes,
-		Webhooks: s.Webhooks, Health: &s.health, OriginKnown: s.Keys.OriginKnown,
+		Webhooks: s.Webhooks, Events: s.Events, Health: &s.health, OriginKnown: s.Keys.OriginKnown,
 	}, surfaces()...)
 }
 

@@ -55,6 +55,7 @@ type Event struct {
 	Kind    Kind
 	Change  Change
 	At      time.Time
+	Place   Place // zero until it is appended
 }
 
 // Change is what an event changed. What the subject is otherwise, its own rows tell.
@@ -80,19 +81,25 @@ type Follower interface {
 type Log struct {
 	store     *store.Store
 	followers []Follower
+	places    places
+	waiters   waiters
 }
 
 // New returns a log without followers.
-func New(s *store.Store) *Log { return &Log{store: s} }
+func New(s *store.Store) *Log { return &Log{store: s, waiters: newWaiters()} }
 
 // FollowedBy adds a follower. It must be called before anything is appended.
 func (l *Log) FollowedBy(f Follower) { l.followers = append(l.followers, f) }
 
-// Append stores events with the transaction and tells the followers in it. Their numbers come from their subjects'
-// counters, kept by whoever owns the subject.
+// Append stores events with the transaction, gives them their places, and tells the followers in it. Their numbers come from
+// their subjects' counters, kept by whoever owns the subject.
 func (l *Log) Append(tx *store.Tx, events []Event) error {
 	if len(events) == 0 {
 		return nil
+	}
+	first, err := l.places.take(tx, len(events))
+	if err != nil {
+		return err
 	}
 	rows := make([]addEventParams, len(events))
 	for i, e := range events {
@@ -100,10 +107,17 @@ func (l *Log) Append(tx *store.Tx, events []Event) error {
 		if err != nil {
 			return fmt.Errorf("encode event: %w", err)
 		}
-		rows[i] = addEventParams{Subject: e.Subject, Seq: int64(e.Seq), AccountID: e.Account, Kind: string(e.Kind), Data: string(data), At: e.At.UnixMilli()}
+		rows[i] = addEventParams{
+			Subject: e.Subject, Seq: int64(e.Seq), AccountID: e.Account, Kind: string(e.Kind), Data: string(data), At: e.At.UnixMilli(),
+			Place: first + int64(i),
+		}
+		events[i].Place = Place(first) + Place(i)
 	}
 	if err := store.Run(tx, addEvent, rows); err != nil {
 		return fmt.Errorf("append events: %w", err)
+	}
+	if l.waiters.awaited() {
+		tx.After(func() { l.waiters.tell(events) })
 	}
 	return l.tell(tx, events)
 }
@@ -183,7 +197,7 @@ func (l *Log) Others(ctx context.Context, from, before int64, since time.Time) (
 }
 
 func eventOf(r eventRecord) Event {
-	e := Event{Subject: r.Subject, Seq: int(r.Seq), Account: r.AccountID, Kind: Kind(r.Kind), At: time.UnixMilli(r.At).UTC()}
+	e := Event{Subject: r.Subject, Seq: int(r.Seq), Account: r.AccountID, Kind: Kind(r.Kind), At: time.UnixMilli(r.At).UTC(), Place: Place(r.Place)}
 	_ = json.Unmarshal([]byte(r.Data), &e.Change) // Append wrote it
 	return e
 }

@@ -30,10 +30,11 @@ type eventRecord struct {
 	Kind      string
 	Data      string
 	At        int64
+	Place     int64
 }
 
 const addEvent = `-- name: AddEvent :exec
-INSERT INTO event (subject, seq, account_id, kind, data, at) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO event (subject, seq, account_id, kind, data, at, place) VALUES ($1, $2, $3, $4, $5, $6, $7)
 `
 
 type addEventParams struct {
@@ -43,6 +44,7 @@ type addEventParams struct {
 	Kind      string
 	Data      string
 	At        int64
+	Place     int64
 }
 
 func (q *queries) AddEvent(ctx context.Context, arg addEventParams) error {
@@ -53,6 +55,7 @@ func (q *queries) AddEvent(ctx context.Context, arg addEventParams) error {
 		arg.Kind,
 		arg.Data,
 		arg.At,
+		arg.Place,
 	)
 	return err
 }
@@ -106,7 +109,7 @@ func (q *queries) DropOldEvents(ctx context.Context, arg dropOldEventsParams) (i
 }
 
 const eventsOf = `-- name: EventsOf :many
-SELECT subject, seq, account_id, kind, data, at FROM event WHERE subject = $1 AND account_id = $2 ORDER BY seq
+SELECT subject, seq, account_id, kind, data, at, place FROM event WHERE subject = $1 AND account_id = $2 ORDER BY seq
 `
 
 type eventsOfParams struct {
@@ -130,6 +133,7 @@ func (q *queries) EventsOf(ctx context.Context, arg eventsOfParams) ([]eventReco
 			&i.Kind,
 			&i.Data,
 			&i.At,
+			&i.Place,
 		); err != nil {
 			return nil, err
 		}
@@ -145,7 +149,7 @@ func (q *queries) EventsOf(ctx context.Context, arg eventsOfParams) ([]eventReco
 }
 
 const eventsUpTo = `-- name: EventsUpTo :many
-SELECT subject, seq, account_id, kind, data, at FROM event WHERE subject = $1 AND account_id = $2 AND seq <= $3
+SELECT subject, seq, account_id, kind, data, at, place FROM event WHERE subject = $1 AND account_id = $2 AND seq <= $3
 ORDER BY seq DESC LIMIT CAST($4 AS bigint)
 `
 
@@ -177,6 +181,7 @@ func (q *queries) EventsUpTo(ctx context.Context, arg eventsUpToParams) ([]event
 			&i.Kind,
 			&i.Data,
 			&i.At,
+			&i.Place,
 		); err != nil {
 			return nil, err
 		}
@@ -191,8 +196,107 @@ func (q *queries) EventsUpTo(ctx context.Context, arg eventsUpToParams) ([]event
 	return items, nil
 }
 
+const feed = `-- name: Feed :many
+SELECT subject, seq, account_id, kind, data, at, place FROM event WHERE account_id = $1 AND place > $2 AND place > 0 ORDER BY place LIMIT CAST($3 AS bigint)
+`
+
+type feedParams struct {
+	AccountID account.ID
+	After     int64
+	Page      int64
+}
+
+func (q *queries) Feed(ctx context.Context, arg feedParams) ([]eventRecord, error) {
+	rows, err := q.db.QueryContext(ctx, feed, arg.AccountID, arg.After, arg.Page)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []eventRecord
+	for rows.Next() {
+		var i eventRecord
+		if err := rows.Scan(
+			&i.Subject,
+			&i.Seq,
+			&i.AccountID,
+			&i.Kind,
+			&i.Data,
+			&i.At,
+			&i.Place,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const feedOf = `-- name: FeedOf :many
+SELECT subject, seq, account_id, kind, data, at, place FROM event WHERE subject = $1 AND account_id = $2 AND place > $3 ORDER BY seq LIMIT CAST($4 AS bigint)
+`
+
+type feedOfParams struct {
+	Subject   int64
+	AccountID account.ID
+	After     int64
+	Page      int64
+}
+
+func (q *queries) FeedOf(ctx context.Context, arg feedOfParams) ([]eventRecord, error) {
+	rows, err := q.db.QueryContext(ctx, feedOf,
+		arg.Subject,
+		arg.AccountID,
+		arg.After,
+		arg.Page,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []eventRecord
+	for rows.Next() {
+		var i eventRecord
+		if err := rows.Scan(
+			&i.Subject,
+			&i.Seq,
+			&i.AccountID,
+			&i.Kind,
+			&i.Data,
+			&i.At,
+			&i.Place,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const lastPlace = `-- name: LastPlace :one
+SELECT place FROM feed WHERE id = 1
+`
+
+func (q *queries) LastPlace(ctx context.Context) (int64, error) {
+	row := q.db.QueryRowContext(ctx, lastPlace)
+	var place int64
+	err := row.Scan(&place)
+	return place, err
+}
+
 const oneEvent = `-- name: OneEvent :one
-SELECT subject, seq, account_id, kind, data, at FROM event WHERE subject = $1 AND seq = $2 AND account_id = $3
+SELECT subject, seq, account_id, kind, data, at, place FROM event WHERE subject = $1 AND seq = $2 AND account_id = $3
 `
 
 type oneEventParams struct {
@@ -211,6 +315,7 @@ func (q *queries) OneEvent(ctx context.Context, arg oneEventParams) (eventRecord
 		&i.Kind,
 		&i.Data,
 		&i.At,
+		&i.Place,
 	)
 	return i, err
 }
@@ -231,4 +336,23 @@ func (q *queries) OtherEvent(ctx context.Context, arg otherEventParams) (int64, 
 	var subject int64
 	err := row.Scan(&subject)
 	return subject, err
+}
+
+const takePlaces = `-- name: TakePlaces :one
+INSERT INTO feed (id, place) VALUES (1, CAST($1 AS bigint) + CAST($2 AS bigint)) ON CONFLICT (id) DO UPDATE
+SET place = CASE WHEN feed.place < CAST($1 AS bigint) THEN CAST($1 AS bigint) ELSE feed.place END + CAST($2 AS bigint)
+RETURNING place
+`
+
+type takePlacesParams struct {
+	Now  int64
+	Many int64
+}
+
+// Places only rise, and are no lower than the time: a database that comes back from a backup gives none twice.
+func (q *queries) TakePlaces(ctx context.Context, arg takePlacesParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, takePlaces, arg.Now, arg.Many)
+	var place int64
+	err := row.Scan(&place)
+	return place, err
 }

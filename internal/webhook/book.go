@@ -59,7 +59,7 @@ func (w *Webhooks) ready(r webhookRecord) (*endpoint, error) {
 	e.lane = laneOf(e.ID)
 	for _, k := range event.Kinds {
 		for _, pattern := range e.Events {
-			if matches(pattern, k) {
+			if k.Matches(pattern) {
 				e.kinds[k] = true
 			}
 		}

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -212,20 +211,11 @@ func (w *Webhooks) check(ctx context.Context, e Endpoint) error {
 		return fault.New(fault.MissingField, `name the events, or "*" for all`).In("events")
 	}
 	for i, pattern := range e.Events {
-		if !slices.ContainsFunc(event.Kinds, func(k event.Kind) bool { return matches(pattern, k) }) {
+		if !event.Known(pattern) {
 			return fault.New(fault.InvalidField, "there is no event %.60q", pattern).In(fmt.Sprintf("events[%d]", i))
 		}
 	}
 	return w.guard.CheckURL(ctx, e.URL)
-}
-
-// matches reports whether a pattern of Endpoint.Events means the kind.
-func matches(pattern string, k event.Kind) bool {
-	if pattern == "*" || pattern == string(k) {
-		return true
-	}
-	family, ok := strings.CutSuffix(pattern, "*")
-	return ok && strings.HasSuffix(family, ".") && strings.HasPrefix(string(k), family)
 }
 
 func newSecret() (string, error) {

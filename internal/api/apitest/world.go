@@ -71,7 +71,7 @@ func New(t testing.TB, opt api.Options, surfaces ...api.Surface) *World {
 func (w *World) wire(s *store.Store, log *slog.Logger) {
 	q, events := queue.New(s, log), event.New(s)
 	w.Core = api.Core{
-		Store: s, Keys: key.New(s), Members: member.New(s, account.Limits{}), Wallet: wallet.New(s), Routes: route.New(s), Health: &telemetry.Health{},
+		Store: s, Keys: key.New(s), Members: member.New(s, account.Limits{}), Wallet: wallet.New(s), Routes: route.New(s), Events: events, Health: &telemetry.Health{},
 	}
 	w.Gateway = gateway.New(gateway.Parts{
 		Store: s, Queue: q, Events: events, Wallet: w.Core.Wallet, Consent: consent.New(s, events), Numbers: number.New(s),

@@ -44,6 +44,7 @@ func (s *server) operations() []operation {
 		s.accountOperations(),
 		s.keyOperations(),
 		s.webhookOperations(),
+		s.eventOperations(),
 		s.healthOperations(),
 	)
 }
