@@ -18,8 +18,16 @@ type Account struct {
 
 	ParentPays bool   // what it sends is paid from its parent's wallet
 	Closed     bool   // for good
-	Plan       string // how much it may do; empty for the server's own limits
-	Limits     Limits // those of the plan
+	Plan       string // how much it may do, with its subaccounts; empty for the server's own limits
+	Limits     Limits // those of the plan; a subaccount shares its parent's
+}
+
+// Root is the account whose limits this one shares: its parent, or itself.
+func (a *Account) Root() ID {
+	if a.Parent != 0 {
+		return a.Parent
+	}
+	return a.ID
 }
 
 // Payer is the account whose wallet pays for what this one sends.
@@ -32,13 +40,13 @@ func (a *Account) Payer() ID {
 
 // Limits are how much an account may do. Zero is no limit.
 type Limits struct {
-	Requests int // a minute in the long run, of one key; all keys of the account have AllKeys times as much
+	Requests int // a minute in the long run, of one key; all keys together have AllKeys times as much
 	Burst    int // requests at once after a pause, of one key
 	Messages int // a minute, over all surfaces and channels together
-	Queue    int // messages that may wait at a time
+	Queue    int // messages of one account that may wait at a time
 }
 
-// AllKeys is how many times the rate of one key all keys of an account have together.
+// AllKeys is how many times the rate of one key all keys of an account and its subaccounts have together.
 const AllKeys = 4
 
 // KeyID is the key of an API key.

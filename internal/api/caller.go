@@ -10,6 +10,7 @@ import (
 	"tidings.dev/internal/audit"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/gateway"
+	"tidings.dev/internal/id"
 )
 
 // Bearer is the key in the Authorization header (RFC 6750, 2.1), or a fault that says what is there instead.
@@ -34,12 +35,9 @@ func (k *Kit) Admit(r *http.Request, secret string, scope account.Scope) error {
 	if err != nil {
 		return err
 	}
-	a, ok, err := k.core.Members.Get(ctx, key.Account)
+	a, err := k.core.Members.Working(ctx, key.Account)
 	if err != nil {
 		return err
-	}
-	if !ok || !a.Active {
-		return fault.New(fault.AccountInactive, "the account is not active")
 	}
 	v.caller = gateway.Caller{Account: a, Key: key, By: audit.Actor{Name: "key:" + key.ID.String(), Address: v.remote.String()}}
 	if err := k.checkOrigin(v, r, key); err != nil {
@@ -48,10 +46,53 @@ func (k *Kit) Admit(r *http.Request, secret string, scope account.Scope) error {
 	if err := k.checkRate(v, key); err != nil {
 		return err
 	}
-	if scope != "" && !key.Scopes.Allow(scope) {
+	if err := k.actFor(v, r); err != nil {
+		return err
+	}
+	if scope != "" && !v.caller.Key.Scopes.Allow(scope) {
 		return fault.New(fault.ScopeMissing, "the key lacks the scope %s", scope)
 	}
 	return nil
+}
+
+// actingHeader names the account that a key acts for, where that is not its own.
+const actingHeader = "Tidings-Account"
+
+// actFor lets a key with the scope admin act for a subaccount of its own account, and the operator's for any account: the caller
+// is then that account, with all of its own rights and no others. The audit log names the key. To all other keys every other
+// account is one that is not there.
+func (k *Kit) actFor(v *visit, r *http.Request) error {
+	named := r.Header[actingHeader]
+	if len(named) == 0 {
+		return nil
+	}
+	c := &v.caller
+	at, err := id.Parse[account.Account](named[0])
+	if err != nil || len(named) > 1 {
+		return notActing()
+	}
+	if at == c.Account.ID {
+		return nil
+	}
+	if !c.Key.Scopes.Allow(account.Admin) {
+		return fault.New(fault.ScopeMissing, "the key lacks the scope %s, without which it acts for its own account only", account.Admin)
+	}
+	a, ok, err := k.core.Members.Get(r.Context(), at)
+	switch {
+	case err != nil:
+		return err
+	case !ok || a.Parent != c.Account.ID && !c.Operates():
+		return notActing()
+	}
+	if a, err = k.core.Members.Working(r.Context(), at); err != nil {
+		return err
+	}
+	c.Account, c.Key.Scopes = a, account.Scopes{account.Admin}
+	return nil
+}
+
+func notActing() error {
+	return fault.New(fault.NotHere, "there is no account to act for with this id").In(actingHeader)
 }
 
 // checkRate uses up one request of the key and of its account, and tells what is left: of the two, what ends first.

@@ -1,9 +1,8 @@
 // Package audit is the append-only log of who did what. Nothing changes or removes a row of it but the end of its
-// retention.
+// retention, and each row holds the hash of the one before, so that Verify finds what was changed all the same.
 package audit
 
 import (
-	"context"
 	"fmt"
 	"time"
 
@@ -32,41 +31,63 @@ type Entry struct {
 	Action  string // such as "key.create"
 	Subject string // the id of what it was done to
 	Detail  string
+	Was     string // what was changed, as it was before, where that is useful
+	Became  string // and after
 }
 
-// Append stores entries with the transaction of what they are about.
+// Append stores entries with the transaction of what they are about, each at the end of the chain.
 func Append(tx *store.Tx, entries ...Entry) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	end, err := headOf(tx)
+	if err != nil {
+		return err
+	}
 	rows := make([]addEntryParams, len(entries))
 	for i, e := range entries {
-		rows[i] = addEntryParams{ID: tx.NewID(), AccountID: e.Account, Actor: e.Actor.Name, Action: e.Action, Subject: e.Subject, Detail: e.Detail, Address: e.Actor.Address}
+		end.Seq++
+		rows[i] = addEntryParams{
+			ID: tx.NewID(), AccountID: e.Account, Actor: e.Actor.Name, Action: e.Action, Subject: e.Subject, Detail: e.Detail,
+			Address: e.Actor.Address, Seq: end.Seq, Previous: end.Hash, Was: e.Was, Became: e.Became,
+		}
+		end.Hash = hashOf(auditRecord(rows[i]))
 	}
 	if err := store.Run(tx, addEntry, rows); err != nil {
 		return fmt.Errorf("append to the audit log: %w", err)
 	}
-	return nil
+	return setHeadTo(tx, end)
 }
 
-// List returns an account's entries before the given one (zero: from the newest), newest first.
-func List(ctx context.Context, s *store.Store, a account.ID, before id.Of[Entry], page int) ([]Entry, error) {
-	if before == 0 {
-		before = 1<<63 - 1
-	}
-	rows, err := on(s.Reader()).EntriesOf(ctx, entriesOfParams{AccountID: a, Before: int64(before), Page: int64(page)})
-	if err != nil {
-		return nil, fmt.Errorf("list the audit log: %w", err)
-	}
-	entries := make([]Entry, len(rows))
-	for i, r := range rows {
-		entries[i] = Entry{id.Of[Entry](r.ID), r.AccountID, Actor{r.Actor, r.Address}, r.Action, r.Subject, r.Detail}
-	}
-	return entries, nil
-}
-
-// Drop deletes some of the entries made before the given time, and tells whether there may be more.
+// Drop deletes some of the entries made before the given time, and tells whether there may be more. The chain goes on from
+// the oldest that stays.
 func Drop(tx *store.Tx, before time.Time) (more bool, err error) {
-	n, err := store.Each(tx, dropEntries, []dropEntriesParams{{Before: int64(id.At[Entry](before))}})
+	bound := int64(id.At[Entry](before))
+	unchained, err := store.Each(tx, dropUnchained, []dropUnchainedParams{{Before: bound}})
 	if err != nil {
 		return false, fmt.Errorf("drop audit entries: %w", err)
 	}
-	return n[0] > 0, nil
+	end, err := headOf(tx)
+	if err != nil {
+		return false, err
+	}
+	oldest, err := store.Find[oldestEntriesRow](tx, oldestEntries, []oldestEntriesParams{{After: end.Oldest - 1}})
+	if err != nil {
+		return false, fmt.Errorf("find old audit entries: %w", err)
+	}
+	last := int64(0)
+	for _, e := range oldest { // keys of several servers are not quite in the order of the chain
+		if e.Row.ID >= bound {
+			break
+		}
+		last = e.Row.Seq
+	}
+	if last == 0 {
+		return unchained[0] > 0, nil
+	}
+	if err := store.Run(tx, dropEntries, []dropEntriesParams{{Last: last}}); err != nil {
+		return false, fmt.Errorf("drop audit entries: %w", err)
+	}
+	end.Oldest = last + 1
+	return true, setHeadTo(tx, end)
 }

@@ -31,11 +31,15 @@ type auditRecord struct {
 	Subject   string
 	Detail    string
 	Address   string
+	Seq       int64
+	Previous  string
+	Was       string
+	Became    string
 }
 
 const addEntry = `-- name: AddEntry :exec
-INSERT INTO audit (id, account_id, actor, action, subject, detail, address)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO audit (id, account_id, actor, action, subject, detail, address, seq, previous, was, became)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 `
 
 type addEntryParams struct {
@@ -46,6 +50,10 @@ type addEntryParams struct {
 	Subject   string
 	Detail    string
 	Address   string
+	Seq       int64
+	Previous  string
+	Was       string
+	Became    string
 }
 
 func (q *queries) AddEntry(ctx context.Context, arg addEntryParams) error {
@@ -57,39 +65,25 @@ func (q *queries) AddEntry(ctx context.Context, arg addEntryParams) error {
 		arg.Subject,
 		arg.Detail,
 		arg.Address,
+		arg.Seq,
+		arg.Previous,
+		arg.Was,
+		arg.Became,
 	)
 	return err
 }
 
-const dropEntries = `-- name: DropEntries :execrows
-DELETE FROM audit WHERE id IN (SELECT o.id FROM audit AS o WHERE o.id < $1 ORDER BY o.id LIMIT 500)
+const chainFrom = `-- name: ChainFrom :many
+SELECT id, account_id, actor, action, subject, detail, address, seq, previous, was, became FROM audit
+WHERE seq > $1 AND seq > 0 ORDER BY seq LIMIT 500
 `
 
-type dropEntriesParams struct {
-	Before int64
+type chainFromParams struct {
+	After int64
 }
 
-func (q *queries) DropEntries(ctx context.Context, arg dropEntriesParams) (int64, error) {
-	result, err := q.db.ExecContext(ctx, dropEntries, arg.Before)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
-}
-
-const entriesOf = `-- name: EntriesOf :many
-SELECT id, account_id, actor, action, subject, detail, address FROM audit
-WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT CAST($3 AS bigint)
-`
-
-type entriesOfParams struct {
-	AccountID account.ID
-	Before    int64
-	Page      int64
-}
-
-func (q *queries) EntriesOf(ctx context.Context, arg entriesOfParams) ([]auditRecord, error) {
-	rows, err := q.db.QueryContext(ctx, entriesOf, arg.AccountID, arg.Before, arg.Page)
+func (q *queries) ChainFrom(ctx context.Context, arg chainFromParams) ([]auditRecord, error) {
+	rows, err := q.db.QueryContext(ctx, chainFrom, arg.After)
 	if err != nil {
 		return nil, err
 	}
@@ -105,6 +99,10 @@ func (q *queries) EntriesOf(ctx context.Context, arg entriesOfParams) ([]auditRe
 			&i.Subject,
 			&i.Detail,
 			&i.Address,
+			&i.Seq,
+			&i.Previous,
+			&i.Was,
+			&i.Became,
 		); err != nil {
 			return nil, err
 		}
@@ -117,4 +115,212 @@ func (q *queries) EntriesOf(ctx context.Context, arg entriesOfParams) ([]auditRe
 		return nil, err
 	}
 	return items, nil
+}
+
+const dropEntries = `-- name: DropEntries :exec
+DELETE FROM audit WHERE seq > 0 AND seq <= $1
+`
+
+type dropEntriesParams struct {
+	Last int64
+}
+
+func (q *queries) DropEntries(ctx context.Context, arg dropEntriesParams) error {
+	_, err := q.db.ExecContext(ctx, dropEntries, arg.Last)
+	return err
+}
+
+const dropUnchained = `-- name: DropUnchained :execrows
+DELETE FROM audit WHERE id IN (SELECT o.id FROM audit AS o WHERE o.id < $1 AND o.seq = 0 ORDER BY o.id LIMIT 500)
+`
+
+type dropUnchainedParams struct {
+	Before int64
+}
+
+// What was written before there was a chain.
+func (q *queries) DropUnchained(ctx context.Context, arg dropUnchainedParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, dropUnchained, arg.Before)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const entriesOf = `-- name: EntriesOf :many
+SELECT id, account_id, actor, action, subject, detail, address, seq, previous, was, became FROM audit
+WHERE account_id = $1 AND id < $2 AND id >= $3 ORDER BY id DESC LIMIT CAST($4 AS bigint)
+`
+
+type entriesOfParams struct {
+	AccountID account.ID
+	Before    int64
+	Since     int64
+	Page      int64
+}
+
+func (q *queries) EntriesOf(ctx context.Context, arg entriesOfParams) ([]auditRecord, error) {
+	rows, err := q.db.QueryContext(ctx, entriesOf,
+		arg.AccountID,
+		arg.Before,
+		arg.Since,
+		arg.Page,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []auditRecord
+	for rows.Next() {
+		var i auditRecord
+		if err := rows.Scan(
+			&i.ID,
+			&i.AccountID,
+			&i.Actor,
+			&i.Action,
+			&i.Subject,
+			&i.Detail,
+			&i.Address,
+			&i.Seq,
+			&i.Previous,
+			&i.Was,
+			&i.Became,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const entriesOfAll = `-- name: EntriesOfAll :many
+SELECT id, account_id, actor, action, subject, detail, address, seq, previous, was, became FROM audit
+WHERE id < $1 AND id >= $2 ORDER BY id DESC LIMIT CAST($3 AS bigint)
+`
+
+type entriesOfAllParams struct {
+	Before int64
+	Since  int64
+	Page   int64
+}
+
+func (q *queries) EntriesOfAll(ctx context.Context, arg entriesOfAllParams) ([]auditRecord, error) {
+	rows, err := q.db.QueryContext(ctx, entriesOfAll, arg.Before, arg.Since, arg.Page)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []auditRecord
+	for rows.Next() {
+		var i auditRecord
+		if err := rows.Scan(
+			&i.ID,
+			&i.AccountID,
+			&i.Actor,
+			&i.Action,
+			&i.Subject,
+			&i.Detail,
+			&i.Address,
+			&i.Seq,
+			&i.Previous,
+			&i.Was,
+			&i.Became,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const head = `-- name: Head :one
+SELECT seq, oldest, hash FROM audit_head WHERE chain = $1
+`
+
+type headParams struct {
+	Chain int64
+}
+
+type headRow struct {
+	Seq    int64
+	Oldest int64
+	Hash   string
+}
+
+func (q *queries) Head(ctx context.Context, arg headParams) (headRow, error) {
+	row := q.db.QueryRowContext(ctx, head, arg.Chain)
+	var i headRow
+	err := row.Scan(&i.Seq, &i.Oldest, &i.Hash)
+	return i, err
+}
+
+const oldestEntries = `-- name: OldestEntries :many
+SELECT id, seq FROM audit WHERE seq > $1 AND seq > 0 ORDER BY seq LIMIT 500
+`
+
+type oldestEntriesParams struct {
+	After int64
+}
+
+type oldestEntriesRow struct {
+	ID  int64
+	Seq int64
+}
+
+// The chain is only cut at its old end.
+func (q *queries) OldestEntries(ctx context.Context, arg oldestEntriesParams) ([]oldestEntriesRow, error) {
+	rows, err := q.db.QueryContext(ctx, oldestEntries, arg.After)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []oldestEntriesRow
+	for rows.Next() {
+		var i oldestEntriesRow
+		if err := rows.Scan(&i.ID, &i.Seq); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const setHead = `-- name: SetHead :exec
+INSERT INTO audit_head (chain, seq, oldest, hash) VALUES ($1, $2, $3, $4)
+ON CONFLICT (chain) DO UPDATE SET seq = excluded.seq, oldest = excluded.oldest, hash = excluded.hash
+`
+
+type setHeadParams struct {
+	Chain  int64
+	Seq    int64
+	Oldest int64
+	Hash   string
+}
+
+func (q *queries) SetHead(ctx context.Context, arg setHeadParams) error {
+	_, err := q.db.ExecContext(ctx, setHead,
+		arg.Chain,
+		arg.Seq,
+		arg.Oldest,
+		arg.Hash,
+	)
+	return err
 }

@@ -118,6 +118,9 @@ type Caller struct {
 	By      audit.Actor
 }
 
+// Operates reports whether the caller may do what only the operator may.
+func (c Caller) Operates() bool { return c.Account.Operator && c.Key.Scopes.Allow(account.Operate) }
+
 // Lane is the name of one of a channel's lanes.
 func Lane(ch message.ChannelID, shard int) string { return fmt.Sprintf(lanePattern, int64(ch), shard) }
 

@@ -53,9 +53,13 @@ func (k *Keeper) load(ctx context.Context, q store.Queryer) (*register, error) {
 	if err != nil {
 		return nil, err
 	}
+	plans := map[account.ID]string{}
+	for _, row := range rows {
+		plans[row.ID] = row.Plan
+	}
 	for _, row := range rows {
 		a := accountOf(accountByIDRow(row))
-		a.Limits = limits[a.Plan]
+		a.Limits = limits[plans[a.Root()]]
 		r.list, r.byID[a.ID], r.byName[row.Username] = append(r.list, a), a, a
 	}
 	return r, nil
@@ -144,9 +148,11 @@ func checkParent(tx *store.Tx, a *account.Account) error {
 	case err != nil:
 		return err
 	case parent == nil || parent.Closed:
-		return fault.New(fault.NotHere, "account %s", a.Parent).In("parent")
+		return fault.New(fault.NotHere, "account %s", a.Parent).In("parent_id")
+	case a.Plan != "":
+		return fault.New(fault.InvalidField, "a subaccount shares its parent's plan").In("plan")
 	case parent.Parent != 0:
-		return fault.New(fault.InvalidField, "a subaccount has no subaccounts").In("parent")
+		return fault.New(fault.InvalidField, "a subaccount has no subaccounts").In("parent_id")
 	case a.ParentPays && parent.Currency != a.Currency:
 		return fault.New(fault.InvalidField, "the parent pays in %s, so that this account must count in it too", parent.Currency).In("wallet")
 	}
@@ -200,20 +206,12 @@ func (k *Keeper) SetSignIn(tx *store.Tx, by audit.Actor, id account.ID, username
 	return changed(tx, by, "account.sign_in", id, username)
 }
 
-// SetActive suspends an account or lets it work again.
-func (k *Keeper) SetActive(tx *store.Tx, by audit.Actor, id account.ID, active bool) error {
-	touched, err := store.Each(tx, setActive, []setActiveParams{{Active: flag(active), UpdatedAt: tx.NowMilli(), ID: id}})
-	if err != nil {
-		return fmt.Errorf("set account active: %w", err)
-	}
-	if touched[0] == 0 {
-		return fault.New(fault.NotHere, "account %s", id)
-	}
-	return changed(tx, by, "account.active", id, fmt.Sprint(active))
+func changed(tx *store.Tx, by audit.Actor, action string, id account.ID, detail string) error {
+	return noted(tx, audit.Entry{Account: id, Actor: by, Action: action, Subject: id.String(), Detail: detail})
 }
 
-func changed(tx *store.Tx, by audit.Actor, action string, id account.ID, detail string) error {
-	if err := audit.Append(tx, audit.Entry{Account: id, Actor: by, Action: action, Subject: id.String(), Detail: detail}); err != nil {
+func noted(tx *store.Tx, e audit.Entry) error {
+	if err := audit.Append(tx, e); err != nil {
 		return err
 	}
 	return tx.Touch(topic)
@@ -234,6 +232,19 @@ func (k *Keeper) Get(ctx context.Context, id account.ID) (account.Account, bool,
 	}
 	a, ok := r.byID[id]
 	return a, ok, nil
+}
+
+// Working returns an account that may do something: neither it nor its parent is suspended or closed. Else fault.AccountInactive.
+func (k *Keeper) Working(ctx context.Context, id account.ID) (account.Account, error) {
+	r, err := k.all.Get(ctx)
+	if err != nil {
+		return account.Account{}, err
+	}
+	a := r.byID[id]
+	if !a.Active || a.Parent != 0 && !r.byID[a.Parent].Active {
+		return a, fault.New(fault.AccountInactive, "the account is not active")
+	}
+	return a, nil
 }
 
 // All lists the accounts, in the order in which they were made.

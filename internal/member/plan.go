@@ -2,6 +2,7 @@ package member
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -33,12 +34,20 @@ func (r *register) loadPlans(ctx context.Context, q store.Queryer) (map[string]a
 	}
 	limits := map[string]account.Limits{}
 	for _, row := range rows {
-		l := account.Limits{
-			Requests: int(row.RequestsPerMinute), Burst: int(row.Burst), Messages: int(row.MessagesPerMinute), Queue: int(row.Queue),
-		}
+		l := limitsOf(row)
 		limits[row.Name], r.plans = l, append(r.plans, Plan{row.Name, l})
 	}
 	return limits, nil
+}
+
+func limitsOf(r plansRow) account.Limits {
+	return account.Limits{Requests: int(r.RequestsPerMinute), Burst: int(r.Burst), Messages: int(r.MessagesPerMinute), Queue: int(r.Queue)}
+}
+
+// tellLimits is limits for the audit log.
+func tellLimits(l account.Limits) string {
+	text, _ := json.Marshal(map[string]int{"requests_per_minute": l.Requests, "burst": l.Burst, "messages_per_minute": l.Messages, "queue": l.Queue}) // it always is JSON
+	return string(text)
 }
 
 // Plans lists the plans by name.
@@ -48,19 +57,6 @@ func (k *Keeper) Plans(ctx context.Context) ([]Plan, error) {
 		return nil, err
 	}
 	return slices.Clone(r.plans), nil
-}
-
-// Plan returns the plan with the name.
-func (k *Keeper) Plan(ctx context.Context, name string) (Plan, bool, error) {
-	r, err := k.all.Get(ctx)
-	if err != nil {
-		return Plan{}, false, err
-	}
-	i := slices.IndexFunc(r.plans, func(p Plan) bool { return p.Name == name })
-	if i < 0 {
-		return Plan{}, false, nil
-	}
-	return r.plans[i], true, nil
 }
 
 // CreatePlan stores a plan, or fails with fault.AlreadyThere when the name is taken.
@@ -81,25 +77,43 @@ func (k *Keeper) CreatePlan(tx *store.Tx, by audit.Actor, owner account.ID, p Pl
 	if added[0] == 0 {
 		return fault.New(fault.AlreadyThere, "there is a plan with this name").In("name")
 	}
-	return planned(tx, by, owner, "plan.create", p.Name, fmt.Sprintf("%+v", l))
+	return noted(tx, audit.Entry{Account: owner, Actor: by, Action: "plan.create", Subject: p.Name, Became: tellLimits(l)})
 }
 
-// ChangePlan gives a plan other limits. They hold from the next request on.
-func (k *Keeper) ChangePlan(tx *store.Tx, by audit.Actor, owner account.ID, p Plan) error {
-	if err := checkLimits(p.Limits); err != nil {
-		return err
+// PlanChange is what an update changes; nil leaves as it is.
+type PlanChange struct {
+	Requests *int
+	Burst    *int
+	Messages *int
+	Queue    *int
+}
+
+// ChangePlan changes the limits of a plan. They hold from the next request on.
+func (k *Keeper) ChangePlan(tx *store.Tx, by audit.Actor, owner account.ID, name string, c PlanChange) (Plan, error) {
+	rows, err := store.First[planNamedRow](tx, planNamed, []planNamedParams{{Name: name}})
+	if err != nil {
+		return Plan{}, fmt.Errorf("read plan: %w", err)
 	}
-	l := p.Limits
-	changed, err := store.Each(tx, changePlan, []changePlanParams{{
-		RequestsPerMinute: int64(l.Requests), Burst: int64(l.Burst), MessagesPerMinute: int64(l.Messages), Queue: int64(l.Queue), UpdatedAt: tx.NowMilli(), Name: p.Name,
+	if rows[0] == nil {
+		return Plan{}, noPlan()
+	}
+	was := limitsOf(plansRow(*rows[0]))
+	l := was
+	put(&l.Requests, c.Requests)
+	put(&l.Burst, c.Burst)
+	put(&l.Messages, c.Messages)
+	put(&l.Queue, c.Queue)
+	if err := checkLimits(l); err != nil {
+		return Plan{}, err
+	}
+	err = store.Run(tx, changePlan, []changePlanParams{{
+		RequestsPerMinute: int64(l.Requests), Burst: int64(l.Burst), MessagesPerMinute: int64(l.Messages), Queue: int64(l.Queue), UpdatedAt: tx.NowMilli(), Name: name,
 	}})
 	if err != nil {
-		return fmt.Errorf("change plan: %w", err)
+		return Plan{}, fmt.Errorf("change plan: %w", err)
 	}
-	if changed[0] == 0 {
-		return noPlan()
-	}
-	return planned(tx, by, owner, "plan.change", p.Name, fmt.Sprintf("%+v", l))
+	e := audit.Entry{Account: owner, Actor: by, Action: "plan.change", Subject: name, Was: tellLimits(was), Became: tellLimits(l)}
+	return Plan{name, l}, noted(tx, e)
 }
 
 // DropPlan removes a plan that no account has.
@@ -109,7 +123,7 @@ func (k *Keeper) DropPlan(tx *store.Tx, by audit.Actor, owner account.ID, name s
 		return fmt.Errorf("drop plan: %w", err)
 	}
 	if dropped[0] == 1 {
-		return planned(tx, by, owner, "plan.delete", name, "")
+		return noted(tx, audit.Entry{Account: owner, Actor: by, Action: "plan.delete", Subject: name})
 	}
 	there, err := store.First[planNamedRow](tx, planNamed, []planNamedParams{{Name: name}})
 	if err != nil {
@@ -153,11 +167,4 @@ func checkPlan(tx *store.Tx, name string) error {
 		return fault.New(fault.InvalidField, "there is no such plan").In("plan")
 	}
 	return nil
-}
-
-func planned(tx *store.Tx, by audit.Actor, owner account.ID, action, name, detail string) error {
-	if err := audit.Append(tx, audit.Entry{Account: owner, Actor: by, Action: action, Subject: name, Detail: detail}); err != nil {
-		return err
-	}
-	return tx.Touch(topic)
 }

@@ -16,6 +16,9 @@ UPDATE account SET name = @name, region = @region, parent_pays = @parent_pays, p
 -- name: CloseAccount :execrows
 UPDATE account SET active = 0, closed_at = @closed_at, updated_at = @closed_at WHERE id = @id AND closed_at = 0;
 
+-- name: OpenSubaccount :one
+SELECT id FROM account WHERE parent_id = @id AND closed_at = 0 LIMIT 1;
+
 -- name: Accounts :many
 SELECT id, parent_id, name, region, currency, operator, active, username, parent_pays, closed_at, plan FROM account ORDER BY id;
 

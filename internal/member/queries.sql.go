@@ -278,6 +278,21 @@ func (q *queries) DropPlan(ctx context.Context, arg dropPlanParams) (int64, erro
 	return result.RowsAffected()
 }
 
+const openSubaccount = `-- name: OpenSubaccount :one
+SELECT id FROM account WHERE parent_id = $1 AND closed_at = 0 LIMIT 1
+`
+
+type openSubaccountParams struct {
+	ID account.ID
+}
+
+func (q *queries) OpenSubaccount(ctx context.Context, arg openSubaccountParams) (account.ID, error) {
+	row := q.db.QueryRowContext(ctx, openSubaccount, arg.ID)
+	var id account.ID
+	err := row.Scan(&id)
+	return id, err
+}
+
 const passwordOf = `-- name: PasswordOf :one
 SELECT password FROM account WHERE id = $1
 `

@@ -45,7 +45,7 @@ func TestEndpointsAreKept(t *testing.T) {
 	if _, err := s.Get(ctx, alice, a.ID); !fault.Is(err, fault.NotHere) {
 		t.Errorf("deleted: %v", err)
 	}
-	entries, err := audit.List(ctx, s.store, alice, 0, 10)
+	entries, _, err := audit.List(ctx, s.store, audit.Filter{Account: alice, Limit: 10})
 	var actions []string
 	for _, e := range entries {
 		actions = append(actions, e.Action)

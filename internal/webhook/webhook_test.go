@@ -239,7 +239,7 @@ func TestGoneDisablesAtOnce(t *testing.T) {
 	if got := c.story(); got != "1#1:410" {
 		t.Errorf("story %s", got)
 	}
-	entries, err := audit.List(t.Context(), s.store, alice, 0, 10)
+	entries, _, err := audit.List(t.Context(), s.store, audit.Filter{Account: alice, Limit: 10})
 	if err != nil || entries[0].Action != "webhook.disable" || entries[0].Actor != audit.System {
 		t.Errorf("audit %+v, %v", entries, err)
 	}

@@ -43,6 +43,7 @@ type World struct {
 	Core       api.Core
 	Gateway    *gateway.Gateway
 	Alice, Bob account.Account
+	Operator   account.Account   // whoever runs the server
 	Channel    message.ChannelID // shared by all, the default for SMS
 	t          testing.TB
 }
@@ -116,6 +117,9 @@ func (w *World) settle() error {
 			return err
 		}
 		if w.Bob, err = c.Members.Create(tx, k, account.Account{Name: "Bob", Region: "KE", Currency: "KES"}, "bob", ""); err != nil {
+			return err
+		}
+		if w.Operator, err = c.Members.Create(tx, k, account.Account{Name: "Operator", Currency: "KES", Operator: true}, "operator", ""); err != nil {
 			return err
 		}
 		for _, a := range []account.ID{w.Alice.ID, w.Bob.ID} {

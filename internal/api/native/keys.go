@@ -78,7 +78,7 @@ func (s *server) createKey(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return api.Commit(w, r, http.StatusCreated, func(tx *store.Tx) (any, error) {
-		made, err := s.core.Keys.Create(tx, c.By, wanted, c.Account.Operator && c.Key.Scopes.Allow(account.Operate))
+		made, err := s.core.Keys.Create(tx, c.By, wanted, c.Operates())
 		return madeKeyReply{showKey(&made.Key), made.Secret}, err
 	})
 }

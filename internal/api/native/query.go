@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"tidings.dev/internal/account"
 	"tidings.dev/internal/api"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/id"
@@ -147,6 +148,15 @@ func pathID[T any](r *http.Request, name string) (id.Of[T], error) {
 		return 0, fault.New(fault.NotHere, "there is nothing with this id")
 	}
 	return parsed, nil
+}
+
+// parseAccount reads the id of an account in a body. What is no id is not there.
+func parseAccount(text string) (account.ID, error) {
+	at, err := id.Parse[account.Account](text)
+	if err != nil {
+		return 0, fault.New(fault.NotHere, "there is no account with this id").In("parent_id")
+	}
+	return at, nil
 }
 
 // simple answers with one page of a list that has no filters.

@@ -42,6 +42,9 @@ func (s *server) operations() []operation {
 	return slices.Concat(
 		s.messageOperations(),
 		s.accountOperations(),
+		s.accountsOperations(),
+		s.planOperations(),
+		s.auditOperations(),
 		s.keyOperations(),
 		s.webhookOperations(),
 		s.eventOperations(),
