@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"net/http"
 
-	"tidings.dev/internal/fault"
 	"tidings.dev/internal/connection"
+	"tidings.dev/internal/fault"
 	"tidings.dev/internal/telemetry"
 )
 
@@ -23,6 +23,7 @@ func (s *Server) observe() {
 	s.observeCertificate()
 	s.Metrics.GaugeFunc("unknown_window", "Parts that a crash at this moment would leave with an unknown outcome, at most: the windows of the live sessions.", s.openWindow)
 	s.Metrics.GaugeFunc("channels_down", "Enabled channels without a live session.", func() float64 { return float64(s.count(connection.Down)) })
+	s.Metrics.GaugeFunc("channels_slowed", "Channels that send below their rate because the network says that it is asked too fast.", s.slowed)
 	s.Metrics.GaugeFunc("queue_jobs", "Jobs that wait or are worked at.", func() float64 { return float64(s.jobs()) })
 }
 
@@ -32,6 +33,16 @@ func (s *Server) openWindow() float64 {
 		sum += st.Window
 	}
 	return float64(sum)
+}
+
+func (s *Server) slowed() float64 {
+	n := 0
+	for _, st := range s.fleet.States() {
+		if st.Slowed > 0 {
+			n++
+		}
+	}
+	return float64(n)
 }
 
 func (s *Server) count(p connection.Phase) (n int) {

@@ -33,7 +33,9 @@ type State struct {
 	connection.State
 	Name   string
 	Driver string
+	Slowed float64    // parts a second, while the network wants fewer than the channel's rate; 0: it does not
 	busy   func() int // parts under way now; nil: none
+	pace   *queue.Pace
 }
 
 // Fleet runs the sessions of all channels on this node.
@@ -67,7 +69,7 @@ func (f *Fleet) States() []State {
 	list := make([]State, 0, len(f.states))
 	for _, s := range f.states {
 		if s.busy != nil {
-			s.Busy = s.busy()
+			s.Busy, s.Slowed = s.busy(), s.pace.Slowed()
 		}
 		list = append(list, s)
 	}
@@ -218,15 +220,16 @@ func (f *Fleet) serve(ctx, hard context.Context, c connection.Channel) (lived ti
 	}
 	window := channel.WindowOf(session)
 	slots := make(chan struct{}, window)
-	f.up(c, window, func() int { return len(slots) })
+	pace := queue.NewPace(rateOf(c, max(1, c.Shards)))
+	f.up(c, window, func() int { return len(slots) }, pace)
 	f.log.Info("session open", "channel", c.Name, "driver", c.Driver, "window", window)
 	began := time.Now()
-	err = f.work(ctx, hard, c, session, slots)
+	err = f.work(ctx, hard, c, session, slots, pace)
 	return time.Since(began), err
 }
 
 // work runs the session and its lanes. The session outlives the lanes' work, so that what is under way gets its answer.
-func (f *Fleet) work(ctx, hard context.Context, c connection.Channel, session channel.Session, slots chan struct{}) error {
+func (f *Fleet) work(ctx, hard context.Context, c connection.Channel, session channel.Session, slots chan struct{}, pace *queue.Pace) error {
 	alive, lost := context.WithCancel(ctx) // lanes claim while this lives
 	defer lost()
 	live, end := context.WithCancelCause(hard) // the session serves while this lives
@@ -238,7 +241,7 @@ func (f *Fleet) work(ctx, hard context.Context, c connection.Channel, session ch
 		lost()
 		end(err) // what still waits for an answer of it waits in vain
 	}()
-	f.lanes(alive, live, c, f.gw.Sender(&guarded{session, slots, end}), cap(slots))
+	f.lanes(alive, live, c, f.gw.Sender(&guarded{session, slots, pace, end}), cap(slots), pace)
 	end(nil)
 	err := <-ended
 	if panicked := (*panicError)(nil); errors.As(context.Cause(live), &panicked) {
@@ -251,6 +254,7 @@ func (f *Fleet) work(ctx, hard context.Context, c connection.Channel, session ch
 type guarded struct {
 	channel.Session
 	slots chan struct{}
+	pace  *queue.Pace
 	end   context.CancelCauseFunc
 }
 
@@ -261,8 +265,11 @@ func (s *guarded) Send(ctx context.Context, m message.Outbound) (remoteID string
 	case <-ctx.Done():
 		return "", &channel.Failure{Verdict: channel.Retry, Code: "session_lost", Err: context.Cause(ctx)}
 	}
+	defer func() { <-s.slots }()
+	if err := s.pace.Leave(ctx); err != nil {
+		return "", &channel.Failure{Verdict: channel.Retry, Code: "session_lost", Err: err}
+	}
 	defer func() {
-		<-s.slots
 		if p := recover(); p != nil {
 			broken := &panicError{fmt.Sprintf("send panicked: %v\n%s", p, debug.Stack())}
 			s.end(broken)

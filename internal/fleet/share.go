@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"tidings.dev/internal/connection"
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/queue"
@@ -88,7 +86,7 @@ func (f *Fleet) guarding(ctx, hard context.Context, lease *store.Lease, work fun
 // lanes works those of the channel's lanes that are this server's until ctx ends. Which they are follows from which servers
 // have a session of the channel. When that changes, each lane first finishes what is under way in it, and waits for no other:
 // an answer may take a minute.
-func (f *Fleet) lanes(ctx, hard context.Context, c connection.Channel, send queue.Do, window int) {
+func (f *Fleet) lanes(ctx, hard context.Context, c connection.Channel, send queue.Do, window int, pace *queue.Pace) {
 	if f.shares(c) {
 		defer f.withdraw(hard, c)
 	}
@@ -98,7 +96,7 @@ func (f *Fleet) lanes(ctx, hard context.Context, c connection.Channel, send queu
 		called := f.calls()
 		mine := f.share(ctx, c, window)
 		turn, over := context.WithCancel(ctx)
-		pace := paceOf(c, len(mine))
+		pace.Set(rateOf(c, len(mine)))
 		for i, shard := range mine {
 			running.Go(func() {
 				f.queue.Work(turn, hard, gateway.Lane(c.ID, shard), workers(window, len(mine), i), pace, send)
@@ -219,10 +217,7 @@ func workers(window, lanes, lane int) int {
 	return max(1, n)
 }
 
-// paceOf is what the channel's rate leaves for some of its lanes, which share it without bursts.
-func paceOf(c connection.Channel, lanes int) *rate.Limiter {
-	if c.Rate <= 0 || lanes == 0 {
-		return nil
-	}
-	return rate.NewLimiter(rate.Limit(c.Rate)*rate.Limit(lanes)/rate.Limit(max(1, c.Shards)), 1)
+// rateOf is what the channel's rate leaves for some of its lanes together; 0 is no limit.
+func rateOf(c connection.Channel, lanes int) float64 {
+	return float64(c.Rate) * float64(lanes) / float64(max(1, c.Shards))
 }

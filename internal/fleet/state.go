@@ -11,6 +11,7 @@ import (
 	"tidings.dev/internal/connection"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/message"
+	"tidings.dev/internal/queue"
 	"tidings.dev/internal/store"
 )
 
@@ -26,15 +27,15 @@ type ledger struct {
 
 // report notes how a channel's session is. A channel that is down stays so, and since then, while it is tried again in vain.
 func (f *Fleet) report(c connection.Channel, s connection.State) {
-	f.note(c, s, nil)
+	f.note(c, s, nil, nil)
 }
 
 // up notes that the session is open.
-func (f *Fleet) up(c connection.Channel, window int, busy func() int) {
-	f.note(c, connection.State{Phase: connection.Up, Window: window}, busy)
+func (f *Fleet) up(c connection.Channel, window int, busy func() int, pace *queue.Pace) {
+	f.note(c, connection.State{Phase: connection.Up, Window: window}, busy, pace)
 }
 
-func (f *Fleet) note(c connection.Channel, s connection.State, busy func() int) {
+func (f *Fleet) note(c connection.Channel, s connection.State, busy func() int, pace *queue.Pace) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	old := f.states[c.ID]
@@ -45,7 +46,7 @@ func (f *Fleet) note(c connection.Channel, s connection.State, busy func() int) 
 	if old.Phase == s.Phase {
 		s.Since = old.Since
 	}
-	f.states[c.ID] = State{State: s, Name: c.Name, Driver: c.Driver, busy: busy}
+	f.states[c.ID] = State{State: s, Name: c.Name, Driver: c.Driver, busy: busy, pace: pace}
 }
 
 func (f *Fleet) forget(id message.ChannelID) {

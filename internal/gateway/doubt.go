@@ -55,7 +55,10 @@ func (g *Gateway) decide(t *queue.Task, p *sending) queue.Next {
 		return queue.Done()
 	case p.fail.Verdict == channel.Retry && p.fail.Pause > 0:
 		p.plan = throttled
-		return queue.Throttled(p.fail.Pause, t.Step, t.Data)
+		if p.fail.Slow {
+			return queue.Throttled(p.fail.Pause, t.Step, t.Data)
+		}
+		return queue.Paused(p.fail.Pause, t.Step, t.Data)
 	case p.fail.Verdict == channel.Retry && m.waits: // the network surely does not have it
 		p.plan = retried
 		return queue.Back(t.Step, "")

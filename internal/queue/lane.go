@@ -5,8 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/store"
 )
@@ -25,7 +23,7 @@ const (
 type lane struct {
 	queue  *Queue
 	name   string
-	pace   *rate.Limiter
+	pace   *Pace
 	served bool          // opened by Serve: closed when nothing is to be done
 	called chan struct{} // a token for whoever waits for the lease
 	bell   chan struct{} // a token for a waiting worker, who passes it on while there is more to do
@@ -98,7 +96,7 @@ type line struct {
 	marks map[*bucket]place
 }
 
-func newLane(q *Queue, name string, workers int, pace *rate.Limiter, served bool) *lane {
+func newLane(q *Queue, name string, workers int, pace *Pace, served bool) *lane {
 	l := &lane{
 		queue: q, name: name, pace: pace, served: served, stale: true, worked: time.Now(),
 		bell: make(chan struct{}, workers), called: make(chan struct{}, 1), stop: make(chan struct{}), gone: make(chan struct{}),
@@ -196,6 +194,9 @@ func (l *lane) release(t *Task) {
 	if t.mine && t.Next.pause > 0 {
 		l.paused = l.queue.store.Now().Add(t.Next.pause)
 		l.arm(t.Next.pause)
+		if t.Next.slows && l.pace != nil {
+			l.pace.slow(time.Now())
+		}
 	}
 	if t.mine && !t.Fenced && t.goesBack(l.queue.store.Now()) {
 		l.giveBack(t)

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/time/rate"
 	"pgregory.net/rapid"
 
 	"tidings.dev/internal/account"
@@ -159,9 +158,9 @@ func (m *model) live(rt *rapid.T, k *kit, round int) {
 	var running sync.WaitGroup
 	for i := range lanes {
 		workers := rapid.IntRange(1, 8).Draw(rt, "workers")
-		var pace *rate.Limiter
+		var pace *queue.Pace
 		if rapid.Bool().Draw(rt, "paced") {
-			pace = rate.NewLimiter(200, 1)
+			pace = queue.NewPace(200)
 		}
 		running.Go(func() { k.Work(ctx, ctx, laneName(round, i), workers, pace, m.do) })
 	}

@@ -46,8 +46,8 @@ func (l *lane) mayGo() bool {
 		return true
 	}
 	now := time.Now()
-	if l.turn.IsZero() || now.Sub(l.turn) > time.Duration(float64(time.Second)/float64(l.pace.Limit())) {
-		l.turn = now.Add(l.pace.ReserveN(now, 1).DelayFrom(now))
+	if l.turn.IsZero() || now.Sub(l.turn) > l.pace.interval() {
+		l.turn = l.pace.reserve(now)
 	}
 	if d := l.turn.Sub(now); d > 0 {
 		l.arm(d)

@@ -45,6 +45,7 @@ type Next struct {
 	step  int64
 	data  string
 	pause time.Duration
+	slows bool
 	keep  bool
 }
 
@@ -69,9 +70,16 @@ func Again(due time.Time, step int64, data string) Next {
 // Back puts the job back where it was, to be done again at once.
 func Back(step int64, data string) Next { return Next{verb: again, step: step, data: data, keep: true} }
 
-// Throttled puts the job back where it was and stops its lane for a while: that is no try of the job.
-func Throttled(pause time.Duration, step int64, data string) Next {
+// Paused puts the job back where it was and stops its lane for a while: that is no try of the job.
+func Paused(pause time.Duration, step int64, data string) Next {
 	return Next{verb: again, step: step, data: data, pause: pause, keep: true}
+}
+
+// Throttled is Paused, and the lane goes on at half its pace.
+func Throttled(pause time.Duration, step int64, data string) Next {
+	n := Paused(pause, step, data)
+	n.slows = true
+	return n
 }
 
 // Advance keeps the job with its worker for its next step.

@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/store"
@@ -67,7 +65,7 @@ func TestAccountsTakeTurnsUnderAPace(t *testing.T) {
 		var w worked
 		ctx, end := context.WithCancel(t.Context())
 		var running sync.WaitGroup
-		running.Go(func() { k.Work(ctx, t.Context(), "lane", 10, rate.NewLimiter(10, 1), w.done) })
+		running.Go(func() { k.Work(ctx, t.Context(), "lane", 10, queue.NewPace(10), w.done) })
 		time.Sleep(4 * time.Second)
 		k.add(queue.Job{Account: bob, Priority: 1, Subject: -1})
 		time.Sleep(time.Second)
@@ -245,7 +243,7 @@ func TestPartsUnderAPaceAllGoAndInOrder(t *testing.T) {
 		ctx, end := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() {
-			k.Work(ctx, t.Context(), "lane", 4, rate.NewLimiter(20, 1), func(_ context.Context, task *queue.Task) {
+			k.Work(ctx, t.Context(), "lane", 4, queue.NewPace(20), func(_ context.Context, task *queue.Task) {
 				w.note(task)
 				if task.Next = queue.Done(); task.Step < 2 {
 					task.Next = queue.Advance(task.Step+1, "")
@@ -349,7 +347,7 @@ func TestBeginMaySettleAJob(t *testing.T) {
 
 func TestNothingIsClaimedAfterTheEndAndResultsAreKept(t *testing.T) {
 	t.Parallel()
-	for _, pace := range []*rate.Limiter{nil, rate.NewLimiter(1000, 5)} {
+	for _, pace := range []*queue.Pace{nil, queue.NewPace(1000)} {
 		storetest.Virtual(t, func(t *testing.T) {
 			k := newKit(t, queue.Kind{})
 			k.add(jobs(100, queue.Job{Account: alice})...)

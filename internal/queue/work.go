@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"tidings.dev/internal/fault"
 )
 
@@ -19,7 +17,7 @@ type Do func(ctx context.Context, t *Task)
 // Work works a lane with the given number of workers until ctx ends, at no more than pace (nil: as fast as it can).
 // Nothing new is claimed after ctx ends; what is under way is finished and its result committed, for which do gets the
 // context hard. A lane is worked once, on one server: Work waits until whoever works it already has ended.
-func (q *Queue) Work(ctx, hard context.Context, name string, workers int, pace *rate.Limiter, do Do) {
+func (q *Queue) Work(ctx, hard context.Context, name string, workers int, pace *Pace, do Do) {
 	for ctx.Err() == nil && !q.store.Closing() && !q.store.Broken() {
 		l, open := q.openLane(name, workers, pace, false)
 		if !open {
@@ -39,7 +37,7 @@ func (q *Queue) Work(ctx, hard context.Context, name string, workers int, pace *
 }
 
 // openLane opens a lane, or tells who has it open.
-func (q *Queue) openLane(name string, workers int, pace *rate.Limiter, served bool) (l *lane, open bool) {
+func (q *Queue) openLane(name string, workers int, pace *Pace, served bool) (l *lane, open bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if l := q.lanes[name]; l != nil {

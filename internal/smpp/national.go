@@ -102,7 +102,7 @@ func newNational(s Shift) *national {
 			n.septets[r] = septet | extended
 		}
 	}
-	for septet, r := range n.plain {
+	for septet, r := range &n.plain {
 		if septet != escape {
 			n.septets[r] = uint8(septet) // what needs no escape wins
 		}

@@ -155,9 +155,9 @@ func TestCase6a12EncodingOfAPart(t *testing.T) {
 		{"", "gsm7", "it’s", 0, "it's"},           // transliterated at accept only
 		{plain, "ucs2", "я’", 8, "\x04\x4f\x00'"}, // as it was counted
 		{ascii, "ascii", "a@{", 0, "a@{"},
-		{ascii, "gsm7", "a@{", 0, "a@{"},        // the profile was gsm7 at accept
-		{"", "ascii", "a@{", 0, "a\x00\x1b("},    // and the other way round
-		{ascii, "ascii", "é", 8, "\x00\xe9"},     // cannot come from Split; it is said all the same
+		{ascii, "gsm7", "a@{", 0, "a@{"},      // the profile was gsm7 at accept
+		{"", "ascii", "a@{", 0, "a\x00\x1b("}, // and the other way round
+		{ascii, "ascii", "é", 8, "\x00\xe9"},  // cannot come from Split; it is said all the same
 		{packed, "gsm7", "é@€", 0, "\x05\xc0\xa6\x0c"},
 	} {
 		got := mustConvert(t, mustParse(t, row.settings), one(row.text, row.encoding))
