@@ -7,6 +7,7 @@ import (
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/gateway"
+	"tidings.dev/internal/id"
 	"tidings.dev/internal/key"
 	"tidings.dev/internal/member"
 	"tidings.dev/internal/message"
@@ -37,6 +38,8 @@ type Gateway interface {
 	Submit(ctx context.Context, c gateway.Caller, r gateway.Request) (gateway.Reply, error)
 	Do(c gateway.Caller, r gateway.Once, change func(tx *store.Tx) (gateway.Outcome, error)) (gateway.Outcome, error)
 	Cancel(ctx context.Context, c gateway.Caller, id message.ID) (message.Message, error)
+	Resolve(tx *store.Tx, c gateway.Caller, at message.ID, how gateway.Resolution) (message.Message, error)
+	Unmatched(ctx context.Context, a account.Account, before id.Of[gateway.Unmatched], limit int) ([]gateway.Unmatched, error)
 	Message(ctx context.Context, a account.ID, id message.ID) (message.Message, error)
 	Journey(ctx context.Context, a account.ID, id message.ID) ([]gateway.Step, error)
 	List(ctx context.Context, a account.ID, f gateway.Filter) (gateway.Page, error)

@@ -38,6 +38,7 @@ const (
 	StillRunning        Code = "request_in_progress"
 	ReferenceTaken      Code = "reference_taken"
 	NotCancellable      Code = "not_cancellable"
+	NotInDoubt          Code = "not_in_doubt"
 	AlreadyThere        Code = "already_exists"
 	StillUsed           Code = "still_used"
 	URLNotAllowed       Code = "url_not_allowed"
@@ -98,6 +99,7 @@ var codes = map[Code]Page{
 	StillRunning:        {Conflict, "The same request is still running", "Another request with this idempotency key has not finished.", "Wait a second and repeat it."},
 	ReferenceTaken:      {Conflict, "The client reference is taken", "A message with this client_reference was accepted within 30 days; its id is in existing_id.", "Read that message, or use another reference."},
 	NotCancellable:      {Conflict, "The message can no longer be cancelled", "It was handed to the network or has ended.", "Nothing; its journey tells what became of it."},
+	NotInDoubt:          {Conflict, "Nothing about the message is to be decided", "Its outcome is known, or its validity has ended.", "Nothing; its journey tells what became of it."},
 	AlreadyThere:        {Conflict, "It is there already", "Something with this name or address exists.", "Use the existing one."},
 	StillUsed:           {Conflict, "It is still used", "Something else depends on it.", "Change what uses it first."},
 	URLNotAllowed:       {Invalid, "The address may not be called", "The URL is not http or https, names a port that is not allowed, or leads into a private or reserved network.", "Give a public https URL. The operator can allow private networks."},

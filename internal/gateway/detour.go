@@ -61,7 +61,7 @@ func (g *Gateway) detourOf(ctx context.Context, row *messageRecord, onward bool)
 		list = list[at+1:]
 	}
 	for _, ch := range list {
-		if ch.ID == row.ChannelID || g.down(ch.ID) {
+		if ch.ID == row.ChannelID || g.down(ctx, ch.ID) {
 			continue
 		}
 		if d, err := g.by(ctx, row, ch); d != nil || err != nil {
@@ -129,9 +129,8 @@ func (g *Gateway) follow(tx *store.Tx, id message.ID, d *detour) error {
 }
 
 // failOver moves waiting messages from channels that are down to the next of their accounts' default channels, until ctx ends.
-// A channel must be down twice in a row: one that is back at once keeps its messages.
+// One that is back at once keeps its messages.
 func (g *Gateway) failOver(ctx context.Context) {
-	was := map[message.ChannelID]bool{}
 	for pause := channelLook; ; {
 		select {
 		case <-ctx.Done():
@@ -139,27 +138,29 @@ func (g *Gateway) failOver(ctx context.Context) {
 		case <-time.After(pause):
 		}
 		began := time.Now()
-		if err := g.moveFromDown(ctx, was); err != nil && ctx.Err() == nil {
+		if err := g.moveFromDown(ctx); err != nil && ctx.Err() == nil {
 			g.Log.Error("cannot move messages from a channel that is down", "err", err)
 		}
 		pause = max(channelLook, 20*time.Since(began))
 	}
 }
 
-// moveFromDown moves what waits in the lanes of channels that are down, and were when it was last called.
-func (g *Gateway) moveFromDown(ctx context.Context, was map[message.ChannelID]bool) error {
+// moveFromDown moves what waits in the lanes of channels that have been down for a moment, or are disabled.
+func (g *Gateway) moveFromDown(ctx context.Context) error {
 	all, err := g.Connections.All(ctx)
 	if err != nil {
 		return err
 	}
 	for _, ch := range all {
-		down := ch.Enabled && g.down(ch.ID)
-		for shard := 0; down && was[ch.ID] && shard < max(1, ch.Shards); shard++ {
+		since, down := g.Connections.Down(ctx, ch.ID)
+		if ch.Enabled && (!down || g.Store.Now().Sub(since) < channelLook) {
+			continue
+		}
+		for shard := range max(1, ch.Shards) {
 			if err := g.emptyLane(ctx, Lane(ch.ID, shard)); err != nil {
 				return err
 			}
 		}
-		was[ch.ID] = down
 	}
 	return nil
 }

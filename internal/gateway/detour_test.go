@@ -7,6 +7,7 @@ import (
 	"tidings.dev/internal/audit"
 	"tidings.dev/internal/channel"
 	"tidings.dev/internal/channel/channeltest"
+	"tidings.dev/internal/connection"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/number"
 	"tidings.dev/internal/store"
@@ -29,12 +30,12 @@ func TestTheFirstDefaultThatIsUpIsTaken(t *testing.T) {
 		}
 	}
 	on(w.channel, draft(phone(1), "hello"))
-	w.health.set(w.channel, true)
+	w.goes(w.channel, connection.Down)
 	on(w.second, draft(phone(1), "hello"))
 	named := draft(phone(1), "hello")
 	named.Channel = w.channel
 	on(w.channel, named)
-	w.health.set(w.second, true)
+	w.goes(w.second, connection.Down)
 	on(w.channel, draft(phone(1), "hello"))
 }
 
@@ -54,7 +55,7 @@ func TestWaitingMessagesLeaveAChannelThatIsDown(t *testing.T) {
 	later := draft(phone(3), "later")
 	later.ScheduledAt = w.store.Now().Add(24 * time.Hour)
 	waits := w.send(later)
-	w.health.set(w.channel, true)
+	w.goes(w.channel, connection.Down)
 	went := w.over(3)
 	if went[0].Message != first || went[1].Message != second || went[2].Message != second || went[2].Number != 2 {
 		t.Errorf("out of order: %+v", went)
@@ -85,9 +86,10 @@ func TestAKillWhileMessagesMove(t *testing.T) {
 		ids = append(ids, w.send(draft(phone(n), "hello")))
 	}
 	w.sends(1)
-	w.health.set(w.channel, true)
+	w.goes(w.channel, connection.Down)
 	w.over(1)
 	w.kill()
+	w.goes(w.channel, connection.Down)
 	for _, id := range ids {
 		w.until(func() bool {
 			s := w.message(id).Status
@@ -162,7 +164,7 @@ func TestAnUnknownOutcomeKeepsAMessageWhereItIs(t *testing.T) {
 			w.network.On(phone(1), unsure, channeltest.Fail(channel.Failure{Verdict: channel.Retry, Code: "busy", Pause: time.Hour}))
 			id := w.send(draft(phone(1), "hello"))
 			w.until(func() bool { return len(w.message(id).Parts) == 1 }, func() string { return "it has no part" })
-			w.health.set(w.channel, true)
+			w.goes(w.channel, connection.Down)
 			other := w.send(draft(phone(2), "hello"))
 			w.await(other, message.Sent)
 			time.Sleep(3 * time.Second) // the time in which it would move
@@ -186,7 +188,7 @@ func TestAMessageStaysWhereOnlyItsChannelCanCarryIt(t *testing.T) {
 	shop.From = "SHOP"
 	named, tooLong, fits := w.send(shop), w.send(draft(phone(2), long(2))), w.send(draft(phone(3), "hey"))
 	w.sends(1)
-	w.health.set(w.channel, true)
+	w.goes(w.channel, connection.Down)
 	m := w.await(fits, message.Sent)
 	if m.Total != 3 || m.Price != price {
 		t.Errorf("%d parts for %d", m.Total, m.Price)

@@ -63,7 +63,6 @@ type Gateway struct {
 	chores   []Chore
 	claims   []Claim       // on pieces that retention would drop
 	joint    atomic.Uint32 // numbers the long texts
-	health   Health        // nil: no channel is known to be down
 }
 
 // The order of the batches within a transaction: results and claims are the queue's 10.
@@ -159,7 +158,7 @@ func (g *Gateway) channelFor(ctx context.Context, c Caller, d message.Draft) (ch
 		return ch, false, fault.New(fault.NoChannel, "the account has no default channel for %s", d.Kind)
 	}
 	for _, ch := range list {
-		if !g.down(ch.ID) {
+		if !g.down(ctx, ch.ID) {
 			return ch, len(list) > 1, nil
 		}
 	}

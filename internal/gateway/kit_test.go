@@ -76,7 +76,6 @@ type world struct {
 	spare       *channeltest.Scripted // the network of the second default channel; nil: there is none
 	second      message.ChannelID
 	wrap        func(channel.Session) channel.Session // of the network; nil: as it is
-	health      *health
 	stop        func() // ends all work, not the store
 	close       func()
 }
@@ -85,22 +84,12 @@ type option func(*world)
 
 func with(s gateway.Settings) option { return func(w *world) { w.settings = s } }
 
-// health is which channels are down, as a test says.
-type health struct {
-	mu   sync.Mutex
-	down map[message.ChannelID]bool
-}
-
-func (h *health) Down(ch message.ChannelID) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.down[ch]
-}
-
-func (h *health) set(ch message.ChannelID, down bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.down[ch] = down
+// goes says how the session of a channel is.
+func (w *world) goes(ch message.ChannelID, p connection.Phase) {
+	w.t.Helper()
+	w.write(func(tx *store.Tx) error {
+		return w.connections.Report(tx, []connection.State{{Channel: ch, Phase: p, Since: tx.Now().Add(-time.Second)}}, nil, false)
+	})
 }
 
 // withSpare gives all accounts a second default channel.
@@ -114,7 +103,7 @@ func finding(class channel.Unknown) option {
 // newWorld starts a core that works until the test ends. Prices are on; Alice has funds.
 func newWorld(t testing.TB, options ...option) *world {
 	t.Helper()
-	w := &world{t: t, life: storetest.NewLife(t), network: &channeltest.Scripted{}, health: &health{down: map[message.ChannelID]bool{}}}
+	w := &world{t: t, life: storetest.NewLife(t), network: &channeltest.Scripted{}}
 	for _, o := range options {
 		o(w)
 	}
@@ -143,7 +132,6 @@ func (w *world) open(followers ...event.Follower) {
 		Connections: w.connections, Routes: w.routes, Log: quiet, Settings: w.settings,
 		Drivers: drivers,
 	})
-	w.gateway.Heeds(w.health)
 	w.stop = func() {}
 	w.close = sync.OnceFunc(func() { w.stop(); _ = s.Close() })
 	w.t.Cleanup(w.close)

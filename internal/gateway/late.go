@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -105,7 +106,7 @@ func (g *Gateway) settleLate(tx *store.Tx, s *state, m message.Outbound, c event
 	}
 	if s.row.Status == message.Unknown {
 		s.row.Status, s.row.Reason = message.Queued, ""
-		s.happen(event.Retrying, tx.Now(), event.Change{Reason: "late_answer", Attempt: m.Attempt})
+		s.happen(event.Retrying, tx.Now(), event.Change{Reason: cmp.Or(c.Reason, "late_answer"), Attempt: m.Attempt})
 	}
 	return g.goOn(tx, m)
 }

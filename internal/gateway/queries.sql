@@ -59,6 +59,10 @@ SELECT id, receipt FROM early_receipt WHERE channel_id = @channel_id AND remote_
 -- name: DropEarly :exec
 DELETE FROM early_receipt WHERE channel_id = @channel_id AND remote_id = @remote_id AND receipt = @receipt;
 
+-- name: EarlyOfChannel :many
+SELECT id, remote_id, receipt, expires_at FROM early_receipt WHERE channel_id = @channel_id AND id < @before
+ORDER BY id DESC LIMIT CAST(@page AS bigint);
+
 -- name: EarlyKeys :many
 SELECT DISTINCT channel_id, remote_id FROM early_receipt;
 

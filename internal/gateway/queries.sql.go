@@ -460,6 +460,52 @@ func (q *queries) EarlyOf(ctx context.Context, arg earlyOfParams) ([]earlyOfRow,
 	return items, nil
 }
 
+const earlyOfChannel = `-- name: EarlyOfChannel :many
+SELECT id, remote_id, receipt, expires_at FROM early_receipt WHERE channel_id = $1 AND id < $2
+ORDER BY id DESC LIMIT CAST($3 AS bigint)
+`
+
+type earlyOfChannelParams struct {
+	ChannelID message.ChannelID
+	Before    int64
+	Page      int64
+}
+
+type earlyOfChannelRow struct {
+	ID        int64
+	RemoteID  string
+	Receipt   string
+	ExpiresAt int64
+}
+
+func (q *queries) EarlyOfChannel(ctx context.Context, arg earlyOfChannelParams) ([]earlyOfChannelRow, error) {
+	rows, err := q.db.QueryContext(ctx, earlyOfChannel, arg.ChannelID, arg.Before, arg.Page)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []earlyOfChannelRow
+	for rows.Next() {
+		var i earlyOfChannelRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.RemoteID,
+			&i.Receipt,
+			&i.ExpiresAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const emptyMessage = `-- name: EmptyMessage :exec
 UPDATE message SET content = '' WHERE id = $1 AND content <> ''
 `

@@ -41,6 +41,7 @@ func routes(k *api.Kit) {
 func (s *server) operations() []operation {
 	return slices.Concat(
 		s.messageOperations(),
+		s.outcomeOperations(),
 		s.accountOperations(),
 		s.accountsOperations(),
 		s.planOperations(),

@@ -8,16 +8,11 @@ import (
 	"tidings.dev/internal/message"
 )
 
-// Health tells which channels are known to be down: enabled, and without a session on any server. It is asked for each message
-// that names no channel, so that it answers from memory.
-type Health interface {
-	Down(ch message.ChannelID) bool
+// down tells whether a channel carries nothing now, on any server.
+func (g *Gateway) down(ctx context.Context, ch message.ChannelID) bool {
+	_, down := g.Connections.Down(ctx, ch)
+	return down
 }
-
-// Heeds has messages go round the channels that are down. It must be called before work starts; without it none is known to be.
-func (g *Gateway) Heeds(h Health) { g.health = h }
-
-func (g *Gateway) down(ch message.ChannelID) bool { return g.health != nil && g.health.Down(ch) }
 
 // carries tells whether the account's messages of the kind may go out by the channel.
 func carries(ch connection.Channel, a account.ID, kind message.Kind) bool {
