@@ -9,6 +9,7 @@ PKGS ?= ./...
 KILLS ?= 100
 ARGS ?=
 ONLY ?=
+VERSION ?= $(shell git describe --tags --always --dirty)
 
 # The packages whose tests run on both engines: their databases come from the kit. Of the bench only the program uses it; chaos
 # has servers of its own, and wants the machine for itself.
@@ -40,13 +41,17 @@ sandbox: ## start the product with simulated networks on loopback (ARGS="--liste
 build: ## build the product into bin/tidings
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/tidings ./cmd/tidings
 
+.PHONY: release
+release: ## build what is given to others into dist/: programs, checksums, what they are made of; reproducibly (VERSION=v1.2.3)
+	scripts/release $(VERSION)
+
 ##### Testing #####
 
 .PHONY: test
 test: compiler foreign postgresql ## run all tests, with the race detector and shuffled (PKGS=./internal/store/...)
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout=10m $(PKGS)
 	@$(MAKE) --no-print-directory test-postgres
-	$(GO) test -C tools ./queries
+	$(GO) test -C tools ./queries ./sbom
 
 .PHONY: test-postgres
 test-postgres: compiler postgresql ## run those that keep something once more, on PostgreSQL
@@ -111,7 +116,7 @@ fmt: $(GOFUMPT) ## format the Go code
 
 .PHONY: clean
 clean: ## remove what was built; the tools too
-	rm -rf bin .tools test/foreign/node_modules
+	rm -rf bin dist .tools test/foreign/node_modules
 
 ##### What the targets above are made of #####
 
@@ -123,7 +128,7 @@ format: $(GOFUMPT)
 .PHONY: vet
 vet:
 	$(GO) vet ./...
-	$(GO) vet -C tools ./queries
+	$(GO) vet -C tools ./queries ./sbom
 
 .PHONY: lint
 lint: $(LINT) $(DEADCODE)

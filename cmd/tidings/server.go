@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"syscall"
 
 	"tidings.dev/internal/app"
@@ -101,7 +104,15 @@ func (masterkeyRotate) Run(s *session) error {
 
 type versionCommand struct{}
 
-// Run prints the version.
+// Run prints the version, what it was built from and with.
 func (versionCommand) Run(s *session) error {
-	return s.print(map[string]string{"version": version}, "tidings %s\n", version)
+	made := map[string]string{"version": version, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, setting := range info.Settings {
+			if setting.Key == "vcs.revision" {
+				made["commit"] = setting.Value
+			}
+		}
+	}
+	return s.print(made, "tidings %s (%s, %s, commit %s)\n", version, made["go"], made["platform"], cmp.Or(made["commit"], "unknown"))
 }
