@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -32,6 +34,8 @@ type commands struct {
 
 	Serve     serveCommand     `cmd:"" help:"Run the server until it is told to stop."`
 	Check     checkCommand     `cmd:"" help:"Say whether the settings make sense, and show them."`
+	Doctor    doctorCommand    `cmd:"" help:"Look at settings, disk, database, key, clock, certificate, addresses, channels and backups, and say what to do."`
+	Send      sendCommand      `cmd:"" help:"Send one text through a server that runs, and tell what becomes of it."`
 	Migrate   migrateCommand   `cmd:"" help:"Bring the database to this version, which the server does by itself, or move it to the other engine."`
 	Account   accountCommand   `cmd:"" help:"Make and list accounts."`
 	Apikey    keyCommand       `cmd:"" help:"Make, list and revoke API keys."`
@@ -52,6 +56,8 @@ type session struct {
 	cfg config.Config
 	all *commands
 	env []string
+	// mistakes are in the settings; only the doctor works without them.
+	mistakes error
 }
 
 func main() {
@@ -81,8 +87,9 @@ func run(ctx context.Context, args, env []string, out, problems io.Writer) int {
 	}
 	s := &session{ctx: ctx, out: out, all: &all, env: env}
 	if command.Command() != "version" {
-		if s.cfg, err = all.settings(env); err != nil {
-			say(problems, "These settings make no sense:\n%s\n", err)
+		s.cfg, s.mistakes = all.settings(env)
+		if s.mistakes != nil && command.Command() != "doctor" {
+			say(problems, "These settings make no sense:\n%s\n", s.mistakes)
 			return 2
 		}
 	}
@@ -108,6 +115,7 @@ func (c *commands) settings(env []string) (config.Config, error) {
 	if c.Listen != "" {
 		flags["listen"] = c.Listen
 	}
+	env = slices.DeleteFunc(slices.Clone(env), func(pair string) bool { return strings.HasPrefix(pair, keyVariable+"=") })
 	return config.Load(c.Config, env, flags)
 }
 

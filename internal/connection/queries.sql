@@ -30,7 +30,8 @@ DELETE FROM session WHERE channel_id = @channel_id AND node = @node;
 -- name: DropSessionsOf :exec
 DELETE FROM session WHERE node = @node;
 
--- Of a dead server they do not count, though its burial may have yet to come.
+-- Of a dead server they do not count, though its burial may have yet to come. A command, which is no server, takes those of the one
+-- server where there can be only one.
 -- name: SessionsOf :many
 SELECT s.node, s.parts FROM session AS s JOIN node AS n ON n.boot = s.node
 WHERE s.channel_id = @channel_id AND n.dead = 0 ORDER BY s.node;
@@ -54,10 +55,12 @@ DELETE FROM channel_state WHERE channel_id = @channel_id;
 -- name: DropLostStates :exec
 DELETE FROM channel_state WHERE node <> @boot AND NOT EXISTS (SELECT 1 FROM node AS n WHERE n.boot = channel_state.node);
 
--- Of a dead server they do not count, though its burial may have yet to come.
+-- Of a dead server they do not count, though its burial may have yet to come. A command, which is no server, takes those of the one
+-- server where there can be only one.
 -- name: LiveStates :many
 SELECT s.channel_id, s.node, s.name, s.phase, s.since, s.code, s.reason, s.parts, s.busy FROM channel_state AS s
-WHERE s.node = @boot OR EXISTS (SELECT 1 FROM node AS n WHERE n.boot = s.node AND n.dead = 0) ORDER BY s.channel_id, s.node;
+WHERE s.node = @boot OR EXISTS (SELECT 1 FROM node AS n WHERE n.boot = s.node AND n.dead = 0)
+    OR (@boot = 0 AND NOT EXISTS (SELECT 1 FROM node)) ORDER BY s.channel_id, s.node;
 
 -- name: Outages :many
 SELECT channel_id, since FROM channel_outage ORDER BY channel_id;

@@ -352,14 +352,16 @@ func (q *queries) DropStatesOn(ctx context.Context, arg dropStatesOnParams) erro
 
 const liveStates = `-- name: LiveStates :many
 SELECT s.channel_id, s.node, s.name, s.phase, s.since, s.code, s.reason, s.parts, s.busy FROM channel_state AS s
-WHERE s.node = $1 OR EXISTS (SELECT 1 FROM node AS n WHERE n.boot = s.node AND n.dead = 0) ORDER BY s.channel_id, s.node
+WHERE s.node = $1 OR EXISTS (SELECT 1 FROM node AS n WHERE n.boot = s.node AND n.dead = 0)
+    OR ($1 = 0 AND NOT EXISTS (SELECT 1 FROM node)) ORDER BY s.channel_id, s.node
 `
 
 type liveStatesParams struct {
 	Boot int64
 }
 
-// Of a dead server they do not count, though its burial may have yet to come.
+// Of a dead server they do not count, though its burial may have yet to come. A command, which is no server, takes those of the one
+// server where there can be only one.
 func (q *queries) LiveStates(ctx context.Context, arg liveStatesParams) ([]channelStateRecord, error) {
 	rows, err := q.db.QueryContext(ctx, liveStates, arg.Boot)
 	if err != nil {
@@ -468,7 +470,8 @@ type sessionsOfRow struct {
 	Parts int64
 }
 
-// Of a dead server they do not count, though its burial may have yet to come.
+// Of a dead server they do not count, though its burial may have yet to come. A command, which is no server, takes those of the one
+// server where there can be only one.
 func (q *queries) SessionsOf(ctx context.Context, arg sessionsOfParams) ([]sessionsOfRow, error) {
 	rows, err := q.db.QueryContext(ctx, sessionsOf, arg.ChannelID)
 	if err != nil {

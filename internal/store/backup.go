@@ -38,7 +38,10 @@ func Backup(ctx context.Context, at Place, file string) (err error) {
 	if err := errors.Join(syncFile(file), syncFile(filepath.Dir(file))); err != nil {
 		return fmt.Errorf("sync the backup: %w", err)
 	}
-	return checkCopy(ctx, file)
+	if err := checkCopy(ctx, file); err != nil {
+		return err
+	}
+	return noteBackup(at.Dir)
 }
 
 // copyInto fills an empty file with what is in the database at one moment.

@@ -133,8 +133,7 @@ func (e *end) close() error {
 // hold takes PostgreSQL's database for as long as the connection lives. It must be one that could be served: on a standby
 // nobody sees who serves.
 func (e *end) hold(ctx context.Context) error {
-	as := &postgresEngine{store: &Store{log: slog.New(slog.DiscardHandler)}, db: e.db}
-	if err := as.check(ctx); err != nil {
+	if err := e.asPostgres().check(ctx); err != nil {
 		return err
 	}
 	var mine bool

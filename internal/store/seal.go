@@ -149,6 +149,8 @@ func (s *sealer) unseal(place, sealed string) (string, error) {
 // sealCheck is a secret that everyone may know: it opens only under the key the database was made with.
 const sealCheck = "tidings"
 
+var errWrongKey = errors.New("this is not the master key of this database: its secrets would be lost; give the right one by master_key_file or TIDINGS_MASTER_KEY")
+
 // verify refuses a master key that is not this database's.
 func (s *sealer) verify(ctx context.Context, db Queryer) error {
 	var sealed string
@@ -163,7 +165,7 @@ func (s *sealer) verify(ctx context.Context, db Queryer) error {
 		return fmt.Errorf("read the seal: %w", err)
 	}
 	if text, err := s.unseal("meta/seal", sealed); err != nil || text != sealCheck {
-		return errors.New("this is not the master key of this database: its secrets would be lost; give the right one by master_key_file or TIDINGS_MASTER_KEY")
+		return errWrongKey
 	}
 	return nil
 }
