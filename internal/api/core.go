@@ -5,12 +5,18 @@ import (
 	"encoding/json"
 
 	"tidings.dev/internal/account"
+	"tidings.dev/internal/audit"
+	"tidings.dev/internal/channel"
+	"tidings.dev/internal/connection"
+	"tidings.dev/internal/consent"
 	"tidings.dev/internal/event"
+	"tidings.dev/internal/fleet"
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/id"
 	"tidings.dev/internal/key"
 	"tidings.dev/internal/member"
 	"tidings.dev/internal/message"
+	"tidings.dev/internal/number"
 	"tidings.dev/internal/route"
 	"tidings.dev/internal/store"
 	"tidings.dev/internal/telemetry"
@@ -26,6 +32,10 @@ type Core struct {
 	Members  *member.Keeper
 	Wallet   *wallet.Keeper
 	Routes   *route.Keeper
+	Channels *connection.Keeper
+	Numbers  *number.Keeper
+	Consent  *consent.Keeper
+	Fleet    *fleet.Fleet
 	Webhooks *webhook.Webhooks
 	Events   *event.Log
 	Health   *telemetry.Health
@@ -44,4 +54,11 @@ type Gateway interface {
 	Journey(ctx context.Context, a account.ID, id message.ID) ([]gateway.Step, error)
 	List(ctx context.Context, a account.ID, f gateway.Filter) (gateway.Page, error)
 	EventData(ctx context.Context, e event.Event) (json.RawMessage, error)
+	CreateChannel(tx *store.Tx, by audit.Actor, c connection.Channel) (connection.Channel, error)
+	ChangeChannel(tx *store.Tx, by audit.Actor, id message.ChannelID, edit func(*connection.Channel) error) (connection.Channel, error)
+	DeleteChannel(tx *store.Tx, by audit.Actor, id message.ChannelID) error
+	WaitingIn(ctx context.Context, id message.ChannelID) (map[message.Priority]int, error)
+	ShownSettings(c connection.Channel) (json.RawMessage, error)
+	MergeSettings(c connection.Channel, patch json.RawMessage) (channel.Settings, error)
+	SetDefaults(tx *store.Tx, by audit.Actor, a account.ID, kind message.Kind, channels []message.ChannelID) error
 }

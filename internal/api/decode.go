@@ -66,12 +66,12 @@ const (
 	object
 	array
 	text
-	number
+	numeral
 	boolean
 	mapping // an object with any keys
 )
 
-var kindNames = [...]string{free: "anything", object: "an object", array: "an array", text: "a string", number: "a number", boolean: "true or false", mapping: "an object"}
+var kindNames = [...]string{free: "anything", object: "an object", array: "an array", text: "a string", numeral: "a number", boolean: "true or false", mapping: "an object"}
 
 // shape is what a walk needs to know about a Go type.
 type shape struct {
@@ -123,7 +123,7 @@ func newShape(t reflect.Type) *shape {
 	case reflect.Interface:
 		return anything
 	default:
-		return &shape{kind: number}
+		return &shape{kind: numeral}
 	}
 }
 

@@ -243,6 +243,7 @@ func (s *Server) answers() http.Handler {
 		PerMinute: cfg.Rate.RequestsPerMinute, Burst: cfg.Rate.Burst, Log: s.Log, Metrics: s.Metrics,
 	}, api.Core{
 		Store: s.Store, Gateway: s.Gateway, Keys: s.Keys, Members: s.Members, Wallet: s.Wallet, Routes: s.Routes,
+		Channels: s.Connections, Numbers: s.Numbers, Consent: s.Consent, Fleet: s.fleet,
 		Webhooks: s.Webhooks, Events: s.Events, Health: &s.health, OriginKnown: s.Keys.OriginKnown,
 	}, surfaces()...)
 }

@@ -24,6 +24,8 @@ type Driver struct {
 	Features Features
 	// Check reads settings and reports every mistake at once, in words for whoever typed them.
 	Check func(Settings) error
+	// Secrets are the settings that are never shown.
+	Secrets []string
 	// Split cuts a content into the parts the network carries. It is pure: the same settings and content give the same
 	// parts. Its faults are the caller's: fault.EmptyText, fault.TextTooLong. For one part Texts may be left empty.
 	Split func(Settings, message.Content) (message.Split, error)

@@ -41,6 +41,7 @@ const (
 	NotInDoubt          Code = "not_in_doubt"
 	AlreadyThere        Code = "already_exists"
 	StillUsed           Code = "still_used"
+	ChannelInUse        Code = "channel_in_use"
 	URLNotAllowed       Code = "url_not_allowed"
 	RateLimited         Code = "rate_limited"
 	QueueFull           Code = "queue_full"
@@ -102,6 +103,7 @@ var codes = map[Code]Page{
 	NotInDoubt:          {Conflict, "Nothing about the message is to be decided", "Its outcome is known, or its validity has ended.", "Nothing; its journey tells what became of it."},
 	AlreadyThere:        {Conflict, "It is there already", "Something with this name or address exists.", "Use the existing one."},
 	StillUsed:           {Conflict, "It is still used", "Something else depends on it.", "Change what uses it first."},
+	ChannelInUse:        {Conflict, "Messages wait in the channel", "The change would leave messages that wait in the channel without a way out.", "Wait until they are sent, or cancel them; draining the channel does not send them."},
 	URLNotAllowed:       {Invalid, "The address may not be called", "The URL is not http or https, names a port that is not allowed, or leads into a private or reserved network.", "Give a public https URL. The operator can allow private networks."},
 	RateLimited:         {TooMany, "Too many requests", "The key or the account is over its rate.", "Wait as long as Retry-After says."},
 	QueueFull:           {Unavailable, "The queue is full", "The account has as many waiting messages as it may have.", "Wait as long as Retry-After says, then send again with the same Idempotency-Key."},

@@ -4,6 +4,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -32,6 +33,7 @@ type Fault struct {
 	Field      string        // the part of the request at fault, such as "to" or "messages[3].text"
 	RetryAfter time.Duration // when to try again, for TooMany and Unavailable
 	Existing   string        // the id of the thing already there, for Conflict
+	More       []*Fault      // what else is wrong with the same request, if all of it was looked at
 }
 
 // New returns a fault with a sentence of its own.
@@ -68,6 +70,31 @@ func Of(err error) *Fault {
 		return f
 	}
 	return nil
+}
+
+// All joins every fault inside err, such as those of a form, into the first of them; nil when err is none.
+func All(err error) *Fault {
+	all := list(err)
+	if len(all) == 0 {
+		return nil
+	}
+	first := *all[0]
+	first.More = append(slices.Clone(first.More), all[1:]...)
+	return &first
+}
+
+func list(err error) (all []*Fault) {
+	switch e := err.(type) { //nolint:errorlint // it walks the tree itself
+	case *Fault:
+		return []*Fault{e}
+	case interface{ Unwrap() []error }:
+		for _, one := range e.Unwrap() {
+			all = append(all, list(one)...)
+		}
+	case interface{ Unwrap() error }:
+		return list(e.Unwrap())
+	}
+	return all
 }
 
 // Is reports whether err carries a fault with the code.

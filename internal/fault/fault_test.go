@@ -28,3 +28,14 @@ func TestWrappedFaultIsFound(t *testing.T) {
 		t.Error("an internal error became a fault")
 	}
 }
+
+func TestAllFindsEveryFault(t *testing.T) {
+	a, b, c := fault.New(fault.MissingField, "a"), fault.New(fault.InvalidField, "b"), fault.New(fault.UnknownField, "c")
+	all := fault.All(fmt.Errorf("settings: %w", errors.Join(a, errors.Join(b, errors.New("disk")), c)))
+	if all.Code != fault.MissingField || len(all.More) != 2 || all.More[0] != b || all.More[1] != c || a.More != nil {
+		t.Errorf("found %+v", all)
+	}
+	if fault.All(errors.New("disk")) != nil || fault.All(nil) != nil {
+		t.Error("an internal error became a fault")
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"tidings.dev/internal/connection"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/message"
+	"tidings.dev/internal/number"
 )
 
 // Limits of a draft.
@@ -143,7 +144,8 @@ func (g *Gateway) sender(ctx context.Context, m *message.Message, ch connection.
 	if m.From, err = message.ParseSender(from, region); err != nil {
 		return fault.Of(err).In("from")
 	}
-	may, err := g.Numbers.MaySend(ctx, m.Account, ch.ID, m.From)
+	rule := number.Rule{Registered: ch.Senders == connection.RegisteredSender, Own: ch.Sender}
+	may, err := g.Numbers.MaySend(ctx, m.Account, ch.ID, m.From, rule)
 	if err != nil {
 		return err
 	}

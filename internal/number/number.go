@@ -5,6 +5,7 @@ package number
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -47,6 +48,8 @@ type place struct {
 type register struct {
 	list    []Number
 	byPlace map[place][]Number
+	senders []Sender
+	leaves  map[leave]bool
 }
 
 func load(ctx context.Context, q store.Queryer) (*register, error) {
@@ -54,20 +57,28 @@ func load(ctx context.Context, q store.Queryer) (*register, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &register{byPlace: map[place][]Number{}}
+	senders, err := on(q).Senders(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := &register{byPlace: map[place][]Number{}, leaves: map[leave]bool{}}
 	for _, row := range rows {
 		n := Number{id.Of[Number](row.ID), row.AccountID, row.ChannelID, message.ParseAddress(row.Address), row.Keyword}
 		p := place{n.Channel, n.Address}
 		r.list, r.byPlace[p] = append(r.list, n), append(r.byPlace[p], n)
+	}
+	for _, row := range senders {
+		s := Sender{id.Of[Sender](row.ID), row.AccountID, row.ChannelID, message.ParseAddress(row.Address)}
+		r.senders, r.leaves[leave{s.Account, place{s.Channel, s.Address}}] = append(r.senders, s), true
 	}
 	return r, nil
 }
 
 // Assign gives a number to an account, or fails with fault.AlreadyThere.
 func (k *Keeper) Assign(tx *store.Tx, by audit.Actor, n Number) (Number, error) {
-	n.Keyword = strings.ToUpper(strings.TrimSpace(n.Keyword))
-	if n.Keyword != firstWord(n.Keyword) {
-		return n, fault.New(fault.InvalidField, "a keyword is one word of letters and digits").In("keyword")
+	var err error
+	if n.Keyword, err = keyword(n.Keyword); err != nil {
+		return n, err
 	}
 	if n.Account == 0 || n.Channel == 0 || n.Address.Value == "" {
 		return n, fault.New(fault.MissingField, "a number has an account, a channel and an address")
@@ -79,9 +90,60 @@ func (k *Keeper) Assign(tx *store.Tx, by audit.Actor, n Number) (Number, error) 
 		return n, fmt.Errorf("assign number: %w", err)
 	}
 	if added[0] == 0 {
-		return n, fault.New(fault.AlreadyThere, "%s is assigned on this channel", strings.TrimSpace(n.Address.Display()+" "+n.Keyword)).In("address")
+		return n, assigned(n).In("address")
 	}
-	return n, k.changed(tx, by, "number.assign", n.Account, n.ID, row.Address)
+	return n, changed(tx, by, "number.assign", n.Account, n.ID.String(), row.Address)
+}
+
+// keyword is a keyword as it is compared, or a fault.
+func keyword(text string) (string, error) {
+	text = strings.ToUpper(strings.TrimSpace(text))
+	if text != firstWord(text) {
+		return "", fault.New(fault.InvalidField, "a keyword is one word of letters and digits").In("keyword")
+	}
+	return text, nil
+}
+
+func assigned(n Number) *fault.Fault {
+	return fault.New(fault.AlreadyThere, "%s is assigned on this channel", strings.TrimSpace(n.Address.Display()+" "+n.Keyword))
+}
+
+// Change gives a number another owner or keyword, or fails with fault.AlreadyThere.
+func (k *Keeper) Change(tx *store.Tx, by audit.Actor, n Number) (Number, error) {
+	var err error
+	if n.Keyword, err = keyword(n.Keyword); err != nil {
+		return n, err
+	}
+	touched, err := store.Each(tx, changeNumber, []changeNumberParams{{ID: int64(n.ID), AccountID: n.Account, Keyword: n.Keyword}})
+	if err != nil {
+		return n, fmt.Errorf("change number: %w", err)
+	}
+	if touched[0] == 0 {
+		return n, assigned(n).In("keyword")
+	}
+	return n, changed(tx, by, "number.change", n.Account, n.ID.String(), strings.TrimSpace(n.Address.String()+" "+n.Keyword))
+}
+
+// Forget takes the numbers and leaves on a channel that is no more from whoever has them.
+func (k *Keeper) Forget(tx *store.Tx, by audit.Actor, ch message.ChannelID) error {
+	r, err := k.all.Get(tx.Context())
+	if err != nil {
+		return err
+	}
+	for _, n := range r.list {
+		if n.Channel == ch {
+			if err := changed(tx, by, "number.release", n.Account, n.ID.String(), n.Address.String()); err != nil {
+				return err
+			}
+		}
+	}
+	if err := store.Run(tx, dropNumbersOn, []dropNumbersOnParams{{ChannelID: ch}}); err != nil {
+		return fmt.Errorf("release the numbers of a channel: %w", err)
+	}
+	if err := store.Run(tx, dropSendersOn, []dropSendersOnParams{{ChannelID: ch}}); err != nil {
+		return fmt.Errorf("withdraw the senders of a channel: %w", err)
+	}
+	return tx.Touch(topic)
 }
 
 // Release takes a number from its account; false when the account has no such number.
@@ -93,11 +155,11 @@ func (k *Keeper) Release(tx *store.Tx, by audit.Actor, a account.ID, number id.O
 	if dropped[0] == 0 {
 		return false, nil
 	}
-	return true, k.changed(tx, by, "number.release", a, number, "")
+	return true, changed(tx, by, "number.release", a, number.String(), "")
 }
 
-func (k *Keeper) changed(tx *store.Tx, by audit.Actor, action string, a account.ID, number id.Of[Number], detail string) error {
-	err := audit.Append(tx, audit.Entry{Account: a, Actor: by, Action: action, Subject: number.String(), Detail: detail})
+func changed(tx *store.Tx, by audit.Actor, action string, a account.ID, subject, detail string) error {
+	err := audit.Append(tx, audit.Entry{Account: a, Actor: by, Action: action, Subject: subject, Detail: detail})
 	if err != nil {
 		return err
 	}
@@ -134,32 +196,11 @@ func firstWord(text string) string {
 	return strings.ToUpper(text)
 }
 
-// MaySend tells whether an account may send as an address on a channel: not when it is assigned, and to others only.
-func (k *Keeper) MaySend(ctx context.Context, a account.ID, ch message.ChannelID, from message.Address) (bool, error) {
-	r, err := k.all.Get(ctx)
-	if err != nil {
-		return false, err
-	}
-	owners := r.byPlace[place{ch, from}]
-	for _, n := range owners {
-		if n.Account == a {
-			return true, nil
-		}
-	}
-	return len(owners) == 0, nil
-}
-
-// Of lists the numbers of an account, in the order in which they were assigned.
-func (k *Keeper) Of(ctx context.Context, a account.ID) ([]Number, error) {
+// All lists the numbers of all accounts, in the order in which they were assigned.
+func (k *Keeper) All(ctx context.Context) ([]Number, error) {
 	r, err := k.all.Get(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var own []Number
-	for _, n := range r.list {
-		if n.Account == a {
-			own = append(own, n)
-		}
-	}
-	return own, nil
+	return slices.Clone(r.list), nil
 }

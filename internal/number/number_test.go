@@ -97,10 +97,86 @@ func TestNobodySendsAsAnother(t *testing.T) {
 		{3, 10, message.Address{Kind: message.Name, Value: "OTHER"}, true},
 		{3, 10, message.Address{}, true},
 	} {
-		got, err := k.MaySend(t.Context(), c.account, c.channel, c.from)
+		got, err := k.MaySend(t.Context(), c.account, c.channel, c.from, number.Rule{})
 		if got != c.want || err != nil {
 			t.Errorf("account %d as %s on channel %d: %v (%v)", int64(c.account), c.from, int64(c.channel), got, err)
 		}
+	}
+}
+
+func TestOnARegisteredChannelLeaveIsNeeded(t *testing.T) {
+	t.Parallel()
+	s, k := open(t)
+	mustAssign(t, s, k, 1, 10, phone, "")
+	register := func(a account.ID, as message.Address) (made number.Sender, err error) {
+		err = s.Write(func(tx *store.Tx) (err error) {
+			made, err = k.Register(tx, audit.CLI, number.Sender{Account: a, Channel: 10, Address: as})
+			return err
+		})
+		return made, err
+	}
+	given, err := register(2, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := register(2, name); !fault.Is(err, fault.AlreadyThere) {
+		t.Errorf("given twice: %v", err)
+	}
+	if _, err := register(2, message.Address{}); !fault.Is(err, fault.MissingField) {
+		t.Errorf("leave for nothing: %v", err)
+	}
+	if _, err := register(2, phone); err != nil { // its owner's business, and the operator's
+		t.Error(err)
+	}
+	may := func(a account.ID, as message.Address) bool {
+		t.Helper()
+		may, err := k.MaySend(t.Context(), a, 10, as, number.Rule{Registered: true, Own: short})
+		if err != nil {
+			t.Error(err)
+		}
+		return may
+	}
+	for who, c := range map[account.ID]map[message.Address]bool{
+		1: {phone: true, name: false, short: true},
+		2: {phone: true, name: true, short: true},
+		3: {phone: false, name: false, short: true},
+	} {
+		for as, want := range c {
+			if may(who, as) != want {
+				t.Errorf("account %d as %s: want %v", int64(who), as, want)
+			}
+		}
+	}
+	withdraw := func() error {
+		return s.Write(func(tx *store.Tx) error { return k.Withdraw(tx, audit.CLI, given) })
+	}
+	if err := withdraw(); err != nil || may(2, name) {
+		t.Errorf("withdrawn: %v", err)
+	}
+	if err := withdraw(); !fault.Is(err, fault.NotHere) {
+		t.Errorf("withdrawn twice: %v", err)
+	}
+}
+
+func TestAChannelThatIsNoMoreHasNoNumbers(t *testing.T) {
+	t.Parallel()
+	s, k := open(t)
+	mustAssign(t, s, k, 1, 10, phone, "")
+	stays := mustAssign(t, s, k, 1, 11, phone, "")
+	err := s.Write(func(tx *store.Tx) error {
+		if _, err := k.Register(tx, audit.CLI, number.Sender{Account: 1, Channel: 10, Address: name}); err != nil {
+			return err
+		}
+		return k.Forget(tx, audit.CLI, 10)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, err := k.All(t.Context()); len(all) != 1 || all[0] != stays || err != nil {
+		t.Errorf("there are %v (%v)", all, err)
+	}
+	if left, err := k.Senders(t.Context()); len(left) != 0 || err != nil {
+		t.Errorf("there are %v (%v)", left, err)
 	}
 }
 
@@ -120,8 +196,8 @@ func TestNumberHasOneOwner(t *testing.T) {
 			t.Errorf("%+v: %v", again, err)
 		}
 	}
-	if own, err := k.Of(t.Context(), 1); len(own) != 1 || own[0] != n || err != nil {
-		t.Errorf("the account has %v (%v)", own, err)
+	if own, err := k.All(t.Context()); len(own) != 1 || own[0] != n || err != nil {
+		t.Errorf("there are %v (%v)", own, err)
 	}
 	release := func(a account.ID, n id.Of[number.Number]) (done bool) {
 		t.Helper()
@@ -133,6 +209,21 @@ func TestNumberHasOneOwner(t *testing.T) {
 			t.Fatal(err)
 		}
 		return done
+	}
+	other := mustAssign(t, s, k, 1, 10, short, "pasta")
+	change := func(n number.Number) (err error) {
+		return s.Write(func(tx *store.Tx) (err error) {
+			_, err = k.Change(tx, audit.CLI, n)
+			return err
+		})
+	}
+	other.Keyword = "pizza"
+	if err := change(other); !fault.Is(err, fault.AlreadyThere) {
+		t.Errorf("a keyword of two: %v", err)
+	}
+	other.Keyword = "soup"
+	if err := change(other); err != nil || !release(1, other.ID) {
+		t.Errorf("a keyword of its own: %v", err)
 	}
 	if release(2, n.ID) || !release(1, n.ID) || release(1, n.ID) {
 		t.Error("only its owner releases a number, once")

@@ -32,6 +32,13 @@ type numberRecord struct {
 	Keyword   string
 }
 
+type senderRecord struct {
+	ID        int64
+	AccountID account.ID
+	ChannelID message.ChannelID
+	Address   string
+}
+
 const addNumber = `-- name: AddNumber :execrows
 INSERT INTO number (id, account_id, channel_id, address, keyword) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (channel_id, address, keyword) DO NOTHING
@@ -59,6 +66,52 @@ func (q *queries) AddNumber(ctx context.Context, arg addNumberParams) (int64, er
 	return result.RowsAffected()
 }
 
+const addSender = `-- name: AddSender :execrows
+INSERT INTO sender (id, account_id, channel_id, address) VALUES ($1, $2, $3, $4)
+ON CONFLICT (channel_id, address, account_id) DO NOTHING
+`
+
+type addSenderParams struct {
+	ID        int64
+	AccountID account.ID
+	ChannelID message.ChannelID
+	Address   string
+}
+
+func (q *queries) AddSender(ctx context.Context, arg addSenderParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, addSender,
+		arg.ID,
+		arg.AccountID,
+		arg.ChannelID,
+		arg.Address,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const changeNumber = `-- name: ChangeNumber :execrows
+UPDATE number SET account_id = $1, keyword = $2
+WHERE number.id = $3 AND NOT EXISTS (
+    SELECT 1 FROM number AS n WHERE n.channel_id = number.channel_id AND n.address = number.address AND n.keyword = $2 AND n.id <> number.id
+)
+`
+
+type changeNumberParams struct {
+	AccountID account.ID
+	Keyword   string
+	ID        int64
+}
+
+func (q *queries) ChangeNumber(ctx context.Context, arg changeNumberParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, changeNumber, arg.AccountID, arg.Keyword, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const dropNumber = `-- name: DropNumber :execrows
 DELETE FROM number WHERE id = $1 AND account_id = $2
 `
@@ -74,6 +127,48 @@ func (q *queries) DropNumber(ctx context.Context, arg dropNumberParams) (int64, 
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+const dropNumbersOn = `-- name: DropNumbersOn :exec
+DELETE FROM number WHERE channel_id = $1
+`
+
+type dropNumbersOnParams struct {
+	ChannelID message.ChannelID
+}
+
+func (q *queries) DropNumbersOn(ctx context.Context, arg dropNumbersOnParams) error {
+	_, err := q.db.ExecContext(ctx, dropNumbersOn, arg.ChannelID)
+	return err
+}
+
+const dropSender = `-- name: DropSender :execrows
+DELETE FROM sender WHERE id = $1
+`
+
+type dropSenderParams struct {
+	ID int64
+}
+
+func (q *queries) DropSender(ctx context.Context, arg dropSenderParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, dropSender, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const dropSendersOn = `-- name: DropSendersOn :exec
+DELETE FROM sender WHERE channel_id = $1
+`
+
+type dropSendersOnParams struct {
+	ChannelID message.ChannelID
+}
+
+func (q *queries) DropSendersOn(ctx context.Context, arg dropSendersOnParams) error {
+	_, err := q.db.ExecContext(ctx, dropSendersOn, arg.ChannelID)
+	return err
 }
 
 const numbers = `-- name: Numbers :many
@@ -95,6 +190,38 @@ func (q *queries) Numbers(ctx context.Context) ([]numberRecord, error) {
 			&i.ChannelID,
 			&i.Address,
 			&i.Keyword,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const senders = `-- name: Senders :many
+SELECT id, account_id, channel_id, address FROM sender ORDER BY id
+`
+
+func (q *queries) Senders(ctx context.Context) ([]senderRecord, error) {
+	rows, err := q.db.QueryContext(ctx, senders)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []senderRecord
+	for rows.Next() {
+		var i senderRecord
+		if err := rows.Scan(
+			&i.ID,
+			&i.AccountID,
+			&i.ChannelID,
+			&i.Address,
 		); err != nil {
 			return nil, err
 		}

@@ -37,3 +37,17 @@ func (q *Queue) Waiting(ctx context.Context, lane string) (int, error) {
 	}
 	return int(n), nil
 }
+
+// Depths counts the jobs of all lanes whose names begin alike by their priority, those that are worked at included. db is a
+// transaction's queries, or the reader.
+func (q *Queue) Depths(ctx context.Context, db store.Queryer, prefix string) (map[int]int, error) {
+	rows, err := on(db).CountLanesFrom(ctx, countLanesFromParams{FromLane: prefix, BeforeLane: prefix + "~"})
+	if err != nil {
+		return nil, fmt.Errorf("count the jobs of lanes %s: %w", prefix, err)
+	}
+	depths := map[int]int{}
+	for _, r := range rows {
+		depths[int(r.Priority)] = int(r.N)
+	}
+	return depths, nil
+}

@@ -85,3 +85,6 @@ SELECT count(*) AS n FROM job WHERE lane = @lane;
 -- Any job that was added after another and has a key, or is about one, among those of a span.
 -- name: JobAbout :one
 SELECT id FROM job WHERE id >= @added AND (id >= @from_id AND id < @before_id OR subject >= @from_id AND subject < @before_id) LIMIT 1;
+
+-- name: CountLanesFrom :many
+SELECT priority, count(*) AS n FROM job WHERE lane >= @from_lane AND lane < @before_lane GROUP BY priority ORDER BY priority;

@@ -302,6 +302,43 @@ func (q *queries) CountLanes(ctx context.Context) ([]countLanesRow, error) {
 	return items, nil
 }
 
+const countLanesFrom = `-- name: CountLanesFrom :many
+SELECT priority, count(*) AS n FROM job WHERE lane >= $1 AND lane < $2 GROUP BY priority ORDER BY priority
+`
+
+type countLanesFromParams struct {
+	FromLane   string
+	BeforeLane string
+}
+
+type countLanesFromRow struct {
+	Priority int16
+	N        int64
+}
+
+func (q *queries) CountLanesFrom(ctx context.Context, arg countLanesFromParams) ([]countLanesFromRow, error) {
+	rows, err := q.db.QueryContext(ctx, countLanesFrom, arg.FromLane, arg.BeforeLane)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []countLanesFromRow
+	for rows.Next() {
+		var i countLanesFromRow
+		if err := rows.Scan(&i.Priority, &i.N); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const expiredJobs = `-- name: ExpiredJobs :many
 SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job
 WHERE expires_at > 0 AND expires_at <= $1 AND owner = 0 ORDER BY expires_at LIMIT 256

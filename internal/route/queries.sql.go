@@ -91,3 +91,16 @@ func (q *queries) DropDefaults(ctx context.Context, arg dropDefaultsParams) erro
 	_, err := q.db.ExecContext(ctx, dropDefaults, arg.AccountID, arg.Kind)
 	return err
 }
+
+const forgetChannel = `-- name: ForgetChannel :exec
+DELETE FROM default_channel WHERE channel_id = $1
+`
+
+type forgetChannelParams struct {
+	ChannelID message.ChannelID
+}
+
+func (q *queries) ForgetChannel(ctx context.Context, arg forgetChannelParams) error {
+	_, err := q.db.ExecContext(ctx, forgetChannel, arg.ChannelID)
+	return err
+}

@@ -97,3 +97,11 @@ func check(channels []message.ChannelID) error {
 	}
 	return nil
 }
+
+// Forget takes a channel that is no more out of all lists.
+func (k *Keeper) Forget(tx *store.Tx, ch message.ChannelID) error {
+	if err := store.Run(tx, forgetChannel, []forgetChannelParams{{ChannelID: ch}}); err != nil {
+		return fmt.Errorf("forget a default channel: %w", err)
+	}
+	return tx.Touch(topic)
+}

@@ -5,10 +5,13 @@ package apitest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +24,7 @@ import (
 	"tidings.dev/internal/consent"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/fault"
+	"tidings.dev/internal/fleet"
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/guard"
 	"tidings.dev/internal/key"
@@ -74,10 +78,13 @@ func (w *World) wire(s *store.Store, log *slog.Logger) {
 	w.Core = api.Core{
 		Store: s, Keys: key.New(s), Members: member.New(s, account.Limits{}), Wallet: wallet.New(s), Routes: route.New(s), Events: events, Health: &telemetry.Health{},
 	}
+	w.Core.Consent, w.Core.Numbers, w.Core.Channels = consent.New(s, events), number.New(s), connection.New(s)
+	drivers := []channel.Driver{mute("mute"), mute(gateway.TestDriver)}
 	w.Gateway = gateway.New(gateway.Parts{
-		Store: s, Queue: q, Events: events, Wallet: w.Core.Wallet, Consent: consent.New(s, events), Numbers: number.New(s),
-		Connections: connection.New(s), Routes: w.Core.Routes, Drivers: []channel.Driver{mute("mute"), mute(gateway.TestDriver)}, Log: log,
+		Store: s, Queue: q, Events: events, Wallet: w.Core.Wallet, Consent: w.Core.Consent, Numbers: w.Core.Numbers,
+		Connections: w.Core.Channels, Routes: w.Core.Routes, Drivers: drivers, Log: log,
 	})
+	w.Core.Fleet = fleet.New(w.Gateway, q, drivers, log)
 	w.Core.Gateway = w.Gateway
 	w.Core.Webhooks = webhook.New(webhook.Config{Store: s, Queue: q, Events: events, Renderer: w.Gateway, Guard: guard.New(guard.Options{Resolver: everywhere{}}), Log: log})
 	events.FollowedBy(w.Core.Webhooks)
@@ -93,7 +100,7 @@ func (everywhere) LookupNetIP(context.Context, string, string) ([]netip.Addr, er
 // mute is a driver that splits texts and never connects.
 func mute(name string) channel.Driver {
 	return channel.Driver{
-		Name: name, Kind: message.SMS, Check: func(channel.Settings) error { return nil },
+		Name: name, Kind: message.SMS, Check: checkMute, Secrets: []string{"secret"},
 		Split: func(_ channel.Settings, c message.Content) (message.Split, error) {
 			n := len([]rune(c.Text))
 			total := (n + 159) / 160
@@ -102,11 +109,58 @@ func mute(name string) channel.Driver {
 			}
 			return message.Split{Encoding: "gsm7", Units: n, Total: total}, nil
 		},
-		Open: func(ctx context.Context, _ channel.Env) (channel.Session, error) {
-			<-ctx.Done()
-			return nil, ctx.Err()
+		Open: func(ctx context.Context, env channel.Env) (channel.Session, error) {
+			var set muteSettings
+			_ = env.Settings.Decode(&set)
+			switch set.Answer {
+			case "":
+				<-ctx.Done()
+				return nil, ctx.Err()
+			case "ok":
+				return mutism{}, nil
+			default:
+				return nil, &channel.Failure{Verdict: channel.Reject, Code: set.Answer, Native: "0x0E"}
+			}
 		},
 	}
+}
+
+// muteSettings are what a mute driver takes: how it answers a login (ok, or a code; not at all without it), and a secret.
+type muteSettings struct {
+	Answer string `json:"answer"`
+	Secret string `json:"secret"`
+	Port   int    `json:"port"`
+}
+
+func checkMute(s channel.Settings) error {
+	var values map[string]any
+	if err := s.Decode(&values); err != nil {
+		return fault.New(fault.MalformedBody, "the settings are not a JSON object")
+	}
+	var wrong []error
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		_, text := values[key].(string)
+		_, number := values[key].(float64)
+		switch {
+		case key != "answer" && key != "secret" && key != "port":
+			wrong = append(wrong, fault.New(fault.UnknownField, "is no setting").In(key))
+		case key == "port" && !number || key != "port" && !text:
+			wrong = append(wrong, fault.New(fault.InvalidField, "is of the wrong type").In(key))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// mutism is a session that takes everything and tells nothing.
+type mutism struct{}
+
+// Send implements channel.Session.
+func (mutism) Send(context.Context, message.Outbound) (string, error) { return "1", nil }
+
+// Run implements channel.Session.
+func (mutism) Run(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
 }
 
 // settle makes the accounts, the channel and the prices.

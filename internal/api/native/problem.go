@@ -18,16 +18,31 @@ type problem struct {
 	Field      string `json:"field,omitempty" doc:"The part of the request at fault." example:"to"`
 	ExistingID string `json:"existing_id,omitempty" doc:"The thing that is there already."`
 	RequestID  string `json:"request_id,omitempty" doc:"Names the request to the operator."`
+	// Errors are all mistakes of a request of which all were looked for.
+	Errors []mistakeReply `json:"errors,omitempty" doc:"Every mistake, where more than one was looked for; the first is the problem's own."`
+}
+
+// mistakeReply is one mistake of several.
+type mistakeReply struct {
+	Detail string `json:"detail"`
+	Code   string `json:"code"`
+	Field  string `json:"field,omitempty"`
 }
 
 var statuses = api.Statuses{}
 
 func newProblem(k *api.Kit, f *fault.Fault) problem {
 	page, _ := f.Code.Page()
-	return problem{
+	p := problem{
 		Type: k.PublicURL() + "/docs/errors/" + string(f.Code), Title: page.Title, Status: statuses.Of(f), Detail: f.Text,
 		Code: string(f.Code), Field: f.Field, ExistingID: f.Existing,
 	}
+	if len(f.More) > 0 {
+		for _, m := range append([]*fault.Fault{f}, f.More...) {
+			p.Errors = append(p.Errors, mistakeReply{m.Text, string(m.Code), m.Field})
+		}
+	}
+	return p
 }
 
 // fail answers with a fault.

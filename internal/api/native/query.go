@@ -1,6 +1,7 @@
 package native
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -206,4 +207,16 @@ func turn[S any](s *server, w http.ResponseWriter, r *http.Request, name string,
 		}
 	}
 	return api.Reply(w, http.StatusOK, reply)
+}
+
+// readIDs reads a list of ids that stands in a field.
+func readIDs[T any](list []string, field string) ([]id.Of[T], error) {
+	ids := make([]id.Of[T], len(list))
+	for i, text := range list {
+		var err error
+		if ids[i], err = id.Parse[T](text); err != nil {
+			return nil, fault.New(fault.InvalidField, "this is no id").In(fmt.Sprintf("%s[%d]", field, i))
+		}
+	}
+	return ids, nil
 }

@@ -19,6 +19,7 @@ var Driver = channel.Driver{
 	Kind:     message.SMS,
 	Features: channel.Features{Receipts: true, Unknown: channel.Blind},
 	Check:    check,
+	Secrets:  []string{"password"},
 	Split:    newSplit(),
 	EachNode: func(s channel.Settings) bool { c, err := parse(s); return err == nil && c.eachNode },
 	Unknown:  classOf,
