@@ -81,7 +81,7 @@ func (g *Gateway) by(ctx context.Context, row *messageRecord, ch connection.Chan
 	}
 	if m.From == own.Sender {
 		d.from = ch.Sender
-	} else if may, err := g.Numbers.MaySend(ctx, m.Account, ch.ID, m.From); err != nil || !may {
+	} else if may, err := g.maySend(ctx, m.Account, ch, m.From); err != nil || !may {
 		return nil, err
 	}
 	if d.split, err = g.split(ch, m.Content); err != nil {

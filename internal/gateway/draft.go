@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"tidings.dev/internal/account"
 	"tidings.dev/internal/connection"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/message"
@@ -144,8 +145,7 @@ func (g *Gateway) sender(ctx context.Context, m *message.Message, ch connection.
 	if m.From, err = message.ParseSender(from, region); err != nil {
 		return fault.Of(err).In("from")
 	}
-	rule := number.Rule{Registered: ch.Senders == connection.RegisteredSender, Own: ch.Sender}
-	may, err := g.Numbers.MaySend(ctx, m.Account, ch.ID, m.From, rule)
+	may, err := g.maySend(ctx, m.Account, ch, m.From)
 	if err != nil {
 		return err
 	}
@@ -153,6 +153,12 @@ func (g *Gateway) sender(ctx context.Context, m *message.Message, ch connection.
 		return fault.New(fault.InvalidSender, "%q is not yours on this channel", from).In("from")
 	}
 	return nil
+}
+
+// maySend tells whether an account may send as an address by the channel.
+func (g *Gateway) maySend(ctx context.Context, a account.ID, ch connection.Channel, from message.Address) (bool, error) {
+	rule := number.Rule{Registered: ch.Senders == connection.RegisteredSender, Own: ch.Sender}
+	return g.Numbers.MaySend(ctx, a, ch.ID, from, rule)
 }
 
 // split cuts a content as the channel's driver does.

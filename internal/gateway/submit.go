@@ -165,6 +165,10 @@ func (g *Gateway) settleItems(tx *store.Tx, fresh []*acceptance) error {
 			a.reply.Results[i] = Result{Message: m, Fault: a.items[i].fault}
 		}
 	}
+	if err := g.settleChannels(tx, fresh); err != nil {
+		return err
+	}
+	refuseWhole(fresh)
 	for _, settle := range []func(*store.Tx, []*Result) error{g.settleOptOuts, g.settleReferences} {
 		if err := settle(tx, open(fresh)); err != nil {
 			return err
@@ -209,6 +213,28 @@ func open(fresh []*acceptance) (results []*Result) {
 		}
 	}
 	return results
+}
+
+// settleChannels looks at the channels once more, as they are in this transaction: a message must not come to wait in one that
+// was deleted, or in a lane that it has no more.
+func (g *Gateway) settleChannels(tx *store.Tx, fresh []*acceptance) error {
+	for _, a := range fresh {
+		for i := range a.items {
+			r := &a.reply.Results[i]
+			if r.Fault != nil {
+				continue
+			}
+			now, ok, err := g.Connections.Get(tx.Context(), r.Message.Channel)
+			if err != nil {
+				return err
+			}
+			if !ok || !now.Enabled {
+				r.Fault = fault.New(fault.NoChannel, "the channel is no more").In("channel")
+			}
+			a.items[i].channel = now
+		}
+	}
+	return nil
 }
 
 func (g *Gateway) settleOptOuts(tx *store.Tx, results []*Result) error {

@@ -7,21 +7,9 @@ import (
 
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/api/apitest"
-	"tidings.dev/internal/audit"
 	"tidings.dev/internal/connection"
-	"tidings.dev/internal/store"
 	"tidings.dev/internal/store/storetest"
 )
-
-// operatorKey is the key of an account that runs the server.
-func operatorKey(w *apitest.World) string {
-	var op account.Account
-	w.Write(func(tx *store.Tx) (err error) {
-		op, err = w.Core.Members.Create(tx, audit.System, account.Account{Name: "Operator", Currency: "KES", Operator: true}, "operator", "")
-		return err
-	})
-	return w.Key(op, account.Operate)
-}
 
 func readChannel(t *testing.T, w *apitest.World, secret, id string) (c ChannelReply) {
 	t.Helper()
@@ -33,7 +21,7 @@ func readChannel(t *testing.T, w *apitest.World, secret, id string) (c ChannelRe
 
 func TestAChannelIsTheAccountsOwn(t *testing.T) {
 	w := begin(t)
-	alice, bob, op := w.Key(w.Alice, account.Admin), w.Key(w.Bob, account.Admin), operatorKey(w)
+	alice, bob, op := w.Key(w.Alice, account.Admin), w.Key(w.Bob, account.Admin), w.Key(w.Operator, account.Operate)
 	made := w.Do(alice, "POST", base+"/channels", `{"name":"own","driver":"mute","sender":"ACME","rate":30,"settings":{"secret":"hunter2","port":7}}`, "Idempotency-Key", "k")
 	expect(t, made, 201, "", "")
 	id := idOf(t, made)
@@ -229,7 +217,7 @@ func TestATrialSaysWhatHappened(t *testing.T) {
 
 func TestDefaultsAreOrderedAndOnesOwn(t *testing.T) {
 	w := begin(t)
-	alice, bob, op := w.Key(w.Alice, account.Admin), w.Key(w.Bob, account.Admin), operatorKey(w)
+	alice, bob, op := w.Key(w.Alice, account.Admin), w.Key(w.Bob, account.Admin), w.Key(w.Operator, account.Operate)
 	own := idOf(t, w.Do(alice, "POST", base+"/channels", `{"name":"own","driver":"mute"}`))
 	shared := w.Channel.String()
 	read := func(secret, path string) (d defaultsReply) {

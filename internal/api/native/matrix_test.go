@@ -45,6 +45,7 @@ func begun(t *testing.T) (*apitest.World, map[string]string) {
 		"webhook":    idOf(t, w.Do(bob, "POST", base+"/webhooks", `{"url":"https://example.com/","events":["*"]}`)),
 		"key":        idOf(t, w.Do(bob, "POST", base+"/keys", `{"scopes":["messages:read"]}`)),
 		"subaccount": idOf(t, w.Do(bob, "POST", base+"/accounts", `{"name":"Bob's shop"}`)),
+		"channel":    idOf(t, w.Do(bob, "POST", base+"/channels", `{"name":"Bob's","driver":"mute"}`)),
 		"account":    w.Bob.ID.String(),
 	}
 }
@@ -190,6 +191,9 @@ func TestNoFilterLeadsToAnotherAccount(t *testing.T) {
 func TestWhoMakesThingsMayRepeatTheRequest(t *testing.T) {
 	without := map[string]string{
 		"cancelMessage":  "a message is cancelled once, whoever asks how often",
+		"pauseChannel":   "a channel is paused, however often that is asked",
+		"drainChannel":   "the same",
+		"resumeChannel":  "the same",
 		"createWebhook":  "yet to come",
 		"replayDelivery": "yet to come",
 	}
