@@ -1,7 +1,11 @@
 // Package account is who uses Tidings: tenants, and what their keys may do.
 package account
 
-import "tidings.dev/internal/id"
+import (
+	"time"
+
+	"tidings.dev/internal/id"
+)
 
 // ID is the key of an account. The operator's own account is the first one made.
 type ID = id.Of[Account]
@@ -58,6 +62,12 @@ type Key struct {
 	Account ID
 	Test    bool // a test key never reaches a network
 	Scopes  Scopes
+
+	Senders  []string // what its messages may carry, as addresses are stored; none: all that the account may
+	Channels []int64  // by which they may go; none: all of the account's
+	Rate     int      // requests a minute; 0: what the plan gives
+	Rotated  time.Time
+	Expires  time.Time
 }
 
 // Scope is one thing a key may do.

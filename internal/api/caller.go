@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"tidings.dev/internal/account"
@@ -46,6 +47,7 @@ func (k *Kit) Admit(r *http.Request, secret string, scope account.Scope) error {
 	if err := k.checkRate(v, key); err != nil {
 		return err
 	}
+	tellEnd(v.Header(), key)
 	if err := k.actFor(v, r); err != nil {
 		return err
 	}
@@ -53,6 +55,15 @@ func (k *Kit) Admit(r *http.Request, secret string, scope account.Scope) error {
 		return fault.New(fault.ScopeMissing, "the key lacks the scope %s", scope)
 	}
 	return nil
+}
+
+// tellEnd says of a key that was rotated since when, and when it ends (RFC 9745, RFC 8594).
+func tellEnd(h http.Header, key account.Key) {
+	if key.Rotated.IsZero() {
+		return
+	}
+	h.Set("Deprecation", "@"+strconv.FormatInt(key.Rotated.Unix(), 10))
+	h.Set("Sunset", key.Expires.UTC().Format(http.TimeFormat))
 }
 
 // actingHeader names the account that a key acts for, where that is not its own.
@@ -144,7 +155,7 @@ func sameHost(origin, host string) bool {
 }
 
 // exposed are the headers that a web page may read.
-const exposed = "X-Request-Id, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, Idempotent-Replayed"
+const exposed = "X-Request-Id, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, Idempotent-Replayed, Deprecation, Sunset"
 
 func allowOrigin(h http.Header, origin string) {
 	h.Set("Access-Control-Allow-Origin", origin)

@@ -93,6 +93,7 @@ func (c *Core) wire() {
 		n, err := c.Webhooks.DropDeliveries(tx, before)
 		return n > 0, err
 	}))
+	c.Gateway.Also(func(tx *store.Tx) (bool, error) { return key.Warn(tx, c.Events) })
 	c.Gateway.Needs(c.Webhooks.Owes)
 }
 

@@ -62,10 +62,13 @@ func (g *Gateway) check(ctx context.Context, c Caller, d message.Draft, now time
 	if err := g.sender(ctx, &m, ch, d.From, c.Account.Region); err != nil {
 		return p, err
 	}
+	if err := c.checkBounds(&m, ch); err != nil {
+		return p, err
+	}
 	if err := g.measure(ctx, &m, ch, c); err != nil {
 		return p, err
 	}
-	return prepared{message: m, channel: ch, spare: spare}, nil
+	return prepared{message: m, channel: ch, spare: spare && !c.bound()}, nil
 }
 
 // fillIn reads what the caller wrote, and chooses where they chose nothing.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -153,6 +154,9 @@ func (g *Gateway) channelFor(ctx context.Context, c Caller, d message.Draft) (ch
 	list, err := g.defaults(ctx, c.Account.ID, d.Kind)
 	if err != nil {
 		return ch, false, err
+	}
+	if c.bound() {
+		list = slices.DeleteFunc(slices.Clone(list), func(ch connection.Channel) bool { return !c.mayTake(ch) })
 	}
 	if len(list) == 0 {
 		return ch, false, fault.New(fault.NoChannel, "the account has no default channel for %s", d.Kind)

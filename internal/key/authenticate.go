@@ -24,8 +24,9 @@ type hot struct{ keys sync.Map }
 
 // entry is one key in use.
 type entry struct {
-	key Key
-	use *use
+	key    Key
+	rights account.Key
+	use    *use
 }
 
 func coldStart(context.Context, store.Queryer) (*hot, error) { return &hot{}, nil }
@@ -50,10 +51,21 @@ func (k *Keeper) Authenticate(ctx context.Context, secret string, from netip.Add
 		return account.Key{}, fault.New(fault.AddressNotAllowed, "the API key may not be used from this address")
 	}
 	e.use.last.Store(now.UnixMilli())
-	return account.Key{ID: e.key.ID, Account: e.key.Account, Test: e.key.Test, Scopes: e.key.Scopes}, nil
+	return e.rights, nil
 }
 
 func unknown() error { return fault.New(fault.BadCredentials, "the API key is not known") }
+
+// rights are what the key lets its bearer do.
+func (k *Key) rights() account.Key {
+	rights := account.Key{
+		ID: k.ID, Account: k.Account, Test: k.Test, Scopes: k.Scopes, Senders: texts(k.Senders), Rate: k.Rate, Rotated: k.Rotated, Expires: k.Expires,
+	}
+	for _, c := range k.Channels {
+		rights.Channels = append(rights.Channels, int64(c))
+	}
+	return rights
+}
 
 // allows tells whether the key may be used from an address.
 func (k *Key) allows(from netip.Addr) bool {
@@ -77,7 +89,8 @@ func (k *Keeper) find(ctx context.Context, hash string) (*entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find key: %w", err)
 	}
-	e := &entry{keyOf(r), k.uses.of(r.ID)}
+	key := keyOf(r)
+	e := &entry{key, key.rights(), k.uses.of(r.ID)}
 	hot.keys.Store(hash, e)
 	return e, nil
 }

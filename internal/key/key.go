@@ -22,6 +22,8 @@ import (
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/audit"
 	"tidings.dev/internal/fault"
+	"tidings.dev/internal/id"
+	"tidings.dev/internal/message"
 	"tidings.dev/internal/store"
 )
 
@@ -30,7 +32,8 @@ const (
 	maxExpiry = 365 * day
 	slack     = time.Minute // between the caller's look at the clock and ours
 	maxName   = 100
-	maxList   = 50 // addresses or origins of one key
+	maxList   = 50 // addresses, origins, senders or channels of one key
+	maxRate   = 100_000_000
 )
 
 // Key is an API key without its secret.
@@ -41,8 +44,13 @@ type Key struct {
 	Hint      string // how the secret begins
 	Test      bool   // never reaches a network
 	Scopes    account.Scopes
-	Addresses []netip.Prefix // where it may be used from; none: anywhere
-	Origins   []string       // web pages that may use it, such as "https://shop.example"
+	Addresses []netip.Prefix      // where it may be used from; none: anywhere
+	Origins   []string            // web pages that may use it, such as "https://shop.example"
+	Senders   []message.Address   // what its messages may carry; none: all that the account may
+	Channels  []message.ChannelID // by which they may go; none: all of the account's
+	Rate      int                 // requests a minute, where that is less than the plan's; 0: the plan's
+	Successor account.KeyID       // took over; this one ends with its grace
+	Rotated   time.Time           // when
 	Expires   time.Time
 	Revoked   time.Time // zero: not
 	Used      time.Time // to the minute; zero: never
@@ -82,15 +90,16 @@ func (k *Keeper) Create(tx *store.Tx, by audit.Actor, key Key, operator bool) (M
 	}
 	made := Made{Key: key}
 	made.Secret, made.Hint = newSecret(prefix)
-	made.ID, made.Revoked, made.Used = account.KeyID(tx.NewID()), time.Time{}, time.Time{}
+	made.ID, made.Revoked, made.Used, made.Rotated, made.Successor = account.KeyID(tx.NewID()), time.Time{}, time.Time{}, time.Time{}, 0
 	err := store.Run(tx, addKey, []addKeyParams{{
 		ID: made.ID, AccountID: key.Account, Hash: hashOf(made.Secret), Name: key.Name, Hint: made.Hint, Test: flag(key.Test),
-		Scopes: words(key.Scopes), Addresses: words(prefixTexts(key.Addresses)), Origins: words(key.Origins), ExpiresAt: key.Expires.UnixMilli(),
+		Scopes: words(key.Scopes), Addresses: words(texts(key.Addresses)), Origins: words(key.Origins), ExpiresAt: key.Expires.UnixMilli(),
+		Senders: words(texts(key.Senders)), Channels: words(texts(key.Channels)), Rate: int64(key.Rate), Warned: daysLeft(key.Expires.Sub(tx.Now())),
 	}})
 	if err != nil {
 		return Made{}, fmt.Errorf("create key: %w", err)
 	}
-	return made, changed(tx, by, "key.create", key.Account, made.ID, made.Hint+" "+words(key.Scopes))
+	return made, changed(tx, audit.Entry{Account: key.Account, Actor: by, Action: "key.create", Subject: made.ID.String(), Detail: made.Hint + " " + words(key.Scopes), Became: made.tell()})
 }
 
 // check refuses what no key can be.
@@ -99,14 +108,27 @@ func check(k *Key, operator bool, now time.Time) error {
 	switch {
 	case k.Account == 0:
 		return fault.New(fault.MissingField, "a key belongs to an account").In("account")
-	case len(k.Name) > maxName:
-		return fault.New(fault.InvalidField, "a name has at most %d bytes", maxName).In("name")
 	case life < day-slack || life > maxExpiry+slack:
 		return fault.New(fault.InvalidField, "a key expires after 1 to 365 days").In("expires_at")
+	}
+	return checkRights(k, operator)
+}
+
+// checkRights refuses what no key can be given.
+func checkRights(k *Key, operator bool) error {
+	switch {
+	case len(k.Name) > maxName:
+		return fault.New(fault.InvalidField, "a name has at most %d bytes", maxName).In("name")
 	case len(k.Addresses) > maxList:
 		return fault.New(fault.InvalidField, "a key has at most %d addresses", maxList).In("addresses")
 	case len(k.Origins) > maxList:
 		return fault.New(fault.InvalidField, "a key has at most %d origins", maxList).In("origins")
+	case len(k.Senders) > maxList:
+		return fault.New(fault.InvalidField, "a key has at most %d senders", maxList).In("senders")
+	case len(k.Channels) > maxList:
+		return fault.New(fault.InvalidField, "a key has at most %d channels", maxList).In("channels")
+	case k.Rate < 0 || k.Rate > maxRate:
+		return fault.New(fault.InvalidField, "a rate is between 0 and %d requests a minute", maxRate).In("requests_per_minute")
 	}
 	if err := checkScopes(k.Scopes, operator); err != nil {
 		return err
@@ -193,11 +215,11 @@ func (k *Keeper) Revoke(tx *store.Tx, by audit.Actor, a account.ID, id account.K
 	if touched[0] == 0 {
 		return false, nil
 	}
-	return true, changed(tx, by, "key.revoke", a, id, "")
+	return true, changed(tx, audit.Entry{Account: a, Actor: by, Action: "key.revoke", Subject: id.String()})
 }
 
-func changed(tx *store.Tx, by audit.Actor, action string, a account.ID, id account.KeyID, detail string) error {
-	if err := audit.Append(tx, audit.Entry{Account: a, Actor: by, Action: action, Subject: id.String(), Detail: detail}); err != nil {
+func changed(tx *store.Tx, e audit.Entry) error {
+	if err := audit.Append(tx, e); err != nil {
 		return err
 	}
 	return tx.Touch(topic)
@@ -207,12 +229,20 @@ func keyOf(r apiKeyRecord) Key {
 	k := Key{
 		ID: r.ID, Account: r.AccountID, Name: r.Name, Hint: r.Hint, Test: r.Test == 1, Origins: strings.Fields(r.Origins),
 		Expires: time.UnixMilli(r.ExpiresAt).UTC(), Revoked: timeOf(r.RevokedAt), Used: timeOf(r.UsedAt),
+		Rate: int(r.Rate), Successor: account.KeyID(r.Successor), Rotated: timeOf(r.RotatedAt),
 	}
 	for s := range strings.FieldsSeq(r.Scopes) {
 		k.Scopes = append(k.Scopes, account.Scope(s))
 	}
 	for p := range strings.FieldsSeq(r.Addresses) {
 		k.Addresses = append(k.Addresses, netip.MustParsePrefix(p)) // Create wrote it
+	}
+	for a := range strings.FieldsSeq(r.Senders) {
+		k.Senders = append(k.Senders, message.ParseAddress(a))
+	}
+	for c := range strings.FieldsSeq(r.Channels) {
+		channel, _ := id.Parse[message.Channel](c)
+		k.Channels = append(k.Channels, channel)
 	}
 	return k
 }
@@ -229,10 +259,10 @@ func words[T ~string](list []T) string {
 	return b.String()
 }
 
-func prefixTexts(list []netip.Prefix) []string {
+func texts[T fmt.Stringer](list []T) []string {
 	texts := make([]string, len(list))
-	for i, p := range list {
-		texts[i] = p.String()
+	for i, t := range list {
+		texts[i] = t.String()
 	}
 	return texts
 }

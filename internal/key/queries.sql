@@ -1,16 +1,16 @@
 -- name: AddKey :exec
-INSERT INTO api_key (id, account_id, hash, name, hint, test, scopes, addresses, origins, expires_at)
-VALUES (@id, @account_id, @hash, @name, @hint, @test, @scopes, @addresses, @origins, @expires_at);
+INSERT INTO api_key (id, account_id, hash, name, hint, test, scopes, addresses, origins, expires_at, senders, channels, rate, warned)
+VALUES (@id, @account_id, @hash, @name, @hint, @test, @scopes, @addresses, @origins, @expires_at, @senders, @channels, @rate, @warned);
 
 -- name: KeyByHash :one
-SELECT id, account_id, hash, name, hint, test, scopes, addresses, origins, expires_at, revoked_at, used_at FROM api_key WHERE hash = @hash;
+SELECT * FROM api_key WHERE hash = @hash;
 
 -- name: OneKey :one
-SELECT id, account_id, hash, name, hint, test, scopes, addresses, origins, expires_at, revoked_at, used_at FROM api_key
+SELECT * FROM api_key
 WHERE id = @id AND account_id = @account_id;
 
 -- name: KeysOf :many
-SELECT id, account_id, hash, name, hint, test, scopes, addresses, origins, expires_at, revoked_at, used_at FROM api_key
+SELECT * FROM api_key
 WHERE account_id = @account_id AND id < @before ORDER BY id DESC LIMIT CAST(@page AS bigint);
 
 -- name: RevokeKey :execrows
@@ -21,3 +21,20 @@ UPDATE api_key SET used_at = @used_at WHERE id = @id AND used_at < @used_at;
 
 -- name: AllOrigins :many
 SELECT DISTINCT origins FROM api_key WHERE origins <> '' AND revoked_at = 0;
+
+-- name: ChangeKey :exec
+UPDATE api_key SET name = @name, scopes = @scopes, addresses = @addresses, origins = @origins, senders = @senders, channels = @channels, rate = @rate
+WHERE id = @id;
+
+-- name: ReplaceKey :exec
+UPDATE api_key SET successor = @successor, rotated_at = @rotated_at, expires_at = @expires_at WHERE id = @id;
+
+-- Keys about whose end something is to be told: within so many days of it, of which was not told yet.
+-- name: ExpiringKeys :many
+SELECT id, account_id, name, hint, expires_at FROM api_key
+WHERE expires_at > @now AND expires_at <= @soon AND revoked_at = 0 AND successor = 0
+    AND (warned = 0 OR warned > 7 AND expires_at <= @sooner OR warned > 1 AND expires_at <= @soonest)
+ORDER BY expires_at LIMIT 200;
+
+-- name: SetWarned :exec
+UPDATE api_key SET warned = @warned WHERE id = @id;

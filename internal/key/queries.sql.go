@@ -36,11 +36,17 @@ type apiKeyRecord struct {
 	ExpiresAt int64
 	RevokedAt int64
 	UsedAt    int64
+	Senders   string
+	Channels  string
+	Rate      int64
+	Successor int64
+	RotatedAt int64
+	Warned    int64
 }
 
 const addKey = `-- name: AddKey :exec
-INSERT INTO api_key (id, account_id, hash, name, hint, test, scopes, addresses, origins, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+INSERT INTO api_key (id, account_id, hash, name, hint, test, scopes, addresses, origins, expires_at, senders, channels, rate, warned)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 `
 
 type addKeyParams struct {
@@ -54,6 +60,10 @@ type addKeyParams struct {
 	Addresses string
 	Origins   string
 	ExpiresAt int64
+	Senders   string
+	Channels  string
+	Rate      int64
+	Warned    int64
 }
 
 func (q *queries) AddKey(ctx context.Context, arg addKeyParams) error {
@@ -68,6 +78,10 @@ func (q *queries) AddKey(ctx context.Context, arg addKeyParams) error {
 		arg.Addresses,
 		arg.Origins,
 		arg.ExpiresAt,
+		arg.Senders,
+		arg.Channels,
+		arg.Rate,
+		arg.Warned,
 	)
 	return err
 }
@@ -99,8 +113,95 @@ func (q *queries) AllOrigins(ctx context.Context) ([]string, error) {
 	return items, nil
 }
 
+const changeKey = `-- name: ChangeKey :exec
+UPDATE api_key SET name = $1, scopes = $2, addresses = $3, origins = $4, senders = $5, channels = $6, rate = $7
+WHERE id = $8
+`
+
+type changeKeyParams struct {
+	Name      string
+	Scopes    string
+	Addresses string
+	Origins   string
+	Senders   string
+	Channels  string
+	Rate      int64
+	ID        account.KeyID
+}
+
+func (q *queries) ChangeKey(ctx context.Context, arg changeKeyParams) error {
+	_, err := q.db.ExecContext(ctx, changeKey,
+		arg.Name,
+		arg.Scopes,
+		arg.Addresses,
+		arg.Origins,
+		arg.Senders,
+		arg.Channels,
+		arg.Rate,
+		arg.ID,
+	)
+	return err
+}
+
+const expiringKeys = `-- name: ExpiringKeys :many
+SELECT id, account_id, name, hint, expires_at FROM api_key
+WHERE expires_at > $1 AND expires_at <= $2 AND revoked_at = 0 AND successor = 0
+    AND (warned = 0 OR warned > 7 AND expires_at <= $3 OR warned > 1 AND expires_at <= $4)
+ORDER BY expires_at LIMIT 200
+`
+
+type expiringKeysParams struct {
+	Now     int64
+	Soon    int64
+	Sooner  int64
+	Soonest int64
+}
+
+type expiringKeysRow struct {
+	ID        account.KeyID
+	AccountID account.ID
+	Name      string
+	Hint      string
+	ExpiresAt int64
+}
+
+// Keys about whose end something is to be told: within so many days of it, of which was not told yet.
+func (q *queries) ExpiringKeys(ctx context.Context, arg expiringKeysParams) ([]expiringKeysRow, error) {
+	rows, err := q.db.QueryContext(ctx, expiringKeys,
+		arg.Now,
+		arg.Soon,
+		arg.Sooner,
+		arg.Soonest,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []expiringKeysRow
+	for rows.Next() {
+		var i expiringKeysRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.AccountID,
+			&i.Name,
+			&i.Hint,
+			&i.ExpiresAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const keyByHash = `-- name: KeyByHash :one
-SELECT id, account_id, hash, name, hint, test, scopes, addresses, origins, expires_at, revoked_at, used_at FROM api_key WHERE hash = $1
+SELECT id, account_id, hash, name, hint, test, scopes, addresses, origins, expires_at, revoked_at, used_at, senders, channels, rate, successor, rotated_at, warned FROM api_key WHERE hash = $1
 `
 
 type keyByHashParams struct {
@@ -123,12 +224,18 @@ func (q *queries) KeyByHash(ctx context.Context, arg keyByHashParams) (apiKeyRec
 		&i.ExpiresAt,
 		&i.RevokedAt,
 		&i.UsedAt,
+		&i.Senders,
+		&i.Channels,
+		&i.Rate,
+		&i.Successor,
+		&i.RotatedAt,
+		&i.Warned,
 	)
 	return i, err
 }
 
 const keysOf = `-- name: KeysOf :many
-SELECT id, account_id, hash, name, hint, test, scopes, addresses, origins, expires_at, revoked_at, used_at FROM api_key
+SELECT id, account_id, hash, name, hint, test, scopes, addresses, origins, expires_at, revoked_at, used_at, senders, channels, rate, successor, rotated_at, warned FROM api_key
 WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT CAST($3 AS bigint)
 `
 
@@ -160,6 +267,12 @@ func (q *queries) KeysOf(ctx context.Context, arg keysOfParams) ([]apiKeyRecord,
 			&i.ExpiresAt,
 			&i.RevokedAt,
 			&i.UsedAt,
+			&i.Senders,
+			&i.Channels,
+			&i.Rate,
+			&i.Successor,
+			&i.RotatedAt,
+			&i.Warned,
 		); err != nil {
 			return nil, err
 		}
@@ -175,7 +288,7 @@ func (q *queries) KeysOf(ctx context.Context, arg keysOfParams) ([]apiKeyRecord,
 }
 
 const oneKey = `-- name: OneKey :one
-SELECT id, account_id, hash, name, hint, test, scopes, addresses, origins, expires_at, revoked_at, used_at FROM api_key
+SELECT id, account_id, hash, name, hint, test, scopes, addresses, origins, expires_at, revoked_at, used_at, senders, channels, rate, successor, rotated_at, warned FROM api_key
 WHERE id = $1 AND account_id = $2
 `
 
@@ -200,8 +313,35 @@ func (q *queries) OneKey(ctx context.Context, arg oneKeyParams) (apiKeyRecord, e
 		&i.ExpiresAt,
 		&i.RevokedAt,
 		&i.UsedAt,
+		&i.Senders,
+		&i.Channels,
+		&i.Rate,
+		&i.Successor,
+		&i.RotatedAt,
+		&i.Warned,
 	)
 	return i, err
+}
+
+const replaceKey = `-- name: ReplaceKey :exec
+UPDATE api_key SET successor = $1, rotated_at = $2, expires_at = $3 WHERE id = $4
+`
+
+type replaceKeyParams struct {
+	Successor int64
+	RotatedAt int64
+	ExpiresAt int64
+	ID        account.KeyID
+}
+
+func (q *queries) ReplaceKey(ctx context.Context, arg replaceKeyParams) error {
+	_, err := q.db.ExecContext(ctx, replaceKey,
+		arg.Successor,
+		arg.RotatedAt,
+		arg.ExpiresAt,
+		arg.ID,
+	)
+	return err
 }
 
 const revokeKey = `-- name: RevokeKey :execrows
@@ -220,6 +360,20 @@ func (q *queries) RevokeKey(ctx context.Context, arg revokeKeyParams) (int64, er
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+const setWarned = `-- name: SetWarned :exec
+UPDATE api_key SET warned = $1 WHERE id = $2
+`
+
+type setWarnedParams struct {
+	Warned int64
+	ID     account.KeyID
+}
+
+func (q *queries) SetWarned(ctx context.Context, arg setWarnedParams) error {
+	_, err := q.db.ExecContext(ctx, setWarned, arg.Warned, arg.ID)
+	return err
 }
 
 const useKey = `-- name: UseKey :execrows

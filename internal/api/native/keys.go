@@ -1,15 +1,20 @@
 package native
 
 import (
+	"errors"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
+	"time"
 
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/api"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/gateway"
+	"tidings.dev/internal/id"
 	"tidings.dev/internal/key"
+	"tidings.dev/internal/message"
 	"tidings.dev/internal/store"
 )
 
@@ -17,6 +22,9 @@ func (s *server) keyOperations() []operation {
 	return []operation{
 		op[input[keyRequest], output[madeKeyReply]]("POST /keys", account.KeysWrite, "createKey", "Make an API key", s.createKey).answers(201).once(),
 		op[PageInput, output[page[KeyReply]]]("GET /keys", account.KeysWrite, "listKeys", "List API keys", s.listKeys),
+		op[IDInput, output[KeyReply]]("GET /keys/{id}", account.KeysWrite, "readKey", "Read an API key", s.readKey),
+		op[keyChangeInput, output[KeyReply]]("PATCH /keys/{id}", account.KeysWrite, "changeKey", "Change an API key", s.changeKey),
+		op[rotateInput, output[rotatedKeyReply]]("POST /keys/{id}/rotate", account.KeysWrite, "rotateKey", "Make the successor of an API key", s.rotateKey).answers(201).once(),
 		op[IDInput, nothing]("DELETE /keys/{id}", account.KeysWrite, "revokeKey", "Take an API key back", s.revokeKey).answers(204),
 	}
 }
@@ -28,8 +36,38 @@ type keyRequest struct {
 	Scopes    []string `json:"scopes" doc:"What the key may do; no more than the key that makes it." nullable:"false" minItems:"1" example:"[\"messages:send\"]"`
 	Addresses []string `json:"addresses,omitempty" doc:"Addresses or networks it may be used from; any without it." maxItems:"50"`
 	Origins   []string `json:"origins,omitempty" doc:"Web pages it may be used from." maxItems:"50"`
+	Senders   []string `json:"senders,omitempty" doc:"Who its messages may be from; all that the account may use without it." maxItems:"50"`
+	Channels  []string `json:"channels,omitempty" doc:"Ids of the channels that its messages may take; all of the account's without it." maxItems:"50"`
+	Rate      int      `json:"requests_per_minute,omitempty" doc:"Where that is less than the plan's." minimum:"0"`
 	ExpiresAt string   `json:"expires_at,omitempty" doc:"1 to 365 days ahead; 365 without it." format:"date-time"`
 }
+
+// keyChangeRequest is what an update changes; what is absent stays, and an empty list takes the bound away.
+type keyChangeRequest struct {
+	Name      *string   `json:"name,omitempty" maxLength:"100"`
+	Scopes    *[]string `json:"scopes,omitempty" doc:"No more than the key that changes it." minItems:"1"`
+	Addresses *[]string `json:"addresses,omitempty" maxItems:"50"`
+	Origins   *[]string `json:"origins,omitempty" maxItems:"50"`
+	Senders   *[]string `json:"senders,omitempty" maxItems:"50"`
+	Channels  *[]string `json:"channels,omitempty" maxItems:"50"`
+	Rate      *int      `json:"requests_per_minute,omitempty" minimum:"0"`
+}
+
+// rotateRequest says how long the old key lives on.
+type rotateRequest struct {
+	Grace string `json:"grace,omitempty" doc:"From 0h to 168h; 24h without it." example:"24h"`
+}
+
+type (
+	keyChangeInput struct {
+		IDInput
+		Body keyChangeRequest
+	}
+	rotateInput struct {
+		IDInput
+		Body rotateRequest
+	}
+)
 
 // KeyReply is a key without its secret.
 type KeyReply struct {
@@ -40,6 +78,11 @@ type KeyReply struct {
 	Scopes    []string `json:"scopes" nullable:"false"`
 	Addresses []string `json:"addresses" nullable:"false"`
 	Origins   []string `json:"origins" nullable:"false"`
+	Senders   []string `json:"senders" nullable:"false"`
+	Channels  []string `json:"channels" nullable:"false"`
+	Rate      int      `json:"requests_per_minute" doc:"0: what the plan gives."`
+	Successor string   `json:"successor_id,omitempty" format:"uuid" doc:"The key that took over."`
+	RotatedAt *string  `json:"rotated_at,omitempty" format:"date-time" doc:"When it did."`
 	CreatedAt string   `json:"created_at" format:"date-time"`
 	ExpiresAt string   `json:"expires_at" format:"date-time"`
 	RevokedAt *string  `json:"revoked_at" format:"date-time" nullable:"true"`
@@ -55,13 +98,27 @@ type madeKeyReply struct {
 // Made implements api.ShownOnce.
 func (m madeKeyReply) Made() string { return m.ID }
 
+// rotatedKeyReply is the successor of a key, and how long that lives on.
+type rotatedKeyReply struct {
+	madeKeyReply
+	Replaces    string `json:"replaces_id" format:"uuid"`
+	ReplacedEnd string `json:"replaced_expires_at" format:"date-time" doc:"Until then the old key is good too."`
+}
+
 func showKey(k *key.Key) KeyReply {
-	addresses := make([]string, len(k.Addresses))
+	addresses, senders, channels := make([]string, len(k.Addresses)), make([]string, len(k.Senders)), make([]string, len(k.Channels))
 	for i, p := range k.Addresses {
 		addresses[i] = p.String()
 	}
+	for i, a := range k.Senders {
+		senders[i] = a.Display()
+	}
+	for i, c := range k.Channels {
+		channels[i] = c.String()
+	}
 	return KeyReply{
 		ID: k.ID.String(), Name: k.Name, Hint: k.Hint, Test: k.Test, Scopes: texts(k.Scopes), Addresses: addresses, Origins: texts(k.Origins),
+		Senders: senders, Channels: channels, Rate: k.Rate, Successor: k.Successor.String(), RotatedAt: showMaybe(k.Rotated),
 		CreatedAt: showTime(k.ID.Time()), ExpiresAt: showTime(k.Expires), RevokedAt: showMaybe(k.Revoked), UsedAt: showMaybe(k.Used),
 	}
 }
@@ -85,25 +142,90 @@ func (s *server) createKey(w http.ResponseWriter, r *http.Request) error {
 
 // key says the request in the words of the keeper.
 func (in *keyRequest) key(c gateway.Caller) (k key.Key, err error) {
-	k = key.Key{Account: c.Account.ID, Name: in.Name, Test: in.Test || c.Key.Test, Origins: in.Origins}
-	for _, scope := range in.Scopes {
-		scope := account.Scope(scope)
-		if !c.Key.Scopes.Allow(scope) {
-			return k, fault.New(fault.ScopeMissing, "a key gives no scope that it lacks: %s", clip(string(scope))).In("scopes")
-		}
-		k.Scopes = append(k.Scopes, scope)
+	wish := keyChangeRequest{
+		Name: &in.Name, Scopes: &in.Scopes, Addresses: &in.Addresses, Origins: &in.Origins, Senders: &in.Senders, Channels: &in.Channels, Rate: &in.Rate,
 	}
-	for _, text := range in.Addresses {
-		p, err := readNetwork(text)
-		if err != nil {
-			return k, fault.New(fault.InvalidField, "an address is an IP address or a network such as 192.0.2.0/24").In("addresses")
-		}
-		k.Addresses = append(k.Addresses, p)
+	change, err := wish.change(c)
+	if err != nil {
+		return k, err
 	}
+	k = change.Apply(key.Key{Account: c.Account.ID, Test: in.Test || c.Key.Test})
 	if k.Expires, err = readTime(in.ExpiresAt); err != nil {
 		return k, fault.New(fault.InvalidField, notATime).In("expires_at")
 	}
-	return k, nil
+	return k, mayGive(c, &k)
+}
+
+// change says the request in the words of the keeper.
+func (in *keyChangeRequest) change(c gateway.Caller) (change key.Change, err error) {
+	change = key.Change{Name: in.Name, Origins: in.Origins, Rate: in.Rate}
+	if in.Scopes != nil {
+		scopes := account.Scopes{}
+		for _, scope := range *in.Scopes {
+			scopes = append(scopes, account.Scope(scope))
+		}
+		change.Scopes = &scopes
+	}
+	if change.Addresses, err = readAll(in.Addresses, readNetwork, "an address is an IP address or a network such as 192.0.2.0/24", "addresses"); err != nil {
+		return change, err
+	}
+	sender := func(text string) (message.Address, error) {
+		a, err := message.ParseSender(text, c.Account.Region)
+		if err == nil && text == "" {
+			err = errors.New("there is none")
+		}
+		return a, err
+	}
+	if change.Senders, err = readAll(in.Senders, sender, "a sender is a number, a short code or a name of 1 to 11 characters", "senders"); err != nil {
+		return change, err
+	}
+	change.Channels, err = readAll(in.Channels, id.Parse[message.Channel], "this is no id of a channel", "channels")
+	return change, err
+}
+
+// readAll reads each text of a list; a list that is absent stays so.
+func readAll[T any](list *[]string, read func(string) (T, error), wrong, field string) (*[]T, error) {
+	if list == nil {
+		return nil, nil
+	}
+	all := make([]T, len(*list))
+	for i, text := range *list {
+		var err error
+		if all[i], err = read(text); err != nil {
+			return nil, fault.New(fault.InvalidField, "%s", wrong).In(field)
+		}
+	}
+	return &all, nil
+}
+
+// mayGive refuses rights that the caller's own key lacks: nobody gets more by making, changing or rotating a key.
+func mayGive(c gateway.Caller, k *key.Key) error {
+	for _, scope := range k.Scopes {
+		if !c.Key.Scopes.Allow(scope) {
+			return fault.New(fault.ScopeMissing, "a key gives no scope that it lacks: %s", clip(string(scope))).In("scopes")
+		}
+	}
+	senders, channels := make([]string, len(k.Senders)), make([]int64, len(k.Channels))
+	for i, a := range k.Senders {
+		senders[i] = a.String()
+	}
+	for i, ch := range k.Channels {
+		channels[i] = int64(ch)
+	}
+	switch {
+	case c.Key.Test && !k.Test:
+		return fault.New(fault.ScopeMissing, "a test key is for test keys only")
+	case !within(senders, c.Key.Senders):
+		return fault.New(fault.ScopeMissing, "a key gives no sender that it lacks").In("senders")
+	case !within(channels, c.Key.Channels):
+		return fault.New(fault.ScopeMissing, "a key gives no channel that it lacks").In("channels")
+	}
+	return nil
+}
+
+// within reports whether a list has nothing that a bound leaves out. No list is everything, no bound none.
+func within[T comparable](list, bound []T) bool {
+	return len(bound) == 0 || len(list) > 0 && !slices.ContainsFunc(list, func(t T) bool { return !slices.Contains(bound, t) })
 }
 
 // readNetwork reads a network, or an address as the network of itself.
@@ -126,27 +248,90 @@ func (s *server) listKeys(w http.ResponseWriter, r *http.Request) error {
 	}, func(k *key.Key) (KeyReply, int64) { return showKey(k), int64(k.ID) })
 }
 
-// revokeKey takes a key back at once. A key that is revoked already stays so.
-func (s *server) revokeKey(w http.ResponseWriter, r *http.Request) error {
+// keyAt is the key of the path.
+func (s *server) keyAt(r *http.Request) (key.Key, error) {
 	at, err := pathID[account.Key](r, "id")
+	if err != nil {
+		return key.Key{}, err
+	}
+	k, ok, err := s.core.Keys.Get(r.Context(), api.CallerOf(r).Account.ID, at)
+	if err == nil && !ok {
+		err = fault.New(fault.NotHere, "there is no key %s", at)
+	}
+	return k, err
+}
+
+func (s *server) readKey(w http.ResponseWriter, r *http.Request) error {
+	k, err := s.keyAt(r)
+	if err != nil {
+		return err
+	}
+	return api.Reply(w, http.StatusOK, showKey(&k))
+}
+
+// changeKey changes what the request names of a key that can do no more than the caller's, then and now.
+func (s *server) changeKey(w http.ResponseWriter, r *http.Request) error {
+	k, err := s.keyAt(r)
+	if err != nil {
+		return err
+	}
+	in, err := api.Decode[keyChangeRequest](r)
 	if err != nil {
 		return err
 	}
 	c := api.CallerOf(r)
-	_, ok, err := s.core.Keys.Get(r.Context(), c.Account.ID, at)
+	change, err := in.change(c)
 	if err != nil {
 		return err
 	}
-	if !ok {
-		return fault.New(fault.NotHere, "there is no key %s", at)
-	}
-	err = s.core.Store.Write(func(tx *store.Tx) error {
-		_, err := s.core.Keys.Revoke(tx, c.By, c.Account.ID, at)
+	now := change.Apply(k)
+	if err := errors.Join(mayGive(c, &k), mayGive(c, &now)); err != nil {
 		return err
+	}
+	return api.Commit(w, r, http.StatusOK, func(tx *store.Tx) (any, error) {
+		k, err := s.core.Keys.Update(tx, c.By, c.Account.ID, k.ID, change, c.Operates())
+		return showKey(&k), err
 	})
+}
+
+// defaultGrace is how long a rotated key lives on when the request does not say.
+const defaultGrace = 24 * time.Hour
+
+// rotateKey makes the successor of a key and shows its secret this once.
+func (s *server) rotateKey(w http.ResponseWriter, r *http.Request) error {
+	k, err := s.keyAt(r)
 	if err != nil {
 		return err
 	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	in, err := api.Decode[rotateRequest](r)
+	if err != nil {
+		return err
+	}
+	grace := defaultGrace
+	if in.Grace != "" {
+		if grace, err = time.ParseDuration(in.Grace); err != nil {
+			return fault.New(fault.InvalidField, "a grace is a time such as 24h").In("grace")
+		}
+	}
+	c := api.CallerOf(r)
+	if err := mayGive(c, &k); err != nil {
+		return err
+	}
+	return api.Commit(w, r, http.StatusCreated, func(tx *store.Tx) (any, error) {
+		made, old, err := s.core.Keys.Rotate(tx, c.By, c.Account.ID, k.ID, grace)
+		return rotatedKeyReply{madeKeyReply{showKey(&made.Key), made.Secret}, old.ID.String(), showTime(old.Expires)}, err
+	})
+}
+
+// revokeKey takes a key back at once. A key that is revoked already stays so.
+func (s *server) revokeKey(w http.ResponseWriter, r *http.Request) error {
+	k, err := s.keyAt(r)
+	if err != nil {
+		return err
+	}
+	c := api.CallerOf(r)
+	return api.Commit(w, r, http.StatusNoContent, func(tx *store.Tx) (any, error) {
+		_, err := s.core.Keys.Revoke(tx, c.By, c.Account.ID, k.ID)
+		return nil, err
+	})
 }
