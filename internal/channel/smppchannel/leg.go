@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	firstWait = time.Second // before a lost bind is tried again
-	lastWait  = time.Minute // between tries at most, and after refused credentials at least
-	steady    = time.Minute // a bind that lived so long begins anew with the first wait
+	firstWait = time.Second      // before a lost bind is tried again
+	lastWait  = time.Minute      // between tries at most, and after refused credentials at least
+	steady    = 30 * time.Second // a bind that lived so long begins anew with the first wait
 )
 
 // leg is one of a session's binds. While it is down the others go on.

@@ -31,11 +31,12 @@ type bind struct {
 	account *account
 	mode    smpp.Command
 	session *smpp.Session
+	conn    net.Conn
 	place   int // in the order the account's binds came in
 }
 
 func newBind(a *account, mode smpp.Command, conn net.Conn) *bind {
-	b := &bind{account: a, mode: mode}
+	b := &bind{account: a, mode: mode, conn: conn}
 	b.session = smpp.NewSession(conn, smpp.Config{
 		Window: a.smsc.config.Window, ResponseTimeout: a.smsc.config.AckTimeout, Handler: b.handle,
 	})

@@ -15,6 +15,7 @@ type Chaos struct {
 
 	Drop      float64 // the connection is cut before an answer
 	Silent    float64 // the message is taken, and neither answer nor receipt comes
+	Garble    float64 // the message is taken, and what comes for an answer is no PDU
 	Throttle  float64 // ESME_RTHROTTLED
 	Fail      float64 // undelivered
 	Early     float64 // receipt before the answer
@@ -33,7 +34,7 @@ type dice struct {
 }
 
 func newDice(c Chaos) dice {
-	shares := c.Drop + c.Silent + c.Throttle + c.Fail + c.Early + c.Duplicate + c.Late
+	shares := c.Drop + c.Silent + c.Garble + c.Throttle + c.Fail + c.Early + c.Duplicate + c.Late
 	return dice{chaos: c, quiet: shares == 0, mu: new(sync.Mutex), random: rand.New(rand.NewPCG(c.Seed, c.Seed))}
 }
 
@@ -51,6 +52,7 @@ func (d dice) roll() fate {
 	}{
 		{d.chaos.Drop, func() { f.drop = true }},
 		{d.chaos.Silent, func() { f.silent, f.noReceipt = true, true }},
+		{d.chaos.Garble, func() { f.silent, f.garbled = true, true }},
 		{d.chaos.Throttle, func() { f.status = smpp.StatusThrottled }},
 		{d.chaos.Fail, func() { f.state = smpp.StateUndeliverable }},
 		{d.chaos.Early, func() { f.receiptFirst = true }},

@@ -13,6 +13,7 @@ type fate struct {
 	state        smpp.State // in the receipt
 	drop         bool       // the connection is cut before an answer; the message is not taken
 	silent       bool       // the message is taken and no answer comes
+	garbled      bool       // and octets that are no PDU instead
 	answerDelay  time.Duration
 	receiptDelay time.Duration
 	receiptFirst bool

@@ -81,6 +81,9 @@ func after(d time.Duration, do func()) {
 }
 
 func (s *submit) answer(f fate) {
+	if f.garbled {
+		_, _ = s.bind.conn.Write([]byte{0, 0, 0, 5, 'b', 'l', 'u', 'r', 'p'}) // the connection ends of it
+	}
 	if f.silent {
 		return
 	}
