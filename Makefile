@@ -100,6 +100,14 @@ chaos-database: ## kill PostgreSQL itself ten times under load, below one server
 	$(GO) run ./test/chaos -faults postgres $(ARGS)
 	$(GO) run ./test/chaos -faults postgres -nodes 2 $(ARGS)
 
+.PHONY: soak
+soak: ## ten minutes at half of the peak with a kill a minute, in which nothing may grow (ARGS="-soak 2m -every 20s")
+	$(GO) run ./test/chaos -soak 10m $(ARGS)
+
+.PHONY: soak-postgres
+soak-postgres: ## the same on PostgreSQL
+	$(GO) run ./test/chaos -engine postgres -soak 10m $(ARGS)
+
 .PHONY: chaos-proof
 chaos-proof: ## plant known bugs and see that chaos finds each of them
 	$(GO) run ./test/chaos proof $(ARGS)

@@ -63,7 +63,7 @@ func (g *Gateway) House(ctx, hard context.Context) {
 	})
 }
 
-// Retain ends what is past its retention: texts first, then whole messages, small tables, the audit log. It works in
+// Retain ends what is past its retention: texts first, then whole messages, small tables, the audit log. Last it gives back the space. It works in
 // small transactions and rests between them. emptied is how far texts are empty already.
 func (g *Gateway) Retain(ctx context.Context, emptied *message.ID) error {
 	now := g.Store.Now()
@@ -81,7 +81,7 @@ func (g *Gateway) Retain(ctx context.Context, emptied *message.ID) error {
 			return fmt.Errorf("end retention: %w", err)
 		}
 	}
-	return g.Store.Shrink()
+	return g.finish(ctx, (*store.Tx).Shrink)
 }
 
 // Chore is one thing that retention does, a share at a time, and tells whether there is more.

@@ -14,6 +14,7 @@ import (
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/store/storetest"
 )
 
 const day = 24 * time.Hour
@@ -244,16 +245,11 @@ func TestFewAmongManyThatWait(t *testing.T) {
 	}
 }
 
-// TestDeletingHoldsNobodyUp measures accepting while retention deletes.
-func TestDeletingHoldsNobodyUp(t *testing.T) {
-	if testing.Short() || raceEnabled {
-		t.Skip("measures time")
-	}
-	w := newWorld(t, with(gateway.Settings{KeepMessages: 30 * day}))
+// sentLongAgo stores messages as if they were sent.
+func (w *world) sentLongAgo(count int) {
 	w.write(func(tx *store.Tx) error { return w.wallet.TopUp(tx, audit.System, w.alice.ID, funds, "") })
-	const old = 100_000
 	w.stop()
-	for range old / 1000 {
+	for range count / 1000 {
 		drafts := make([]message.Draft, 1000)
 		for i := range drafts {
 			drafts[i] = draft(phone(i), "old")
@@ -261,13 +257,44 @@ func TestDeletingHoldsNobodyUp(t *testing.T) {
 		_, err := w.submit(gateway.Request{Drafts: drafts})
 		w.must(err)
 	}
-	w.write(func(tx *store.Tx) error { // as if they were sent
+	w.write(func(tx *store.Tx) error {
 		if _, err := tx.Queries().ExecContext(tx.Context(), "DELETE FROM job"); err != nil {
 			return err
 		}
 		_, err := tx.Queries().ExecContext(tx.Context(), "UPDATE message SET status = 11")
 		return err
 	})
+}
+
+func TestRetentionGivesSpaceBack(t *testing.T) {
+	t.Parallel()
+	if storetest.Postgres() {
+		t.Skip("of SQLite alone: it counts its pages")
+	}
+	w := newWorld(t, with(gateway.Settings{KeepMessages: 30 * day}))
+	w.sentLongAgo(4000)
+	pages := func() (free, all int) {
+		w.must(w.store.Reader().QueryRowContext(t.Context(), "PRAGMA freelist_count").Scan(&free))
+		w.must(w.store.Reader().QueryRowContext(t.Context(), "PRAGMA page_count").Scan(&all))
+		return free, all
+	}
+	_, before := pages()
+	w.store.Shift(31 * day)
+	var from message.ID
+	w.must(w.gateway.Retain(t.Context(), &from))
+	if free, all := pages(); all > before/2 || free > all/10 {
+		t.Errorf("of %d pages %d are there after retention, %d of them free", before, all, free)
+	}
+}
+
+// TestDeletingHoldsNobodyUp measures accepting while retention deletes.
+func TestDeletingHoldsNobodyUp(t *testing.T) {
+	if testing.Short() || raceEnabled {
+		t.Skip("measures time")
+	}
+	w := newWorld(t, with(gateway.Settings{KeepMessages: 30 * day}))
+	const old = 100_000
+	w.sentLongAgo(old)
 	accept := func(until func() bool) (p99 time.Duration) {
 		var took []time.Duration
 		for !until() || len(took) < 500 {

@@ -44,8 +44,8 @@ type connection interface {
 	// wait for others.
 	makePieces(ctx context.Context, now time.Time) (bool, error)
 	dropPiece(ctx context.Context, p Piece) (bool, error)
-	// shrink gives space of deleted rows back, a share at a time.
-	shrink(ctx context.Context) error
+	// shrink gives space of deleted rows back, a share at a time, and tells whether there is more.
+	shrink(ctx context.Context) (more bool, err error)
 	trouble(err error) trouble
 	close() error
 }

@@ -430,8 +430,8 @@ func (c *postgresConn) rollback() error {
 	return nil
 }
 
-func (c *postgresConn) tidy() error                  { return nil }
-func (c *postgresConn) shrink(context.Context) error { return nil } // autovacuum does
+func (c *postgresConn) tidy() error                          { return nil }
+func (c *postgresConn) shrink(context.Context) (bool, error) { return false, nil } // autovacuum does
 
 func (c *postgresConn) close() error {
 	if c.sql == nil {

@@ -67,7 +67,7 @@ func (e *sqliteEngine) close() error {
 func openSQLite(ctx context.Context, path string) (writer, readers *sql.DB, err error) {
 	common := []string{"busy_timeout(10000)", "foreign_keys(1)", "mmap_size(0)", "temp_store(2)"}
 	// auto_vacuum must be set before the first table is made.
-	writing := append([]string{"auto_vacuum(2)", "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-65536)", "wal_autocheckpoint(0)", "journal_size_limit(67108864)"}, common...)
+	writing := append([]string{"auto_vacuum(2)", "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-65536)", "wal_autocheckpoint(0)", "journal_size_limit(20971520)"}, common...)
 	if writer, err = sql.Open("sqlite", dsn(path, writing)); err != nil {
 		return nil, nil, err
 	}

@@ -114,9 +114,35 @@ func (c *sqliteConn) rollback() error {
 
 func (c *sqliteConn) queries() Queryer { return cleaning{rewriting{c.db}} }
 
-func (c *sqliteConn) shrink(ctx context.Context) error {
-	_, err := c.db.ExecContext(ctx, "PRAGMA incremental_vacuum(256)")
-	return err
+// A file keeps a tenth of its pages free for what comes next; more than that is given back, so many pages at a time.
+const (
+	keptFree   = 10
+	shrinkStep = 256
+)
+
+func (c *sqliteConn) shrink(ctx context.Context) (more bool, err error) {
+	free, err := c.freeAbove(ctx)
+	if err != nil || free <= 0 {
+		return false, err
+	}
+	step := fmt.Sprintf("PRAGMA incremental_vacuum(%d)", min(free, shrinkStep))
+	if _, err := c.db.ExecContext(ctx, step); err != nil {
+		return false, fmt.Errorf("give pages back: %w", err)
+	}
+	return free > shrinkStep, nil
+}
+
+// freeAbove is how many pages are free above what the file keeps.
+func (c *sqliteConn) freeAbove(ctx context.Context) (int, error) {
+	var free, all int
+	if err := c.db.QueryRowContext(ctx, "PRAGMA freelist_count").Scan(&free); err != nil {
+		return 0, fmt.Errorf("count free pages: %w", err)
+	}
+	if err := c.db.QueryRowContext(ctx, "PRAGMA page_count").Scan(&all); err != nil {
+		return 0, fmt.Errorf("count pages: %w", err)
+	}
+	used := all - free
+	return free - used/(keptFree-1), nil
 }
 
 func (c *sqliteConn) close() error {

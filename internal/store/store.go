@@ -245,8 +245,3 @@ func (s *Store) Broken() bool { return s.writer.broken.Load() != nil }
 
 // Closing reports whether the store takes no more writes because it is being closed.
 func (s *Store) Closing() bool { return s.writer.isClosing() }
-
-// Shrink gives some of the space of deleted rows back to the file system.
-func (s *Store) Shrink() error {
-	return s.Write(func(tx *Tx) error { return tx.conn.shrink(tx.ctx) })
-}

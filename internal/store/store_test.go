@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -310,12 +311,24 @@ func TestShrinkGivesSpaceBack(t *testing.T) {
 		}
 		return n
 	}
-	before := free()
-	if err := s.Shrink(); err != nil {
+	before, more := free(), true
+	shrink := func(tx *store.Tx) (err error) {
+		more, err = tx.Shrink()
+		return err
+	}
+	write(t, s, shrink)
+	if given := before - free(); given != 256 || !more {
+		t.Errorf("one call gave %d of %d free pages back, more: %v; want 256, and more", given, before, more)
+	}
+	for more {
+		write(t, s, shrink)
+	}
+	var pages int
+	if err := s.Reader().QueryRowContext(t.Context(), "PRAGMA page_count").Scan(&pages); err != nil {
 		t.Fatal(err)
 	}
-	if given := before - free(); given != 256 {
-		t.Errorf("one call gave %d of %d free pages back, want 256", given, before)
+	if left := free(); left != pages/10 {
+		t.Errorf("%d of %d pages are free in the end, want a tenth", left, pages)
 	}
 }
 
@@ -341,6 +354,50 @@ func TestTheLogStaysSmall(t *testing.T) {
 	if log.Size() > 20<<20 || database.Size() < (megabytes-20)<<20 {
 		t.Errorf("the log has %d bytes, the database %d", log.Size(), database.Size())
 	}
+}
+
+// A log that a reader holds is written back and started over as soon as nobody reads it, not a whole log later.
+func TestTheLogStaysSmallWhileItIsRead(t *testing.T) {
+	t.Parallel()
+	onSQLite(t, "it has a log of its own")
+	s := open(t)
+	for i := range int64(80) {
+		if i%5 == 0 {
+			logOneMegabyte(t, s, i)
+			continue
+		}
+		rows, err := s.Reader().QueryContext(t.Context(), "SELECT id FROM probe UNION ALL SELECT 0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows.Next()
+		logOneMegabyte(t, s, i)
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if size := sizeOf(t, s.Path()+"-wal"); size > 26<<20 {
+		t.Errorf("the log has %d bytes", size)
+	}
+}
+
+// logOneMegabyte writes so much, and returns when the writer has tidied up after that.
+func logOneMegabyte(t *testing.T, s *store.Store, id int64) {
+	t.Helper()
+	write(t, s, func(tx *store.Tx) error {
+		_, err := store.Each(tx, addProbe, []row{{id, strings.Repeat("x", 1<<20)}})
+		return err
+	})
+	write(t, s, func(*store.Tx) error { return nil })
+}
+
+func sizeOf(t *testing.T, path string) int64 {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
 }
 
 func TestNowFollowsShift(t *testing.T) {

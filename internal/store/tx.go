@@ -38,6 +38,10 @@ func (tx *Tx) Boot() int64 { return tx.store.Boot() }
 // After has f called once the transaction is on disk. f must be quick and must not write.
 func (tx *Tx) After(f func()) { tx.after = append(tx.after, f) }
 
+// Shrink gives some of the space of deleted rows back to the file system, and tells whether there is more: the same again gives
+// that. A part stays for what comes next.
+func (tx *Tx) Shrink() (more bool, err error) { return tx.conn.shrink(tx.ctx) }
+
 // Touch tells every process, this one at once, that what is kept in memory under the topic has changed.
 func (tx *Tx) Touch(topic string) error {
 	const bump = `INSERT INTO version (topic, n) VALUES ($1, 1) ON CONFLICT (topic) DO UPDATE SET n = version.n + 1`

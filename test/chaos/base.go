@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -74,11 +75,14 @@ func (b *Base) setting() []string {
 }
 
 // open connects beside the product.
-func (b *Base) open() (*sql.DB, error) {
+func (b *Base) open() (*sql.DB, error) { return b.connect("?mode=ro&_pragma=busy_timeout(5000)") }
+
+// connect opens the database; how says what SQLite is to know.
+func (b *Base) connect(how string) (*sql.DB, error) {
 	if b.cluster != nil {
 		return sql.Open("pgx", b.cluster.URL(databaseName))
 	}
-	return sql.Open("sqlite", "file:"+b.file+"?mode=ro&_pragma=busy_timeout(5000)")
+	return sql.Open("sqlite", "file:"+b.file+how)
 }
 
 // keep leaves the database in the run's folder, where a check finds it.
@@ -87,18 +91,25 @@ func (b *Base) keep(dir string) error {
 		return nil // it is there
 	}
 	for _, suffix := range []string{"", "-wal"} {
-		text, err := os.ReadFile(b.file + suffix)
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(dir, databaseFile+suffix), text, 0o600); err != nil {
+		if err := copyFile(b.file+suffix, filepath.Join(dir, databaseFile+suffix)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
+}
+
+func copyFile(from, to string) (err error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
 }
 
 // grace is how long after a database's start no server is taken for dead, since none has had the time to come back: nothing

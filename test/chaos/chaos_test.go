@@ -29,6 +29,14 @@ func TestKillsOfTheDatabase(t *testing.T) {
 	chaos(t, "-short", "-faults", "postgres", "-nodes", "2")
 }
 
+func TestSoakForSeconds(t *testing.T) {
+	args := []string{"-soak", "10s", "-every", "5s"}
+	if storetest.Postgres() {
+		args = append(args, "-engine", "postgres")
+	}
+	chaos(t, args...)
+}
+
 func onPostgres(t *testing.T) {
 	t.Helper()
 	if !storetest.Postgres() {

@@ -41,6 +41,7 @@ var rules = []struct {
 	{"C12 no secret leaks", secrets},
 	{"C13 a recipient's messages stay in order", order},
 	{"C14 the pace is kept", pace},
+	{"C15 nothing grows", flat},
 }
 
 // Check applies every rule. It is a pure function of what a run left behind.

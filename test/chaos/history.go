@@ -21,6 +21,7 @@ const (
 	loadFile     = "load.jsonl"     // Entry: what the load generator and the nemesis did
 	smscFile     = "smsc.jsonl"     // smsc.Record: what the network saw
 	customerFile = "customer.jsonl" // Post: what the customer's receiver saw
+	sampleFile   = "sample.jsonl"   // Sample: what a soak measured, while it ran
 	finalFile    = "final.jsonl"    // product.Message: every message as the API showed it at the end
 	databaseFile = "tidings.db"     // a copy of the product's database after it stopped
 	secretsFile  = "secrets.json"   // what must not be found in logs and database
@@ -50,7 +51,7 @@ const (
 type Entry struct {
 	At     int64  `json:"at"` // Unix microseconds
 	N      int64  `json:"n,omitempty"`
-	Op     string `json:"op"` // send batch cancel read; run start ready kill dead term freeze thaw cut mend quiet
+	Op     string `json:"op"` // send batch cancel read; run start ready kill dead term freeze thaw cut mend peak pace quiet
 	Phase  Phase  `json:"phase,omitempty"`
 	Key    string `json:"key,omitempty"` // Idempotency-Key
 	Items  []Item `json:"items,omitempty"`
@@ -63,7 +64,7 @@ type Entry struct {
 
 	Node    int      `json:"node,omitempty"`    // the server asked or struck, from 0
 	Backlog int      `json:"backlog,omitempty"` // at a fault: accepted and not yet handed over
-	Rate    float64  `json:"rate,omitempty"`    // at a fault: accepts a second since the start
+	Rate    float64  `json:"rate,omitempty"`    // at a fault: accepts a second since the start; of a peak and a pace: messages a second
 	Leases  []string `json:"leases,omitempty"`  // at a fault: what the server had of those that nodes share
 	Setup   *Setup   `json:"setup,omitempty"`   // of a run
 }
@@ -76,6 +77,7 @@ type Setup struct {
 	Rate   int    `json:"rate"`   // parts a second over all nodes; 0: no limit
 	Faults string `json:"faults"` // what is struck: the product or the database
 	Bind   string `json:"bind"`   // who opens the channel: one server, or each
+	Soak   *Soak  `json:"soak,omitempty"`
 }
 
 // Item is one message of a send or batch, and in its answer what became of it.
@@ -165,12 +167,13 @@ func readLines[T any](path string) ([]T, error) {
 
 // World is everything that is known about a run once it is over.
 type World struct {
-	Load  Entries
-	SMSC  []smsc.Record
-	Posts []Post
-	Final []product.Message
-	Books *Books   // from the database; nil when there is none
-	Leaks []string // secrets found where they must not be
+	Load    Entries
+	SMSC    []smsc.Record
+	Posts   []Post
+	Final   []product.Message
+	Samples []Sample // of a soak
+	Books   *Books   // from the database; nil when there is none
+	Leaks   []string // secrets found where they must not be
 }
 
 // setup is what the run was done with; runs of before there were several kinds say nothing.
@@ -196,6 +199,11 @@ func readWorld(dir string) (w World, err error) {
 	}
 	if w.Final, err = readLines[product.Message](filepath.Join(dir, finalFile)); err != nil {
 		return w, err
+	}
+	if w.setup().Soak != nil {
+		if w.Samples, err = readLines[Sample](filepath.Join(dir, sampleFile)); err != nil {
+			return w, err
+		}
 	}
 	if w.Books, err = readBooks(dir); err != nil {
 		return w, err

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"tidings.dev/test/product"
 )
 
@@ -36,16 +38,17 @@ type Load struct {
 	history *History
 	watch   *watcher
 	seed    uint64
+	pace    *rate.Limiter // of new messages
 
 	numbers  atomic.Int64 // of operations
 	tags     atomic.Int64
-	odd      atomic.Int64
 	accepts  atomic.Int64 // messages
 	firstYes atomic.Int64 // time of the first accept since the last start, Unix microseconds
 
 	mu     sync.Mutex
-	recent []known // accepted lately, for reads, cancels and replays
-	retry  []sent  // keyed requests whose outcome is not known
+	recent []known        // accepted lately, for reads, cancels and replays
+	retry  []sent         // keyed requests whose outcome is not known
+	odd    map[string]int // numbers that have each ending
 }
 
 // server is one that requests can go to.
@@ -63,7 +66,9 @@ type sent struct {
 }
 
 func newLoad(control string, history *History, seed uint64) *Load {
-	return &Load{control: control, history: history, seed: seed, watch: newWatcher()}
+	return &Load{
+		control: control, history: history, seed: seed, watch: newWatcher(), odd: map[string]int{}, pace: rate.NewLimiter(rate.Inf, batchSize),
+	}
 }
 
 // choose picks the server of a request, as a balancer does: any that answers.
@@ -109,9 +114,9 @@ func (l *Load) step(ctx context.Context, random *rand.Rand) {
 	}
 	switch dice := random.IntN(1000); {
 	case dice < 600:
-		l.send(ctx, l.fresh(random), random)
+		l.send(ctx, l.fresh(ctx, random), random)
 	case dice < 640:
-		l.send(ctx, l.toRegular(random), random)
+		l.send(ctx, l.toRegular(ctx, random), random)
 	case dice < 720:
 		l.again(ctx, random)
 	case dice < 760:
@@ -121,7 +126,7 @@ func (l *Load) step(ctx context.Context, random *rand.Rand) {
 	case dice < 815:
 		l.cancel(ctx, random)
 	case dice < 860:
-		l.send(ctx, l.toStopper(random), random)
+		l.send(ctx, l.toStopper(ctx, random), random)
 	case dice < 864:
 		l.start(ctx, random)
 	default:
@@ -138,11 +143,20 @@ const throttledEnding = "9903"
 
 // ending is a number of its own with the ending.
 func (l *Load) ending(ending string) string {
-	return fmt.Sprintf("+2547%04d%s", 2000+l.odd.Add(1)%8000, ending)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.odd[ending]++
+	return fmt.Sprintf("+2547%04d%s", 2000+l.odd[ending]%8000, ending)
 }
 
-func (l *Load) fresh(random *rand.Rand) Item {
-	n := l.tags.Add(1)
+// next is the number of a new message, once the pace allows it.
+func (l *Load) next(ctx context.Context) int64 {
+	_ = l.pace.Wait(ctx) // which fails when the load ends, and its requests with it
+	return l.tags.Add(1)
+}
+
+func (l *Load) fresh(ctx context.Context, random *rand.Rand) Item {
+	n := l.next(ctx)
 	to := fmt.Sprintf("+25471%03d%04d", n/9000%1000, n%9000) // of its own, and without an ending
 	switch dice := random.IntN(2000); {
 	case dice < 100:
@@ -165,8 +179,8 @@ func (l *Load) tag(n int64) string {
 
 const stoppers = 30
 
-func (l *Load) toStopper(random *rand.Rand) Item {
-	n := l.tags.Add(1)
+func (l *Load) toStopper(ctx context.Context, random *rand.Rand) Item {
+	n := l.next(ctx)
 	return Item{Tag: l.tag(n), To: stopper(random.IntN(stoppers)), OnUnknown: "resend"}
 }
 
@@ -182,8 +196,8 @@ func isRegular(to string) bool {
 	return ok && err == nil && len(rest) == 4 && n < regulars // others have numbers that only begin so
 }
 
-func (l *Load) toRegular(random *rand.Rand) Item {
-	n := l.tags.Add(1)
+func (l *Load) toRegular(ctx context.Context, random *rand.Rand) Item {
+	n := l.next(ctx)
 	return Item{Tag: l.tag(n), To: fmt.Sprintf("%s%04d", regularPrefix, random.IntN(regulars)), OnUnknown: "resend"}
 }
 
@@ -232,7 +246,7 @@ func (l *Load) twice(ctx context.Context, s sent) {
 func (l *Load) batch(ctx context.Context, random *rand.Rand) {
 	s := sent{batch: true}
 	for range batchSize {
-		s.items = append(s.items, l.fresh(random))
+		s.items = append(s.items, l.fresh(ctx, random))
 	}
 	if random.IntN(2) == 0 {
 		s.key = "k-" + s.items[0].Tag
@@ -245,7 +259,7 @@ func (l *Load) again(ctx context.Context, random *rand.Rand) {
 	l.mu.Lock()
 	if len(l.retry) == 0 {
 		l.mu.Unlock()
-		l.send(ctx, l.fresh(random), random)
+		l.send(ctx, l.fresh(ctx, random), random)
 		return
 	}
 	n := random.IntN(len(l.retry))
@@ -264,7 +278,7 @@ func (l *Load) otherBody(ctx context.Context, random *rand.Rand) {
 	known := l.answered(key)
 	l.mu.Unlock()
 	if known {
-		l.deliver(ctx, sent{key: key, items: []Item{l.fresh(random)}})
+		l.deliver(ctx, sent{key: key, items: []Item{l.fresh(ctx, random)}})
 	}
 }
 

@@ -3,6 +3,7 @@
 //	go run ./test/chaos -kills 100            kill -9 a hundred times, drain, check
 //	go run ./test/chaos -nodes 2              the same with two servers on one PostgreSQL
 //	go run ./test/chaos -faults postgres      kill PostgreSQL instead
+//	go run ./test/chaos -soak 10m             half of the peak for long, a kill a minute, and nothing may grow
 //	go run ./test/chaos check DIR             check an earlier run again
 //	go run ./test/chaos proof                 plant known bugs and see that each is found
 package main
@@ -53,6 +54,8 @@ func interruptible() (context.Context, context.CancelFunc) {
 type options struct {
 	plan  Plan
 	short bool
+	soak  time.Duration
+	every time.Duration
 }
 
 func parseRun(args []string) (o options, err error) {
@@ -70,6 +73,8 @@ func parseRun(args []string) (o options, err error) {
 	flags.StringVar(&p.Faults, "faults", onProduct, "what is killed: product or postgres")
 	flags.IntVar(&p.Rate, "rate", 0, "parts a second of the channel; default: no limit, of two servers 300")
 	flags.StringVar(&p.Bind, "bind", "", "which servers open the channel: one or each; default: each on PostgreSQL")
+	flags.DurationVar(&o.soak, "soak", 0, "instead: how long to go on at half of the peak, with a kill now and then")
+	flags.DurationVar(&o.every, "every", time.Minute, "of a soak: the time between two kills")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -95,6 +100,9 @@ func (o *options) complete() error {
 		most, least = 10, 2
 	}
 	switch {
+	case o.soak > 0 && o.every > 0:
+		p.Soak = newSoak(o.soak, o.every)
+		p.Kills = int((o.soak-1)/o.every) + 1
 	case o.short:
 		p.Kills = least
 	case p.Kills == 0:
@@ -112,6 +120,8 @@ func (o *options) complete() error {
 		return fmt.Errorf("-nodes can be 1 to %d", maxNodes)
 	case p.Faults != onProduct && p.Faults != onDatabase:
 		return fmt.Errorf("-faults can be %s or %s", onProduct, onDatabase)
+	case p.Soak != nil && (shares || o.soak < 2*o.every):
+		return errors.New("a soak is of one server, and of two kills at least")
 	case shares && p.Engine != postgres:
 		return errors.New("only PostgreSQL can be shared or killed")
 	}

@@ -265,6 +265,13 @@ func (w *watcher) backlog() int {
 	return len(w.pending)
 }
 
+// finished counts the messages that the network has or that were taken back.
+func (w *watcher) finished() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.handed)
+}
+
 func (w *watcher) quietFor() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()

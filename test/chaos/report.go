@@ -108,6 +108,9 @@ func times(out io.Writer, w World) {
 		slices.Sort(all)
 		fmt.Fprintf(out, "%s: median %s, worst %s of %d\n", what, all[len(all)/2].Round(time.Millisecond), all[len(all)-1].Round(time.Millisecond), len(all))
 	}
+	for _, l := range w.levels() {
+		fmt.Fprintln(out, l.said)
+	}
 	if rate := w.setup().Rate; rate > 0 {
 		second, _ := peak(w.SMSC, time.Second)
 		most, _ := peak(w.SMSC, paceTime)

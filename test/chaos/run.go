@@ -56,9 +56,11 @@ type Run struct {
 	db       *sql.DB // to look into the database
 	nodes    []*node
 	load     *Load
+	samples  *History // of a soak
 	kills    int
 	frozen   int       // how often a server was
 	reached  []float64 // accepts a second before each fault
+	accepted int64     // at the last fault of a soak
 }
 
 // node is one of the servers.
@@ -86,7 +88,11 @@ func (p Plan) execute(ctx context.Context) (err error) {
 	go func() { _ = r.load.watch.follow(watchCtx, p.Dir) }()
 	loadOver := make(chan struct{})
 	go func() { defer close(loadOver); r.load.run(loadCtx) }()
-	err = r.strike(ctx)
+	strike := r.strike
+	if p.Soak != nil {
+		strike = r.soak
+	}
+	err = strike(ctx)
 	endLoad()
 	<-loadOver
 	if err != nil {
@@ -95,12 +101,20 @@ func (p Plan) execute(ctx context.Context) (err error) {
 	if err := r.drain(ctx); err != nil {
 		return err
 	}
+	if p.Soak != nil {
+		if err := r.rest(ctx); err != nil {
+			return err
+		}
+	}
 	return r.finish(ctx)
 }
 
 // prepare starts all processes and makes what the load needs.
 func (r *Run) prepare(ctx context.Context) (err error) {
 	delay := 15 * time.Millisecond * time.Duration(r.Nodes) // so that more sessions do not take more than there is
+	if r.Soak != nil {
+		delay = 5 * time.Millisecond // so that the peak is the product's
+	}
 	if r.network, err = startPeer("smsc", "-history", filepath.Join(r.Dir, smscFile), "-seed", fmt.Sprint(r.Seed), "-delay", delay.String()); err != nil {
 		return err
 	}
@@ -128,6 +142,11 @@ func (r *Run) prepare(ctx context.Context) (err error) {
 	}
 	history.add(Entry{At: now(), Op: "run", Setup: &r.Setup})
 	r.load = newLoad(control, history, r.Seed)
+	if r.Soak != nil {
+		if err := r.openSamples(ctx); err != nil {
+			return err
+		}
+	}
 	for _, n := range r.nodes {
 		r.load.servers = append(r.load.servers, &server{Client: product.NewClient(n.install.URL(), key)})
 	}
@@ -146,6 +165,9 @@ func (r *Run) prepare(ctx context.Context) (err error) {
 // install prepares the servers. Several have their own data folders and ports, and one master key.
 func (r *Run) install(ctx context.Context) error {
 	setting := r.base.setting()
+	if r.Soak != nil {
+		setting = append(setting, retention...)
+	}
 	for n := range r.Nodes {
 		log, err := os.Create(filepath.Join(r.Dir, logOf(n)))
 		if err != nil {
@@ -182,12 +204,18 @@ func (r *Run) provision(ctx context.Context, smpp string) (key string, err error
 	if r.Bind == "each" {
 		more["nodes"] = r.Bind
 	}
-	if _, err := i.CreateChannel(ctx, "network", "smpp", product.SMPP(smpp, window, more),
-		"--shards", strconv.Itoa(r.Shards), "--rate", strconv.Itoa(r.Rate)); err != nil {
+	channel, err := i.CreateChannel(ctx, "network", "smpp", product.SMPP(smpp, window, more),
+		"--shards", strconv.Itoa(r.Shards), "--rate", strconv.Itoa(r.Rate))
+	if err != nil {
 		return "", err
 	}
 	if err := i.SetPrice(ctx, "254", "KES", price); err != nil {
 		return "", err
+	}
+	if r.Soak != nil {
+		if err := r.fill(ctx, account, channel); err != nil {
+			return "", err
+		}
 	}
 	return i.CreateKey(ctx, account)
 }
@@ -303,6 +331,9 @@ func (r *Run) close() error {
 	if r.load != nil {
 		problems = append(problems, r.load.history.close())
 	}
+	if r.samples != nil {
+		problems = append(problems, r.samples.close())
+	}
 	for _, p := range []*peer{r.network, r.customer} {
 		if p != nil {
 			problems = append(problems, p.stop())
@@ -334,9 +365,11 @@ func vacuous(w World, kills int) string {
 		}
 	}
 	switch setup := w.setup(); {
+	case setup.Soak != nil && soaked(w) != "":
+		return soaked(w)
 	case struck < kills || struck == 0:
 		return fmt.Sprintf("%d kills of %d", struck, kills)
-	case backlog < minBacklog:
+	case setup.Soak == nil && backlog < minBacklog:
 		return fmt.Sprintf("a kill with a backlog of only %d", backlog)
 	case n == 0 || rates/float64(n) < minRate:
 		return fmt.Sprintf("%.0f accepts a second before the kills; %d are needed", rates/float64(max(n, 1)), minRate)

@@ -166,8 +166,8 @@ func (r *Run) strikeDatabase(ctx context.Context, backlog int) error {
 	return nil
 }
 
-// rest is how long the load runs between two strikes: long enough that the servers have shared the work again.
-func (r *Run) rest() time.Duration {
+// interval is how long the load runs between two strikes: long enough that the servers have shared the work again.
+func (r *Run) interval() time.Duration {
 	least, most := 50*time.Millisecond, 600*time.Millisecond
 	switch {
 	case r.Faults == onDatabase:
@@ -180,7 +180,7 @@ func (r *Run) rest() time.Duration {
 
 // untilLoaded waits until the load has run for its time and there is enough to lose.
 func (r *Run) untilLoaded(ctx context.Context) error {
-	before, wait, deadline := r.load.accepts.Load(), r.rest(), time.Now().Add(dropTime)
+	before, wait, deadline := r.load.accepts.Load(), r.interval(), time.Now().Add(dropTime)
 	for {
 		first := r.load.firstYes.Load()
 		if first != 0 && now()-first >= wait.Microseconds() && r.load.watch.backlog() >= minBacklog {
@@ -188,12 +188,8 @@ func (r *Run) untilLoaded(ctx context.Context) error {
 			r.reached = append(r.reached, float64(r.load.accepts.Load()-before)/seconds)
 			return nil
 		}
-		for _, n := range r.nodes {
-			select {
-			case <-n.process.Done():
-				return fmt.Errorf("server %d ended by itself: %w", n.n, n.process.Err())
-			default:
-			}
+		if err := r.alive(); err != nil {
+			return err
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil {
 			return errors.Join(ctx.Err(), fmt.Errorf("after %d kills the load does not reach its goal: backlog %d, %d accepted", r.kills,
@@ -201,6 +197,18 @@ func (r *Run) untilLoaded(ctx context.Context) error {
 		}
 		pause(ctx, time.Millisecond)
 	}
+}
+
+// alive is an error when a server has ended by itself.
+func (r *Run) alive() error {
+	for _, n := range r.nodes {
+		select {
+		case <-n.process.Done():
+			return fmt.Errorf("server %d ended by itself: %w", n.n, n.process.Err())
+		default:
+		}
+	}
+	return nil
 }
 
 // sendLanes are the lanes of messages among leases, by their shards.

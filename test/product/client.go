@@ -119,14 +119,19 @@ func (c *Client) Exchange(ctx context.Context, method, path string, body []byte,
 
 // Get reads a resource into a place, and is an error for every status but 200.
 func (c *Client) Get(ctx context.Context, path string, into any) error {
-	status, text, err := c.Do(ctx, "GET", path, nil)
+	text, err := c.text(ctx, path)
 	if err != nil {
 		return err
 	}
-	if status != http.StatusOK {
-		return fmt.Errorf("GET %s: %d %s", path, status, text)
-	}
 	return json.Unmarshal(text, into)
+}
+
+func (c *Client) text(ctx context.Context, path string) ([]byte, error) {
+	status, text, err := c.Do(ctx, "GET", path, nil)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("GET %s: %d %s", path, status, text)
+	}
+	return text, err
 }
 
 // Post sends a resource and reads the reply, and is an error for every status that is no success.
