@@ -161,7 +161,9 @@ func TestATextIsSentAndFollowed(t *testing.T) {
 	})
 	_, key := tidings(t, append(flags, "apikey", "create", "--test")...)
 	key = strings.TrimSpace(key)
-	send := func(to string) (int, string) { return tidings(t, append(flags, "send", "--key", key, "--to", to, "--wait", "20s", "Hello")...) }
+	send := func(to string) (int, string) {
+		return tidings(t, append(flags, "send", "--key", key, "--to", to, "--wait", "20s", "Hello")...)
+	}
 	for began := 0; ; began++ {
 		if found, content := examined(t, flags...); content && found["channel test"].Verdict == app.Well && strings.HasSuffix(found["API"].Text, " answers") {
 			break

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -83,11 +82,9 @@ func (d *doctor) folder() {
 		d.say("data folder", Fail, "run this as the user of the server, or give it the folder: chown", "%s cannot be written to", dir)
 		return
 	}
-	for _, path := range []string{dir, filepath.Join(dir, "master.key"), filepath.Join(dir, "tidings.db")} {
-		if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
-			d.say("data folder", Warn, "chmod go= "+path, "other users of this machine can reach %s (%v)", path, info.Mode().Perm())
-			return
-		}
+	if open := info.Mode().Perm(); open&0o077 != 0 {
+		d.say("data folder", Warn, "chmod go= "+dir, "other users of this machine can reach %s (%v)", dir, open)
+		return
 	}
 	d.say("data folder", Well, "", "%s is ours alone", dir)
 }

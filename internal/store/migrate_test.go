@@ -139,3 +139,17 @@ func TestAFilledFirstDatabaseIsMigrated(t *testing.T) {
 		}
 	}
 }
+
+func TestADatabaseIsForItsOwnerAlone(t *testing.T) {
+	t.Parallel()
+	if storetest.Postgres() {
+		t.Skip("SQLite keeps it in files")
+	}
+	s := openIn(t, store.Options{Dir: filepath.Join(t.TempDir(), "data"), Serve: true})
+	for _, name := range []string{"tidings.db", "tidings.db-wal", "tidings.db-shm", "master.key"} {
+		info, err := os.Stat(filepath.Join(s.Dir(), name))
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v (%v)", name, info, err)
+		}
+	}
+}

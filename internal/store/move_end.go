@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -73,12 +72,8 @@ func openTarget(ctx context.Context, p place) (*end, error) {
 	if p.config != nil {
 		return openPostgresEnd(ctx, p)
 	}
-	f, err := os.OpenFile(p.file, os.O_WRONLY|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("make the database: %w", err)
-	}
-	if err := f.Close(); err != nil {
-		return nil, fmt.Errorf("make the database: %w", err)
+	if err := private(p.file); err != nil {
+		return nil, err
 	}
 	return openSQLiteEnd(ctx, p, dsn(p.file, asTarget))
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"runtime"
 	"strconv"
 	"strings"
@@ -27,12 +28,27 @@ type sqliteEngine struct {
 
 func newSQLite(ctx context.Context, s *Store) (engine, error) {
 	e := &sqliteEngine{store: s}
-	var err error
+	err := private(s.Path())
+	if err != nil {
+		return nil, err
+	}
 	if e.db, e.readers, err = openSQLite(ctx, s.Path()); err != nil {
 		return nil, fmt.Errorf("open %s: %w", s.Path(), err)
 	}
 	e.reading = newReading(e.readers)
 	return e, nil
+}
+
+// private makes a database's file, if there is none, for its owner alone; SQLite's log gets the same rights.
+func private(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("make the database: %w", err)
+	}
+	return nil
 }
 
 // prepare leaves to a server what is the server's, when it is for a command beside it: the check after an unclean stop,
