@@ -88,6 +88,7 @@ func (c *Core) wire() {
 		Store: s, Queue: c.Queue, Events: c.Events, Guard: c.Guard, Renderer: c.Gateway, MaxConcurrent: cfg.Webhook.MaxConcurrent,
 		Log: c.Log, Metrics: c.Metrics,
 	})
+	c.Events.FollowedBy(newTally(c.Metrics))
 	c.Events.FollowedBy(c.Webhooks)
 	c.Gateway.Also(gateway.Older(cfg.Retention.Deliveries, func(tx *store.Tx, before time.Time) (bool, error) {
 		n, err := c.Webhooks.DropDeliveries(tx, before)

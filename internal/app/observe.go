@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 
+	"golang.org/x/sys/unix"
+
 	"tidings.dev/internal/connection"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/telemetry"
@@ -21,10 +23,28 @@ func (s *Server) observe() {
 	})
 	s.health.Ready("disk", func(context.Context) error { return s.Store.Healthy() })
 	s.observeCertificate()
+	s.Metrics.GaugeFunc("ready", "1 while this server should be sent requests, else 0: as /readyz says.", s.ready)
+	s.Metrics.GaugeFunc("disk_free_bytes", "Bytes that are free where the data folder is.", s.free)
+	s.Metrics.GaugeFunc("disk_floor_bytes", "Below so many free bytes nothing new is accepted.", func() float64 { return float64(diskFloor(s.Config)) })
 	s.Metrics.GaugeFunc("unknown_window", "Parts that a crash at this moment would leave with an unknown outcome, at most: the windows of the live sessions.", s.openWindow)
 	s.Metrics.GaugeFunc("channels_down", "Enabled channels without a live session.", func() float64 { return float64(s.count(connection.Down)) })
 	s.Metrics.GaugeFunc("channels_slowed", "Channels that send below their rate because the network says that it is asked too fast.", s.slowed)
 	s.Metrics.GaugeFunc("queue_jobs", "Jobs that wait or are worked at.", func() float64 { return float64(s.jobs()) })
+}
+
+func (s *Server) ready() float64 {
+	if s.Store.Broken() || s.Store.Healthy() != nil {
+		return 0
+	}
+	return 1
+}
+
+func (s *Server) free() float64 {
+	var st unix.Statfs_t
+	if unix.Statfs(s.Config.DataDir, &st) != nil {
+		return -1
+	}
+	return float64(int64(st.Bavail) * st.Bsize)
 }
 
 func (s *Server) openWindow() float64 {
