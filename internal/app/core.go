@@ -95,6 +95,7 @@ func (c *Core) wire() {
 		return n > 0, err
 	}))
 	c.Gateway.Also(func(tx *store.Tx) (bool, error) { return key.Warn(tx, c.Events) })
+	c.Gateway.Also(gateway.Older(cfg.Retention.Deliveries, c.Webhooks.DropRuns))
 	c.Gateway.Needs(c.Webhooks.Owes)
 }
 

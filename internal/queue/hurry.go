@@ -51,3 +51,12 @@ func (q *Queue) Depths(ctx context.Context, db store.Queryer, prefix string) (ma
 	}
 	return depths, nil
 }
+
+// Backlog counts the jobs of one priority in a lane, as far as a number, those that are worked at included.
+func (q *Queue) Backlog(ctx context.Context, lane string, priority, most int) (int, error) {
+	n, err := on(q.store.Reader()).CountSome(ctx, countSomeParams{Lane: lane, Priority: int16(priority), Most: int64(most)})
+	if err != nil {
+		return 0, fmt.Errorf("count the jobs of lane %s: %w", lane, err)
+	}
+	return int(n), nil
+}

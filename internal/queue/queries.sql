@@ -88,3 +88,7 @@ SELECT id FROM job WHERE id >= @added AND (id >= @from_id AND id < @before_id OR
 
 -- name: CountLanesFrom :many
 SELECT priority, count(*) AS n FROM job WHERE lane >= @from_lane AND lane < @before_lane GROUP BY priority ORDER BY priority;
+
+-- Not more than so many.
+-- name: CountSome :one
+SELECT count(*) AS n FROM (SELECT j.id FROM job AS j WHERE j.lane = @lane AND j.priority = @priority LIMIT CAST(@most AS bigint)) AS few;

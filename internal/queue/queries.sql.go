@@ -339,6 +339,24 @@ func (q *queries) CountLanesFrom(ctx context.Context, arg countLanesFromParams) 
 	return items, nil
 }
 
+const countSome = `-- name: CountSome :one
+SELECT count(*) AS n FROM (SELECT j.id FROM job AS j WHERE j.lane = $1 AND j.priority = $2 LIMIT CAST($3 AS bigint)) AS few
+`
+
+type countSomeParams struct {
+	Lane     string
+	Priority int16
+	Most     int64
+}
+
+// Not more than so many.
+func (q *queries) CountSome(ctx context.Context, arg countSomeParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, countSome, arg.Lane, arg.Priority, arg.Most)
+	var n int64
+	err := row.Scan(&n)
+	return n, err
+}
+
 const expiredJobs = `-- name: ExpiredJobs :many
 SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job
 WHERE expires_at > 0 AND expires_at <= $1 AND owner = 0 ORDER BY expires_at LIMIT 256

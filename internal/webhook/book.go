@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
-
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/store"
@@ -22,7 +20,7 @@ type book struct {
 type endpoint struct {
 	Endpoint
 	lane      string
-	signer    *webhooks.Webhook
+	signers   []signer
 	dialect   Dialect
 	kinds     map[event.Kind]bool
 	failingAt int64
@@ -68,11 +66,8 @@ func (w *Webhooks) ready(r webhookRecord) (*endpoint, error) {
 	if e.dialect, known = w.dialects[e.Dialect]; !known {
 		return e, fmt.Errorf("there is no dialect %q", e.Dialect)
 	}
-	secret, err := w.store.Unseal(sealPlace(e.ID), r.Secret)
-	if err != nil {
-		return e, err
-	}
-	e.signer, err = webhooks.NewWebhook(secret)
+	var err error
+	e.signers, err = w.signersOf(r)
 	return e, err
 }
 

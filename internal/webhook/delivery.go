@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -44,24 +45,50 @@ const (
 	Failed    Status = "failed" // for good
 )
 
-// Deliveries returns an endpoint's deliveries before the given one (zero: from the newest), newest first. One that nobody
-// has tried yet is not among them; Waiting counts those too.
-func (w *Webhooks) Deliveries(ctx context.Context, a account.ID, of EndpointID, before DeliveryID, page int) ([]Delivery, error) {
+// States lists every state of a delivery.
+var States = []Status{Pending, Delivered, Failed}
+
+// deliveriesWindow is how many deliveries are looked at for a page of those that were taken.
+const deliveriesWindow = 5000
+
+// Deliveries returns an endpoint's deliveries of a state (empty: of all) before the given one (zero: from the newest), newest
+// first, and the last one it looked at: of those that were taken a page may be short, and yet more before it. One that nobody has
+// tried yet is not among them; Waiting counts those too.
+func (w *Webhooks) Deliveries(ctx context.Context, a account.ID, of EndpointID, state Status, before DeliveryID, page int) (list []Delivery, looked DeliveryID, err error) {
 	if _, err := w.Get(ctx, a, of); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if before == 0 {
 		before = newest
 	}
-	rows, err := on(w.store.Reader()).DeliveriesOf(ctx, deliveriesOfParams{WebhookID: int64(of), AccountID: a, Before: int64(before), Page: int64(page)})
-	if err != nil {
-		return nil, fmt.Errorf("list deliveries: %w", err)
+	for seen := 0; seen < deliveriesWindow && len(list) < page; seen += page {
+		rows, err := w.deliveries(ctx, a, of, state, before, page)
+		if err != nil {
+			return nil, 0, fmt.Errorf("list deliveries: %w", err)
+		}
+		for _, r := range rows {
+			before = DeliveryID(r.ID)
+			if d := deliveryOf(r); state == "" || d.Status == state {
+				if list = append(list, d); len(list) == page {
+					break
+				}
+			}
+		}
+		if len(rows) < page {
+			return list, 0, nil
+		}
 	}
-	list := make([]Delivery, len(rows))
-	for i, r := range rows {
-		list[i] = deliveryOf(r)
+	return list, before, nil
+}
+
+func (w *Webhooks) deliveries(ctx context.Context, a account.ID, of EndpointID, state Status, before DeliveryID, page int) ([]deliveryRecord, error) {
+	rows := on(w.store.Reader())
+	for done, name := range statusOf {
+		if name == state && done != delivered {
+			return rows.DeliveriesInState(ctx, deliveriesInStateParams{WebhookID: int64(of), AccountID: a, Done: done, Before: int64(before), Page: int64(page)})
+		}
 	}
-	return list, nil
+	return rows.DeliveriesOf(ctx, deliveriesOfParams{WebhookID: int64(of), AccountID: a, Before: int64(before), Page: int64(page)})
 }
 
 // Waiting counts what is on its way to an endpoint: never tried, or to be tried again.
@@ -74,25 +101,23 @@ func (w *Webhooks) Waiting(ctx context.Context, a account.ID, of EndpointID) (in
 
 // Replay posts a delivery again, under the same webhook-id. One that is still open is tried at once, with all that waits
 // for it.
-func (w *Webhooks) Replay(_ context.Context, by audit.Actor, a account.ID, of EndpointID, which DeliveryID) error {
-	return w.store.Write(func(tx *store.Tx) error {
-		rows, err := store.First[deliveryRecord](tx, oneDelivery, []oneDeliveryParams{{ID: int64(which), AccountID: a}})
-		if err != nil {
-			return fmt.Errorf("read delivery: %w", err)
-		}
-		d := rows[0]
-		if d == nil || EndpointID(d.WebhookID) != of {
-			return fault.New(fault.NotHere, "there is no delivery %s", which)
-		}
-		err = audit.Append(tx, audit.Entry{Account: a, Actor: by, Action: "webhook.replay", Subject: of.String(), Detail: which.String()})
-		if err != nil {
-			return err
-		}
-		if d.Done == open {
-			return w.hurry(tx, d)
-		}
-		return w.repeat(tx, d)
-	})
+func (w *Webhooks) Replay(tx *store.Tx, by audit.Actor, a account.ID, of EndpointID, which DeliveryID) error {
+	rows, err := store.First[deliveryRecord](tx, oneDelivery, []oneDeliveryParams{{ID: int64(which), AccountID: a}})
+	if err != nil {
+		return fmt.Errorf("read delivery: %w", err)
+	}
+	d := rows[0]
+	if d == nil || EndpointID(d.WebhookID) != of {
+		return fault.New(fault.NotHere, "there is no delivery %s", which)
+	}
+	err = audit.Append(tx, audit.Entry{Account: a, Actor: by, Action: "webhook.replay", Subject: of.String(), Detail: which.String()})
+	if err != nil {
+		return err
+	}
+	if d.Done == open {
+		return w.hurry(tx, d)
+	}
+	return w.repeat(tx, d)
 }
 
 // repeat adds a job for a delivery that is done. It stands outside the order of its subject.
@@ -112,15 +137,15 @@ func (w *Webhooks) repeat(tx *store.Tx, d *deliveryRecord) error {
 
 // hurry makes what is open of the delivery's subject due now.
 func (w *Webhooks) hurry(tx *store.Tx, d *deliveryRecord) error {
-	found, err := store.Find[int64](tx, openOf, []openOfParams{{WebhookID: d.WebhookID, Subject: d.Subject}})
+	found, err := store.Find[openOfRow](tx, openOf, []openOfParams{{WebhookID: d.WebhookID, Subject: d.Subject}})
 	if err != nil {
 		return fmt.Errorf("find open deliveries: %w", err)
 	}
 	jobs, rows := make([]queue.Job, len(found)), make([]hurryDeliveryParams, len(found))
 	for i, f := range found {
 		jobs[i] = w.jobOf(tx, d)
-		jobs[i].ID = f.Row
-		rows[i] = hurryDeliveryParams{DueAt: tx.NowMilli(), ID: f.Row}
+		jobs[i].ID = cmp.Or(f.Row.Replay, f.Row.ID)
+		rows[i] = hurryDeliveryParams{DueAt: tx.NowMilli(), ID: f.Row.ID}
 	}
 	if err := store.Run(tx, hurryDelivery, rows); err != nil {
 		return fmt.Errorf("hurry deliveries: %w", err)

@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"time"
 
-	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
-
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/id"
@@ -33,11 +31,12 @@ type Post struct {
 	Event    event.Event
 	Previous int             // the number of the last event of the subject that the endpoint was sent; 0: none
 	Data     json.RawMessage // what the event is about, in native words
-	signer   *webhooks.Webhook
+	signers  []signer
+	now      time.Time
 }
 
-// Sign signs a body by the Standard Webhooks scheme.
-func (p Post) Sign(body []byte) (string, error) { return p.signer.Sign(p.ID, p.At, body) }
+// Sign signs a body by the Standard Webhooks scheme, with each secret that is good now.
+func (p Post) Sign(body []byte) (string, error) { return sign(p.signers, p.now, p.ID, p.At, body) }
 
 // native posts by Standard Webhooks.
 type native struct{}

@@ -1,9 +1,8 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"fmt"
 	"strings"
 	"time"
@@ -46,53 +45,31 @@ type Change struct {
 const (
 	perAccount     = 50
 	maxDescription = 500
-	secretBytes    = 32
-	secretPrefix   = "whsec_"
 )
 
-// Create stores a new, active endpoint and returns the secret that its posts are signed with. The secret is shown this once.
-func (w *Webhooks) Create(ctx context.Context, by audit.Actor, e Endpoint) (Endpoint, string, error) {
-	if e.Dialect == "" {
-		e.Dialect = Native
-	}
-	if err := w.check(ctx, e); err != nil {
-		return Endpoint{}, "", err
-	}
-	secret, err := newSecret()
-	if err != nil {
-		return Endpoint{}, "", err
-	}
-	e.ID, e.Active, e.Reason = EndpointID(w.store.NewID()), true, ""
-	sealed, err := w.store.Seal(sealPlace(e.ID), secret)
-	if err != nil {
-		return Endpoint{}, "", err
-	}
-	err = w.store.Write(func(tx *store.Tx) error {
-		e.Updated = tx.Now()
-		return create(tx, by, e, sealed)
-	})
-	if err != nil {
-		return Endpoint{}, "", err
-	}
-	return e, secret, nil
-}
-
-func create(tx *store.Tx, by audit.Actor, e Endpoint, sealed string) error {
+// Create stores a new, active endpoint that Check found good, and returns the secret that its posts are signed with. The secret
+// is shown this once.
+func (w *Webhooks) Create(tx *store.Tx, by audit.Actor, e Endpoint) (Endpoint, string, error) {
 	have, err := store.First[int64](tx, countWebhooks, []countWebhooksParams{{AccountID: e.Account}})
 	if err != nil {
-		return fmt.Errorf("count webhooks: %w", err)
+		return e, "", fmt.Errorf("count webhooks: %w", err)
 	}
 	if *have[0] >= perAccount {
-		return fault.New(fault.InvalidField, "the account has %d webhooks, and may not have more", perAccount)
+		return e, "", fault.New(fault.InvalidField, "the account has %d webhooks, and may not have more", perAccount)
+	}
+	e.ID, e.Active, e.Reason, e.Updated, e.Dialect = EndpointID(tx.NewID()), true, "", tx.Now(), cmp.Or(e.Dialect, Native)
+	secret, sealed, err := w.newSecret(e.ID)
+	if err != nil {
+		return e, "", err
 	}
 	row := addWebhookParams{
 		ID: int64(e.ID), AccountID: e.Account, URL: e.URL, Events: strings.Join(e.Events, " "), Description: e.Description,
 		Dialect: e.Dialect, Secret: sealed, Ordered: flag(e.Ordered), Active: flag(e.Active), UpdatedAt: tx.NowMilli(),
 	}
 	if err := store.Run(tx, addWebhook, []addWebhookParams{row}); err != nil {
-		return fmt.Errorf("store webhook: %w", err)
+		return e, "", fmt.Errorf("store webhook: %w", err)
 	}
-	return note(tx, by, e.Account, e.ID, "webhook.create", e.URL)
+	return e, secret, note(tx, by, e.Account, e.ID, "webhook.create", e.URL)
 }
 
 // note writes down who changed an endpoint and has every process read it again.
@@ -138,7 +115,7 @@ func (w *Webhooks) Update(ctx context.Context, by audit.Actor, a account.ID, of 
 	if err != nil {
 		return Endpoint{}, err
 	}
-	if err := w.check(ctx, c.apply(was)); err != nil {
+	if err := w.Check(ctx, c.apply(was)); err != nil {
 		return Endpoint{}, err
 	}
 	err = w.store.Write(func(tx *store.Tx) error {
@@ -199,9 +176,9 @@ func (w *Webhooks) Delete(_ context.Context, by audit.Actor, a account.ID, of En
 	})
 }
 
-// check tells with a fault what is wrong with an endpoint.
-func (w *Webhooks) check(ctx context.Context, e Endpoint) error {
-	if _, known := w.dialects[e.Dialect]; !known {
+// Check tells with a fault what is wrong with an endpoint. It may ask for the address of its host.
+func (w *Webhooks) Check(ctx context.Context, e Endpoint) error {
+	if _, known := w.dialects[cmp.Or(e.Dialect, Native)]; !known {
 		return fault.New(fault.InvalidField, "there is no dialect %q", e.Dialect).In("dialect")
 	}
 	if utf8.RuneCountInString(e.Description) > maxDescription {
@@ -216,14 +193,6 @@ func (w *Webhooks) check(ctx context.Context, e Endpoint) error {
 		}
 	}
 	return w.guard.CheckURL(ctx, e.URL)
-}
-
-func newSecret() (string, error) {
-	b := make([]byte, secretBytes)
-	if _, err := rand.Read(b); err != nil {
-		return "", fmt.Errorf("make a secret: %w", err)
-	}
-	return secretPrefix + base64.StdEncoding.EncodeToString(b), nil
 }
 
 func sealPlace(of EndpointID) string { return fmt.Sprintf("webhook/%d", int64(of)) }

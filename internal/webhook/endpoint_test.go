@@ -62,11 +62,11 @@ func TestEndpointsOfOthersAreUnknown(t *testing.T) {
 	e, _ := s.endpoint(Endpoint{URL: "http://127.0.0.1:9/"})
 	_, get := s.Get(ctx, bob, e.ID)
 	_, update := s.Update(ctx, tester, bob, e.ID, Change{})
-	_, deliveries := s.Deliveries(ctx, bob, e.ID, 0, 10)
+	_, _, deliveries := s.Deliveries(ctx, bob, e.ID, "", 0, 10)
 	_, waiting := s.Waiting(ctx, bob, e.ID)
 	for what, err := range map[string]error{
 		"get": get, "update": update, "delete": s.Delete(ctx, tester, bob, e.ID), "deliveries": deliveries, "waiting": waiting,
-		"replay": s.Replay(ctx, tester, bob, e.ID, 7),
+		"replay": s.replay(bob, e.ID, 7),
 	} {
 		if !fault.Is(err, fault.NotHere) {
 			t.Errorf("%s: %v", what, err)
@@ -98,7 +98,7 @@ func TestBadEndpointsAreRefused(t *testing.T) {
 	} {
 		e := good
 		row.spoil(&e)
-		_, _, err := s.Create(t.Context(), tester, e)
+		_, _, err := s.create(e)
 		if !fault.Is(err, row.want) || fault.Of(err).Field != row.field {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -114,7 +114,7 @@ func TestBadEndpointsAreRefused(t *testing.T) {
 	for range perAccount - 1 {
 		s.endpoint(good)
 	}
-	if _, _, err := s.Create(t.Context(), tester, good); !fault.Is(err, fault.InvalidField) {
+	if _, _, err := s.create(good); !fault.Is(err, fault.InvalidField) {
 		t.Errorf("one too many: %v", err)
 	}
 }

@@ -115,16 +115,32 @@ func (s *server) endpoint(e Endpoint) (Endpoint, string) {
 	if e.Events == nil {
 		e.Events = []string{"*"}
 	}
-	made, secret, err := s.Create(s.t.Context(), tester, e)
+	made, secret, err := s.create(e)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	return made, secret
 }
 
+// create makes an endpoint as a surface does.
+func (s *server) create(e Endpoint) (made Endpoint, secret string, err error) {
+	if err := s.Check(s.t.Context(), e); err != nil {
+		return e, "", err
+	}
+	err = s.store.Write(func(tx *store.Tx) (err error) {
+		made, secret, err = s.Create(tx, tester, e)
+		return err
+	})
+	return made, secret, err
+}
+
+func (s *server) replay(a account.ID, of EndpointID, which DeliveryID) error {
+	return s.store.Write(func(tx *store.Tx) error { return s.Replay(tx, tester, a, of, which) })
+}
+
 func (s *server) deliveries(e Endpoint) []Delivery {
 	s.t.Helper()
-	list, err := s.Deliveries(s.t.Context(), e.Account, e.ID, 0, 100)
+	list, _, err := s.Deliveries(s.t.Context(), e.Account, e.ID, "", 0, 100)
 	if err != nil {
 		s.t.Fatal(err)
 	}

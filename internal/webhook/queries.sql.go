@@ -41,6 +41,20 @@ type deliveryRecord struct {
 	Replay    int64
 }
 
+type replayRecord struct {
+	ID        int64
+	WebhookID int64
+	AccountID account.ID
+	Since     int64
+	Until     int64
+	Kinds     string
+	Failed    int16
+	Place     int64
+	Posted    int64
+	State     int16
+	EndedAt   int64
+}
+
 type webhookRecord struct {
 	ID          int64
 	AccountID   account.ID
@@ -54,6 +68,69 @@ type webhookRecord struct {
 	Reason      string
 	FailingAt   int64
 	UpdatedAt   int64
+	Retired     string
+}
+
+const addReplay = `-- name: AddReplay :exec
+INSERT INTO replay (id, webhook_id, account_id, since, until, kinds, failed, place)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+`
+
+type addReplayParams struct {
+	ID        int64
+	WebhookID int64
+	AccountID account.ID
+	Since     int64
+	Until     int64
+	Kinds     string
+	Failed    int16
+	Place     int64
+}
+
+func (q *queries) AddReplay(ctx context.Context, arg addReplayParams) error {
+	_, err := q.db.ExecContext(ctx, addReplay,
+		arg.ID,
+		arg.WebhookID,
+		arg.AccountID,
+		arg.Since,
+		arg.Until,
+		arg.Kinds,
+		arg.Failed,
+		arg.Place,
+	)
+	return err
+}
+
+const addReplayed = `-- name: AddReplayed :exec
+INSERT INTO delivery (id, webhook_id, account_id, subject, seq, kind, tries, done, status, at, due_at, replay)
+VALUES ($1, $2, $3, $4, $5, $6, 0, 0, 0, $7, $8, $9)
+`
+
+type addReplayedParams struct {
+	ID        int64
+	WebhookID int64
+	AccountID account.ID
+	Subject   int64
+	Seq       int64
+	Kind      string
+	At        int64
+	DueAt     int64
+	Replay    int64
+}
+
+func (q *queries) AddReplayed(ctx context.Context, arg addReplayedParams) error {
+	_, err := q.db.ExecContext(ctx, addReplayed,
+		arg.ID,
+		arg.WebhookID,
+		arg.AccountID,
+		arg.Subject,
+		arg.Seq,
+		arg.Kind,
+		arg.At,
+		arg.DueAt,
+		arg.Replay,
+	)
+	return err
 }
 
 const addWebhook = `-- name: AddWebhook :exec
@@ -91,7 +168,7 @@ func (q *queries) AddWebhook(ctx context.Context, arg addWebhookParams) error {
 }
 
 const allWebhooks = `-- name: AllWebhooks :many
-SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at FROM webhook ORDER BY id
+SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired FROM webhook ORDER BY id
 `
 
 func (q *queries) AllWebhooks(ctx context.Context) ([]webhookRecord, error) {
@@ -116,6 +193,7 @@ func (q *queries) AllWebhooks(ctx context.Context) ([]webhookRecord, error) {
 			&i.Reason,
 			&i.FailingAt,
 			&i.UpdatedAt,
+			&i.Retired,
 		); err != nil {
 			return nil, err
 		}
@@ -216,6 +294,64 @@ func (q *queries) CountWebhooks(ctx context.Context, arg countWebhooksParams) (i
 	return n, err
 }
 
+const deliveriesInState = `-- name: DeliveriesInState :many
+SELECT id, webhook_id, account_id, subject, seq, kind, tries, done, status, error, response, took, at, due_at, replay FROM delivery
+WHERE webhook_id = $1 AND account_id = $2 AND done = $3 AND done <> 1 AND id < $4 ORDER BY id DESC LIMIT CAST($5 AS bigint)
+`
+
+type deliveriesInStateParams struct {
+	WebhookID int64
+	AccountID account.ID
+	Done      int16
+	Before    int64
+	Page      int64
+}
+
+func (q *queries) DeliveriesInState(ctx context.Context, arg deliveriesInStateParams) ([]deliveryRecord, error) {
+	rows, err := q.db.QueryContext(ctx, deliveriesInState,
+		arg.WebhookID,
+		arg.AccountID,
+		arg.Done,
+		arg.Before,
+		arg.Page,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []deliveryRecord
+	for rows.Next() {
+		var i deliveryRecord
+		if err := rows.Scan(
+			&i.ID,
+			&i.WebhookID,
+			&i.AccountID,
+			&i.Subject,
+			&i.Seq,
+			&i.Kind,
+			&i.Tries,
+			&i.Done,
+			&i.Status,
+			&i.Error,
+			&i.Response,
+			&i.Took,
+			&i.At,
+			&i.DueAt,
+			&i.Replay,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const deliveriesOf = `-- name: DeliveriesOf :many
 SELECT id, webhook_id, account_id, subject, seq, kind, tries, done, status, error, response, took, at, due_at, replay FROM delivery
 WHERE webhook_id = $1 AND account_id = $2 AND id < $3 ORDER BY id DESC LIMIT CAST($4 AS bigint)
@@ -306,6 +442,22 @@ func (q *queries) DropDeliveries(ctx context.Context, arg dropDeliveriesParams) 
 	return result.RowsAffected()
 }
 
+const dropReplays = `-- name: DropReplays :execrows
+DELETE FROM replay WHERE id IN (SELECT r.id FROM replay AS r WHERE r.id < $1 AND r.state <> 0 ORDER BY r.id LIMIT 500)
+`
+
+type dropReplaysParams struct {
+	Before int64
+}
+
+func (q *queries) DropReplays(ctx context.Context, arg dropReplaysParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, dropReplays, arg.Before)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const dropWebhook = `-- name: DropWebhook :execrows
 DELETE FROM webhook WHERE id = $1 AND account_id = $2
 `
@@ -324,20 +476,84 @@ func (q *queries) DropWebhook(ctx context.Context, arg dropWebhookParams) (int64
 }
 
 const earlierOpen = `-- name: EarlierOpen :one
-SELECT due_at FROM delivery WHERE webhook_id = $1 AND subject = $2 AND seq < $3 AND done = 0 ORDER BY seq LIMIT 1
+SELECT due_at FROM delivery WHERE webhook_id = $1 AND subject = $2 AND seq < $3 AND done = 0
+    AND (replay = 0 OR CAST($4 AS bigint) = 1) ORDER BY seq LIMIT 1
 `
 
 type earlierOpenParams struct {
 	WebhookID int64
 	Subject   int64
 	Seq       int64
+	Again     int64
 }
 
+// What is posted again holds back only its like.
 func (q *queries) EarlierOpen(ctx context.Context, arg earlierOpenParams) (int64, error) {
-	row := q.db.QueryRowContext(ctx, earlierOpen, arg.WebhookID, arg.Subject, arg.Seq)
+	row := q.db.QueryRowContext(ctx, earlierOpen,
+		arg.WebhookID,
+		arg.Subject,
+		arg.Seq,
+		arg.Again,
+	)
 	var due_at int64
 	err := row.Scan(&due_at)
 	return due_at, err
+}
+
+const failedDeliveries = `-- name: FailedDeliveries :many
+SELECT id, webhook_id, account_id, subject, seq, kind, tries, done, status, error, response, took, at, due_at, replay FROM delivery
+WHERE webhook_id = $1 AND done = 2 AND done <> 1 AND id > $2 AND id < $3 ORDER BY id LIMIT CAST($4 AS bigint)
+`
+
+type failedDeliveriesParams struct {
+	WebhookID int64
+	After     int64
+	Before    int64
+	Page      int64
+}
+
+func (q *queries) FailedDeliveries(ctx context.Context, arg failedDeliveriesParams) ([]deliveryRecord, error) {
+	rows, err := q.db.QueryContext(ctx, failedDeliveries,
+		arg.WebhookID,
+		arg.After,
+		arg.Before,
+		arg.Page,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []deliveryRecord
+	for rows.Next() {
+		var i deliveryRecord
+		if err := rows.Scan(
+			&i.ID,
+			&i.WebhookID,
+			&i.AccountID,
+			&i.Subject,
+			&i.Seq,
+			&i.Kind,
+			&i.Tries,
+			&i.Done,
+			&i.Status,
+			&i.Error,
+			&i.Response,
+			&i.Took,
+			&i.At,
+			&i.DueAt,
+			&i.Replay,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const holdDelivery = `-- name: HoldDelivery :exec
@@ -434,9 +650,9 @@ func (q *queries) KeepDelivery(ctx context.Context, arg keepDeliveryParams) erro
 }
 
 const keepReplay = `-- name: KeepReplay :exec
-UPDATE delivery SET tries = $1, status = $2, error = $3, response = $4, took = $5, at = $6, replay = $7,
-  done = CASE WHEN CAST($8 AS bigint) = 1 THEN 1 ELSE done END
-WHERE id = $9
+UPDATE delivery SET tries = $1, status = $2, error = $3, response = $4, took = $5, at = $6, replay = $7, due_at = $8,
+  done = CASE WHEN CAST($9 AS bigint) = 1 THEN 1 WHEN done = 0 AND CAST($7 AS bigint) = 0 THEN 2 ELSE done END
+WHERE id = $10
 `
 
 type keepReplayParams struct {
@@ -447,11 +663,12 @@ type keepReplayParams struct {
 	Took      int64
 	At        int64
 	Replay    int64
+	DueAt     int64
 	Delivered int64
 	ID        int64
 }
 
-// A replay that fails leaves what was delivered before as delivered.
+// A replay that fails leaves what was delivered before as delivered; what it has opened again it closes.
 func (q *queries) KeepReplay(ctx context.Context, arg keepReplayParams) error {
 	_, err := q.db.ExecContext(ctx, keepReplay,
 		arg.Tries,
@@ -461,10 +678,37 @@ func (q *queries) KeepReplay(ctx context.Context, arg keepReplayParams) error {
 		arg.Took,
 		arg.At,
 		arg.Replay,
+		arg.DueAt,
 		arg.Delivered,
 		arg.ID,
 	)
 	return err
+}
+
+const moveReplay = `-- name: MoveReplay :execrows
+UPDATE replay SET place = $1, posted = posted + $2, state = $3, ended_at = $4 WHERE id = $5 AND state = 0
+`
+
+type moveReplayParams struct {
+	Place   int64
+	Posted  int64
+	State   int16
+	EndedAt int64
+	ID      int64
+}
+
+func (q *queries) MoveReplay(ctx context.Context, arg moveReplayParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, moveReplay,
+		arg.Place,
+		arg.Posted,
+		arg.State,
+		arg.EndedAt,
+		arg.ID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 const oneDelivery = `-- name: OneDelivery :one
@@ -500,8 +744,35 @@ func (q *queries) OneDelivery(ctx context.Context, arg oneDeliveryParams) (deliv
 	return i, err
 }
 
+const oneReplay = `-- name: OneReplay :one
+SELECT id, webhook_id, account_id, since, until, kinds, failed, place, posted, state, ended_at FROM replay WHERE id = $1
+`
+
+type oneReplayParams struct {
+	ID int64
+}
+
+func (q *queries) OneReplay(ctx context.Context, arg oneReplayParams) (replayRecord, error) {
+	row := q.db.QueryRowContext(ctx, oneReplay, arg.ID)
+	var i replayRecord
+	err := row.Scan(
+		&i.ID,
+		&i.WebhookID,
+		&i.AccountID,
+		&i.Since,
+		&i.Until,
+		&i.Kinds,
+		&i.Failed,
+		&i.Place,
+		&i.Posted,
+		&i.State,
+		&i.EndedAt,
+	)
+	return i, err
+}
+
 const oneWebhook = `-- name: OneWebhook :one
-SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at FROM webhook
+SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired FROM webhook
 WHERE id = $1 AND account_id = $2
 `
 
@@ -526,6 +797,7 @@ func (q *queries) OneWebhook(ctx context.Context, arg oneWebhookParams) (webhook
 		&i.Reason,
 		&i.FailingAt,
 		&i.UpdatedAt,
+		&i.Retired,
 	)
 	return i, err
 }
@@ -547,7 +819,7 @@ func (q *queries) OpenAbout(ctx context.Context, arg openAboutParams) (int64, er
 }
 
 const openOf = `-- name: OpenOf :many
-SELECT id FROM delivery WHERE webhook_id = $1 AND subject = $2 AND done = 0 ORDER BY seq
+SELECT id, replay FROM delivery WHERE webhook_id = $1 AND subject = $2 AND done = 0 ORDER BY seq
 `
 
 type openOfParams struct {
@@ -555,19 +827,24 @@ type openOfParams struct {
 	Subject   int64
 }
 
-func (q *queries) OpenOf(ctx context.Context, arg openOfParams) ([]int64, error) {
+type openOfRow struct {
+	ID     int64
+	Replay int64
+}
+
+func (q *queries) OpenOf(ctx context.Context, arg openOfParams) ([]openOfRow, error) {
 	rows, err := q.db.QueryContext(ctx, openOf, arg.WebhookID, arg.Subject)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []int64
+	var items []openOfRow
 	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
+		var i openOfRow
+		if err := rows.Scan(&i.ID, &i.Replay); err != nil {
 			return nil, err
 		}
-		items = append(items, id)
+		items = append(items, i)
 	}
 	if err := rows.Close(); err != nil {
 		return nil, err
@@ -576,6 +853,60 @@ func (q *queries) OpenOf(ctx context.Context, arg openOfParams) ([]int64, error)
 		return nil, err
 	}
 	return items, nil
+}
+
+const reopenDelivery = `-- name: ReopenDelivery :execrows
+UPDATE delivery SET done = 0, replay = $1, due_at = $2 WHERE id = $3 AND done = 2 AND replay = 0
+`
+
+type reopenDeliveryParams struct {
+	Replay int64
+	DueAt  int64
+	ID     int64
+}
+
+func (q *queries) ReopenDelivery(ctx context.Context, arg reopenDeliveryParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, reopenDelivery, arg.Replay, arg.DueAt, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const rotateWebhook = `-- name: RotateWebhook :exec
+UPDATE webhook SET secret = $1, retired = $2, updated_at = $3 WHERE id = $4
+`
+
+type rotateWebhookParams struct {
+	Secret    string
+	Retired   string
+	UpdatedAt int64
+	ID        int64
+}
+
+func (q *queries) RotateWebhook(ctx context.Context, arg rotateWebhookParams) error {
+	_, err := q.db.ExecContext(ctx, rotateWebhook,
+		arg.Secret,
+		arg.Retired,
+		arg.UpdatedAt,
+		arg.ID,
+	)
+	return err
+}
+
+const runningReplays = `-- name: RunningReplays :one
+SELECT count(*) AS n FROM replay WHERE webhook_id = $1 AND state = 0
+`
+
+type runningReplaysParams struct {
+	WebhookID int64
+}
+
+func (q *queries) RunningReplays(ctx context.Context, arg runningReplaysParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, runningReplays, arg.WebhookID)
+	var n int64
+	err := row.Scan(&n)
+	return n, err
 }
 
 const setFailing = `-- name: SetFailing :execrows
@@ -672,7 +1003,7 @@ func (q *queries) ToldOf(ctx context.Context, arg toldOfParams) ([]deliveryRecor
 }
 
 const webhooksOf = `-- name: WebhooksOf :many
-SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at FROM webhook
+SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired FROM webhook
 WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT CAST($3 AS bigint)
 `
 
@@ -704,6 +1035,7 @@ func (q *queries) WebhooksOf(ctx context.Context, arg webhooksOfParams) ([]webho
 			&i.Reason,
 			&i.FailingAt,
 			&i.UpdatedAt,
+			&i.Retired,
 		); err != nil {
 			return nil, err
 		}

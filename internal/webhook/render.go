@@ -27,14 +27,23 @@ func (w *Webhooks) request(ctx context.Context, t *queue.Task, y *try) (*http.Re
 	if err != nil {
 		return nil, fmt.Errorf("render event: %w", err)
 	}
-	body, headers, err := y.to.dialect.Request(Post{
-		ID: postID(y.to.ID, e), Attempt: y.base + int(t.Step) + 1, At: time.Now(), Account: e.Account, Event: e, Previous: previous,
-		Data: data, signer: y.to.signer,
-	})
+	p := w.post(y.to, postID(y.to.ID, e), y.base+int(t.Step)+1)
+	p.Event, p.Previous, p.Data = e, previous, data
+	return p.request(ctx, y.to)
+}
+
+// post is a post to an endpoint without what it is about.
+func (w *Webhooks) post(to *endpoint, id string, attempt int) Post {
+	return Post{ID: id, Attempt: attempt, At: time.Now(), Account: to.Account, signers: to.signers, now: w.store.Now()}
+}
+
+// request is the post as HTTP.
+func (p Post) request(ctx context.Context, to *endpoint) (*http.Request, error) {
+	body, headers, err := to.dialect.Request(p)
 	if err != nil {
 		return nil, fmt.Errorf("render event: %w", err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, y.to.URL, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.URL, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("make request: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -86,14 +87,20 @@ func New(c Config) *Webhooks {
 	w.took = c.Metrics.Histogram("webhook_post_seconds", "How long customers' webhooks take.", prometheus.ExponentialBuckets(0.001, 4, 8))
 	w.endpoints = store.NewCached(c.Store, topic, w.loadEndpoints)
 	c.Queue.Handle(kind, queue.Kind{Begin: w.begin, End: w.end, Lost: lost, Hardy: true})
+	c.Queue.Handle(runKind, queue.Kind{Begin: asItIs, End: w.endRuns, Hardy: true})
 	return w
 }
 
 // Run posts until ctx ends, then finishes what is under way; hard ends that too.
 func (w *Webhooks) Run(ctx, hard context.Context) error {
+	var working sync.WaitGroup
+	working.Go(func() { w.queue.Work(ctx, hard, runLane, runWorkers, nil, w.doRun) })
 	w.queue.Serve(ctx, hard, lanePrefix, perLane, w.do)
+	working.Wait()
 	return nil
 }
+
+func asItIs(*store.Tx, []*queue.Task) error { return nil }
 
 // Follow adds a job for each event and each endpoint that takes it.
 func (w *Webhooks) Follow(tx *store.Tx, events []event.Event) error {
@@ -132,10 +139,12 @@ func (e *endpoint) job(tx *store.Tx, of event.Event) queue.Job {
 		Data: ticket{seq: of.Seq, kind: of.Kind}.String(),
 	}
 	if e.Ordered {
-		j.OrderKey = fmt.Sprintf("%x", of.Subject)
+		j.OrderKey = orderKey(of.Subject)
 	}
 	return j
 }
+
+func orderKey(subject int64) string { return strconv.FormatInt(subject, 16) }
 
 // ticket is what a job says besides its subject: which event, and for a replay, which delivery it belongs to.
 type ticket struct {

@@ -391,17 +391,17 @@ func TestReplayOfWhatIsDone(t *testing.T) {
 	s.happen(alice, 1, 1, event.Sent, event.Delivered)
 	d := s.delivery(e, 1, 1, is(Delivered))
 	s.delivery(e, 1, 2, is(Delivered))
-	if err := s.Replay(t.Context(), tester, bob, e.ID, d.ID); !fault.Is(err, fault.NotHere) {
+	if err := s.replay(bob, e.ID, d.ID); !fault.Is(err, fault.NotHere) {
 		t.Errorf("someone else replayed it: %v", err)
 	}
 	answer.Store(500)
-	if err := s.Replay(t.Context(), tester, alice, e.ID, d.ID); err != nil {
+	if err := s.replay(alice, e.ID, d.ID); err != nil {
 		t.Fatal(err)
 	}
 	if d := s.delivery(e, 1, 1, tries(2)); d.Status != Delivered || d.Code != 500 {
 		t.Errorf("a failed replay left %+v", d)
 	}
-	if err := s.Replay(t.Context(), tester, alice, e.ID, d.ID); !fault.Is(err, fault.AlreadyThere) {
+	if err := s.replay(alice, e.ID, d.ID); !fault.Is(err, fault.AlreadyThere) {
 		t.Errorf("two replays at once: %v", err)
 	}
 	s.happen(alice, 1, 3, event.Read) // does not wait for a replay
@@ -409,7 +409,7 @@ func TestReplayOfWhatIsDone(t *testing.T) {
 	answer.Store(200)
 	s.store.Shift(7 * time.Second)
 	s.delivery(e, 1, 1, tries(3))
-	if err := s.Replay(t.Context(), tester, alice, e.ID, d.ID); err != nil {
+	if err := s.replay(alice, e.ID, d.ID); err != nil {
 		t.Error(err)
 	}
 	s.delivery(e, 1, 1, tries(4))
@@ -441,7 +441,7 @@ func TestReplayOfWhatIsOpenHurriesIt(t *testing.T) {
 	d := s.delivery(e, 1, 1, tries(2)) // the next try is minutes away
 	s.until("the next event to wait", func() bool { return s.delivery(e, 1, 2, is(Pending)).Due.Sub(s.store.Now()) > time.Minute })
 	up.Store(true)
-	if err := s.Replay(t.Context(), tester, alice, e.ID, d.ID); err != nil {
+	if err := s.replay(alice, e.ID, d.ID); err != nil {
 		t.Fatal(err)
 	}
 	s.delivery(e, 1, 2, is(Delivered))
@@ -500,7 +500,7 @@ func TestDeletedEndpointIsNotPostedTo(t *testing.T) {
 	if n := len(c.got()); n != 1 {
 		t.Errorf("%d posts", n)
 	}
-	if _, err := s.Deliveries(t.Context(), alice, e.ID, 0, 10); !fault.Is(err, fault.NotHere) {
+	if _, _, err := s.Deliveries(t.Context(), alice, e.ID, "", 0, 10); !fault.Is(err, fault.NotHere) {
 		t.Errorf("its deliveries are still shown: %v", err)
 	}
 	s.drop(2) // nothing of it stays open for ever

@@ -1,13 +1,16 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"time"
 
 	"tidings.dev/internal/audit"
+	"tidings.dev/internal/event"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/guard"
 	"tidings.dev/internal/queue"
@@ -66,7 +69,7 @@ func (w *Webhooks) begin(tx *store.Tx, tasks []*queue.Task) error {
 	if err := s.holdBack(tx); err != nil {
 		return err
 	}
-	return s.write(tx)
+	return s.write(tx, w.events)
 }
 
 // settlement gathers what is written about the jobs of one transaction.
@@ -81,7 +84,7 @@ func (s *settlement) look(w *Webhooks, tx *store.Tx, t *queue.Task, y *try) {
 	switch {
 	case y.to == nil:
 		t.Settled, t.Next = true, queue.Done()
-		s.closed = append(s.closed, closeDeliveryParams{Error: "the endpoint was deleted", ID: t.ID})
+		s.closed = append(s.closed, closeDeliveryParams{Error: "the endpoint was deleted", ID: y.delivery(t)})
 	case !y.to.Active:
 		t.Settled, t.Next = true, queue.Done()
 		y.ran, y.tries, y.done, y.problem = true, y.base+int(t.Step), failed, "the endpoint is not active"
@@ -102,7 +105,7 @@ func (s *settlement) holdBack(tx *store.Tx) error {
 	asked := make([]earlierOpenParams, len(s.ordered))
 	for i, t := range s.ordered {
 		y := t.Payload.(*try)
-		asked[i] = earlierOpenParams{WebhookID: int64(y.to.ID), Subject: t.Subject, Seq: int64(y.seq)}
+		asked[i] = earlierOpenParams{WebhookID: int64(y.to.ID), Subject: t.Subject, Seq: int64(y.seq), Again: int64(flag(y.replay != 0))}
 	}
 	earlier, err := store.First[int64](tx, earlierOpen, asked)
 	if err != nil {
@@ -125,19 +128,22 @@ func (s *settlement) hold(tx *store.Tx, t *queue.Task, y *try, due time.Time) {
 		return
 	}
 	s.holds = append(s.holds, holdDeliveryParams{
-		ID: t.ID, WebhookID: int64(y.to.ID), AccountID: t.Account, Subject: t.Subject, Seq: int64(y.seq), Kind: string(y.kind),
+		ID: y.delivery(t), WebhookID: int64(y.to.ID), AccountID: t.Account, Subject: t.Subject, Seq: int64(y.seq), Kind: string(y.kind),
 		At: tx.NowMilli(), DueAt: due.UnixMilli(),
 	})
 }
 
-func (s *settlement) write(tx *store.Tx) error {
+// delivery is the key of what the job's post is noted in.
+func (y *try) delivery(t *queue.Task) int64 { return cmp.Or(y.replay, t.ID) }
+
+func (s *settlement) write(tx *store.Tx, log *event.Log) error {
 	if err := store.Run(tx, holdDelivery, s.holds); err != nil {
 		return fmt.Errorf("hold deliveries back: %w", err)
 	}
 	if err := store.Run(tx, closeDelivery, s.closed); err != nil {
 		return fmt.Errorf("close deliveries: %w", err)
 	}
-	return s.records.write(tx)
+	return s.records.write(tx, log)
 }
 
 // pause puts a job back where it was and stops its lane for a while.
@@ -288,7 +294,7 @@ func (w *Webhooks) end(tx *store.Tx, tasks []*queue.Task) error {
 			s.hold(tx, t, y, t.Due)
 		}
 	}
-	return s.write(tx)
+	return s.write(tx, w.events)
 }
 
 // records are rows to be written.
@@ -310,6 +316,8 @@ func (r *records) add(tx *store.Tx, t *queue.Task, y *try) {
 		}
 		if y.done != open {
 			row.Replay = 0
+		} else {
+			row.DueAt = y.due.UnixMilli()
 		}
 		r.replayed = append(r.replayed, row)
 	} else {
@@ -335,7 +343,7 @@ func (r *records) add(tx *store.Tx, t *queue.Task, y *try) {
 	}
 }
 
-func (r *records) write(tx *store.Tx) error {
+func (r *records) write(tx *store.Tx, log *event.Log) error {
 	if err := store.Run(tx, keepDelivery, r.kept); err != nil {
 		return fmt.Errorf("keep deliveries: %w", err)
 	}
@@ -355,15 +363,16 @@ func (r *records) write(tx *store.Tx) error {
 			return err
 		}
 	}
-	return r.stop(tx)
+	return r.stop(tx, log)
 }
 
-// stop disables endpoints that are gone or have failed too long.
-func (r *records) stop(tx *store.Tx) error {
+// stop disables endpoints that are gone or have failed too long, and tells the others of the account.
+func (r *records) stop(tx *store.Tx, log *event.Log) error {
 	n, err := store.Each(tx, disableWebhook, r.disable)
 	if err != nil {
 		return fmt.Errorf("disable webhooks: %w", err)
 	}
+	var notices []event.Notice
 	for i, e := range r.disabled {
 		if n[i] == 0 {
 			continue
@@ -371,8 +380,20 @@ func (r *records) stop(tx *store.Tx) error {
 		if err := note(tx, audit.System, e.Account, e.ID, "webhook.disable", r.disable[i].Reason); err != nil {
 			return err
 		}
+		notices = append(notices, event.Notice{Account: e.Account, Subject: int64(e.ID), Kind: event.WebhookDisabled, Data: event.Webhook{
+			ID: e.ID.String(), Host: hostOf(e.URL), Reason: r.disable[i].Reason,
+		}})
 	}
-	return nil
+	return log.Notice(tx, notices...)
+}
+
+// hostOf is what may be told of a URL: its path may hold a secret.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }
 
 func sum(n []int64) (total int64) {

@@ -89,10 +89,6 @@ type (
 		Since     string `query:"since" format:"date-time" doc:"Only messages accepted at this time or later."`
 		Until     string `query:"until" format:"date-time" doc:"Only messages accepted before this time."`
 	}
-	pageOfInput struct {
-		IDInput
-		PageInput
-	}
 	changeInput struct {
 		IDInput
 		Body changeRequest
