@@ -168,6 +168,7 @@ postgresql: # its tests start servers of their own; the one that Debian's packag
 # SMPP software that nobody here wrote, for the tests that talk to it.
 .PHONY: foreign
 foreign: $(patsubst %package-lock.json,%node_modules/.installed,$(wildcard test/foreign/package-lock.json))
+	@scripts/need 'perl -MNet::SMPP -e 1' libnet-smpp-perl
 
 test/foreign/node_modules/.installed: test/foreign/package-lock.json
 	@scripts/need 'command -v node && command -v npm' nodejs npm

@@ -156,7 +156,6 @@ func (l *link) taken() (all []smsc.Record) {
 }
 
 func TestCase6aWhatIsRefusedCostsNothingAndPayloadCostsItsSegments(t *testing.T) {
-	t.Parallel()
 	l := newPlant(t).reach(smsc.Config{}, `"concatenation":"payload"`, 0, 1)
 	before, err := l.Wallet.Balance(t.Context(), l.account.ID)
 	if err != nil {
@@ -174,7 +173,7 @@ func TestCase6aWhatIsRefusedCostsNothingAndPayloadCostsItsSegments(t *testing.T)
 			l.refuses(message.Draft{To: to, Content: message.Text(strings.Repeat("a", 70000))}, fault.TextTooLong)
 		},
 	} {
-		t.Run(name, func(*testing.T) { test() })
+		t.Run(name, func(t *testing.T) { test() })
 	}
 	if after, err := l.Wallet.Balance(t.Context(), l.account.ID); err != nil || after != before || len(l.taken()) != 0 {
 		t.Errorf("%+v became %+v, %d were sent: %v", before, after, len(l.taken()), err)
@@ -222,7 +221,7 @@ func TestCase6c01Rates(t *testing.T) {
 	}
 	if raceEnabled || testing.Short() {
 		for i := range rows { // other packages are tested beside it
-			rows[i].least = rows[i].least / 2
+			rows[i].least /= 2
 		}
 	}
 	for _, row := range rows {

@@ -223,8 +223,56 @@ func FuzzReceipt(f *testing.F) {
 		if !ok || r.State == StateNone {
 			t.Fatalf("%+v", r)
 		}
+		if r.Final && !r.State.Final() {
+			t.Fatalf("%+v is final", r)
+		}
+		if quoted, _ := ParseReceipt(receiptOf(text+" text:id:999 stat:UNDELIV err:1", tlvs), ReceiptOptions{}); findKey(r.Raw, receiptTextKey) < 0 &&
+			!strings.HasSuffix(text, "\x00") && (quoted.ID != r.ID && r.ID != "" || quoted.State != r.State) {
+			t.Fatalf("the message's own text counts: %+v became %+v", r, quoted)
+		}
 		for _, rule := range []IDRule{IDSame, IDHexDec, IDDecHex} {
-			_, _ = rule.Answer(r.ID), rule.Receipt(r.ID)
+			if once := rule.Receipt(r.ID); plainID(once) != once || rule != IDDecHex && rule.Receipt(once) != once {
+				t.Fatalf("%q became %q, which is not canonical", r.ID, once)
+			}
+			_ = rule.Answer(r.ID)
+		}
+	})
+}
+
+// What FormatReceipt writes is read back, whatever the id and the text are.
+func FuzzFormattedReceipt(f *testing.F) {
+	f.Add("0123", "Hello stat:UNDELIV", "00A", uint8(2), int64(1_700_000_000))
+	f.Add("a-b", "id:9", "", uint8(8), int64(0))
+	f.Fuzz(func(t *testing.T, id, text, code string, state uint8, at int64) {
+		if word := func(s string) bool { return strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }) < 0 }; !word(id) || !word(code) || id == "" {
+			return
+		}
+		for _, key := range receiptKeys {
+			if strings.HasPrefix(strings.ToLower(id), key) || strings.HasPrefix(strings.ToLower(code), key) {
+				return // an id that looks like the next field
+			}
+		}
+		want := Receipt{ID: id, State: State(state%8 + 1), ErrorCode: code, Text: text, Done: time.Unix(at%4e9, 0).UTC(), Submitted: time.Unix(at%4e9, 0).UTC()}
+		got, ok := ParseReceipt(receiptOf(FormatReceipt(want), nil), ReceiptOptions{})
+		if !ok || got.ID != id || got.State != want.State || code != "" && got.ErrorCode != code {
+			t.Fatalf("%+v became %+v", want, got)
+		}
+	})
+}
+
+// A time that can be read is written the same way, or says the same.
+func FuzzTime(f *testing.F) {
+	for _, seed := range []string{"260501123005704+", "260501123005022-", "000002030405000R", "991231235959948+", "000000000000000R"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+		at, err := ParseTime(text, now)
+		if err != nil || strings.HasSuffix(text, "R") {
+			return
+		}
+		if again, err := ParseTime(FormatTime(at), now); err != nil || !again.Equal(at) {
+			t.Fatalf("%s: %v became %v, %v", text, at, again, err)
 		}
 	})
 }

@@ -22,51 +22,84 @@ import (
 	"tidings.dev/internal/message"
 )
 
-const (
-	install  = "run: sudo apt-get install --yes nodejs npm"
-	patience = time.Minute
-)
+const patience = time.Minute
 
-// event is a line that smsc.mjs writes.
+// software is what plays the network.
+type software struct {
+	name     string
+	programs []string // that must be there
+	packages string   // of Debian, which hold them
+	ready    func(t *testing.T)
+	command  []string
+}
+
+var all = []software{
+	{"npm smpp", []string{"node", "npm"}, "nodejs npm", installed, []string{"node", "smsc.mjs"}},
+	{"Net::SMPP", []string{"perl"}, "libnet-smpp-perl", hasNetSMPP, []string{"perl", "smsc.pl"}},
+}
+
+// installed has npm fetch what package-lock.json names.
+func installed(t *testing.T) {
+	t.Helper()
+	if _, err := os.Stat("node_modules/smpp/package.json"); errors.Is(err, os.ErrNotExist) {
+		if out, err := exec.CommandContext(t.Context(), "npm", "ci", "--no-audit", "--no-fund").CombinedOutput(); err != nil {
+			t.Fatalf("npm ci: %v\n%s", err, out)
+		}
+	}
+}
+
+func hasNetSMPP(t *testing.T) {
+	t.Helper()
+	if err := exec.CommandContext(t.Context(), "perl", "-MNet::SMPP", "-e", "1").Run(); err != nil {
+		t.Fatal("Perl has no Net::SMPP; run: sudo apt-get install --yes libnet-smpp-perl")
+	}
+}
+
+// each runs a test against every network.
+func each(t *testing.T, test func(t *testing.T, n *network)) {
+	t.Helper()
+	for _, s := range all {
+		t.Run(s.name, func(t *testing.T) { test(t, s.begin(t)) })
+	}
+}
+
+// event is a line that the network writes; smsc.mjs says which there are.
 type event struct {
 	Event, ID, From, To, Text  string
 	Port, Ref, Total, Number   int
 	Coding, Registered, Status int
 }
 
-// network is smsc.mjs at work.
+// network is the software at work.
 type network struct {
 	port  int
+	more  string // of the channel's settings
 	input io.WriteCloser
 
 	mu     sync.Mutex
 	events []event
 }
 
-// begin starts node, after the package it needs was installed.
-func begin(t *testing.T) *network {
+// begin starts the software.
+func (s software) begin(t *testing.T) *network {
 	t.Helper()
-	for _, program := range []string{"node", "npm"} {
+	for _, program := range s.programs {
 		if _, err := exec.LookPath(program); err != nil {
-			t.Fatalf("%s is not installed; %s", program, install)
+			t.Fatalf("%s is not installed; run: sudo apt-get install --yes %s", program, s.packages)
 		}
 	}
-	if _, err := os.Stat("node_modules/smpp/package.json"); errors.Is(err, os.ErrNotExist) {
-		if out, err := exec.CommandContext(t.Context(), "npm", "ci", "--no-audit", "--no-fund").CombinedOutput(); err != nil {
-			t.Fatalf("npm ci: %v\n%s", err, out)
-		}
-	}
-	node := exec.Command("node", "smsc.mjs")
-	node.Stderr = os.Stderr
-	input, err := node.StdinPipe()
+	s.ready(t)
+	process := exec.Command(s.command[0], s.command[1:]...)
+	process.Stderr = os.Stderr
+	input, err := process.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	output, err := node.StdoutPipe()
+	output, err := process.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := node.Start(); err != nil {
+	if err := process.Start(); err != nil {
 		t.Fatal(err)
 	}
 	n := &network{input: input}
@@ -78,14 +111,14 @@ func begin(t *testing.T) *network {
 	t.Cleanup(func() {
 		input.Close()
 		<-over
-		if err := node.Wait(); err != nil {
-			t.Errorf("node: %v", err)
+		if err := process.Wait(); err != nil {
+			t.Errorf("%s: %v", s.name, err)
 		}
 	})
 	select {
 	case n.port = <-listening:
 	case <-over:
-		t.Fatal("node ended at once")
+		t.Fatalf("%s ended at once", s.name)
 	}
 	return n
 }
@@ -130,7 +163,7 @@ func (n *network) all(kind string) (found []event) {
 }
 
 func (n *network) settings() channel.Settings {
-	return channel.Settings(fmt.Sprintf(`{"address":"127.0.0.1:%d","system_id":"tidings","password":"secret","window":10}`, n.port))
+	return channel.Settings(fmt.Sprintf(`{"address":"127.0.0.1:%d","system_id":"tidings","password":"secret","window":10%s}`, n.port, n.more))
 }
 
 // open runs our driver against it until the test ends.
@@ -170,7 +203,10 @@ func texts() (all []string) {
 }
 
 func TestTextsReachForeignSoftwareAndEveryReceiptIsMatched(t *testing.T) {
-	n := begin(t)
+	each(t, textsReachForeignSoftwareAndEveryReceiptIsMatched)
+}
+
+func textsReachForeignSoftwareAndEveryReceiptIsMatched(t *testing.T, n *network) {
 	session, sink := open(t, n)
 	parts, wanted := outbound(t, n, texts())
 	if len(parts) != 900+100*3 {
@@ -275,8 +311,9 @@ func ordered(all []event) []event {
 	return sorted
 }
 
-func TestForeignTextsArrive(t *testing.T) {
-	n := begin(t)
+func TestForeignTextsArrive(t *testing.T) { each(t, foreignTextsArrive) }
+
+func foreignTextsArrive(t *testing.T, n *network) {
 	_, sink := open(t, n)
 	wanted, parts := map[string]string{}, 0
 	for i := range 100 {
@@ -310,8 +347,9 @@ func TestForeignTextsArrive(t *testing.T) {
 }
 
 // A receipt that was on its way when the connection was cut comes over the next one.
-func TestForeignReceiptSurvivesACut(t *testing.T) {
-	n := begin(t)
+func TestForeignReceiptSurvivesACut(t *testing.T) { each(t, foreignReceiptSurvivesACut) }
+
+func foreignReceiptSurvivesACut(t *testing.T, n *network) {
 	held := new(channeltest.Sink)
 	release := held.Hold()
 	defer release()
@@ -339,8 +377,9 @@ func TestForeignReceiptSurvivesACut(t *testing.T) {
 	}
 }
 
-func TestForeignVerdicts(t *testing.T) {
-	n := begin(t)
+func TestForeignVerdicts(t *testing.T) { each(t, foreignVerdicts) }
+
+func foreignVerdicts(t *testing.T, n *network) {
 	wrong := strings.Replace(string(n.settings()), "secret", "wrong", 1)
 	_, err := smppchannel.Driver.Open(t.Context(), channel.Env{Settings: channel.Settings(wrong)})
 	if f, ok := errors.AsType[*channel.Failure](err); !ok || f.Verdict != channel.Reject || f.Code != "bad_credentials" {
@@ -361,5 +400,46 @@ func TestForeignVerdicts(t *testing.T) {
 	receipts, err := sink.AwaitReceipts(ctx, 1)
 	if err != nil || receipts[0].Status != message.Failed || receipts[0].Code != "001" {
 		t.Errorf("%+v %v", receipts, err)
+	}
+}
+
+// A pair of binds, data_sm and every way to tie parts are as the other side reads them.
+func TestWaysOfSendingAreUnderstood(t *testing.T) {
+	long := strings.Repeat("Your code is 482913. ^{}[~]|€ @ÄÖ ", 10)
+	for _, more := range []string{
+		`"bind":"tx+rx","binds":2`, `"command":"data_sm"`, `"concatenation":"udh16"`, `"concatenation":"sar"`, `"concatenation":"payload"`,
+		`"command":"data_sm","concatenation":"sar","bind":"tx+rx"`, `"command":"data_sm","concatenation":"payload"`,
+	} {
+		t.Run(more, func(t *testing.T) {
+			n := all[1].begin(t)
+			n.more = "," + more
+			session, sink := open(t, n)
+			parts, wanted := outbound(t, n, []string{"short", long, strings.Repeat("Привет 😀, мир! ", 10)})
+			sent := send(t, session, parts)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			receipts, err := sink.AwaitReceipts(ctx, len(parts))
+			if err != nil {
+				t.Fatalf("%d receipts: %v", len(receipts), err)
+			}
+			for _, r := range receipts {
+				if _, known := sent[r.RemoteID]; !known || r.Status != message.Delivered {
+					t.Errorf("%+v", r)
+				}
+			}
+			arrived := map[string]string{}
+			for _, e := range ordered(n.all("submit")) {
+				arrived["+"+e.To] += e.Text
+			}
+			for to, text := range wanted {
+				if arrived[to] != text {
+					t.Errorf("%s got %q, not %q", to, arrived[to], text)
+				}
+			}
+			n.order(t, map[string]string{"do": "inbound", "from": "+491711234567", "to": "12345", "text": "hello"})
+			if _, err := sink.AwaitInbounds(ctx, 1); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
