@@ -69,8 +69,8 @@ type Unknown int
 
 // The classes of unknown outcome.
 const (
-	Blind  Unknown = iota // nothing: the message's own choice decides
-	Echo                  // receipts name our reference: wait for one first
+	Blind Unknown = iota // nothing: the message's own choice decides
+	Echo                 // receipts name our reference: wait for one first
 	// Dedupe: the network takes one id only once, so that it is asked again with the same. The driver makes the id of the part's
 	// Message, Attempt and Number, which stay what they are.
 	Dedupe

@@ -8,11 +8,11 @@ import (
 )
 
 const (
-	span      = time.Second          // in which no more than the rate leaves
+	span      = time.Second           // in which no more than the rate leaves
 	slack     = 10 * time.Millisecond // by which what left evenly may arrive unevenly
-	recovery  = 20                   // steps in which a pace that was halved to nothing would be back
-	relearned = 2                    // times the rate at which a network first objected: then it objects no more
-	slowest   = 1.0                  // a second, at which a pace is no longer halved, unless it is set lower
+	recovery  = 20                    // steps in which a pace that was halved to nothing would be back
+	relearned = 2                     // times the rate at which a network first objected: then it objects no more
+	slowest   = 1.0                   // a second, at which a pace is no longer halved, unless it is set lower
 )
 
 // Pace is how fast the lanes of one channel may go, together. No more than its rate leaves within any second, whenever that

@@ -32,10 +32,12 @@ func (r IDRule) Receipt(id string) string {
 	return plainID(id)
 }
 
+const blanks = " \t\r\n"
+
 // plainID drops case and leading zeros. Ids are strings: some have more digits than any integer type.
 func plainID(id string) string {
-	id = strings.ToLower(strings.TrimSpace(id))
-	if trimmed := strings.TrimLeft(id, "0"); trimmed != "" {
+	id = strings.ToLower(strings.Trim(id, blanks))
+	if trimmed := strings.TrimLeft(id, "0"+blanks); trimmed != "" {
 		return trimmed
 	}
 	if id == "" {

@@ -113,7 +113,7 @@ func TestTheWindowIsTheSumOfTheBinds(t *testing.T) {
 }
 
 // Parts on a lost bind are unsure, at most its window; the other goes on, and the lost one is bound again.
-func TestALostBindIsMadeAgainWhileTheOthersGoOn(t *testing.T) {
+func TestCase6c05ALostBindIsMadeAgainWhileTheOthersGoOn(t *testing.T) {
 	t.Parallel()
 	l := link(t, `"binds":2,"window":4`, smsc.Config{AnswerDelay: 5 * time.Millisecond})
 	ctx, end := context.WithCancel(t.Context())

@@ -84,7 +84,7 @@ func TestAddressesOnTheWire(t *testing.T) {
 	}
 }
 
-func TestFieldsOfAPart(t *testing.T) {
+func TestCase6c09FieldsOfAPart(t *testing.T) {
 	m := one("hi", "gsm7")
 	m.ValidUntil = time.Unix(1_700_000_000, 0).Add(25 * time.Hour)
 	for settings, want := range map[string]string{
