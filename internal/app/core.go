@@ -71,7 +71,7 @@ func (c *Core) wire() {
 	c.Queue = queue.New(s, c.Log)
 	c.Events = event.New(s)
 	c.Members = member.New(s, account.Limits{Requests: cfg.Rate.RequestsPerMinute, Burst: cfg.Rate.Burst, Messages: cfg.Rate.MessagesPerMinute, Queue: cfg.Limits.Queue})
-	c.Keys, c.Wallet = key.New(s), wallet.New(s)
+	c.Keys, c.Wallet = key.New(s), wallet.New(s, c.Events)
 	c.Consent, c.Numbers = consent.New(s, c.Events), number.New(s)
 	c.Connections, c.Routes = connection.New(s), route.New(s)
 	c.Gateway = gateway.New(gateway.Parts{

@@ -121,7 +121,7 @@ func (w *world) open(followers ...event.Follower) {
 	for _, f := range followers {
 		w.events.FollowedBy(f)
 	}
-	w.wallet, w.consent, w.numbers, w.members = wallet.New(s), consent.New(s, w.events), number.New(s), member.New(s, account.Limits{})
+	w.wallet, w.consent, w.numbers, w.members = wallet.New(s, w.events), consent.New(s, w.events), number.New(s), member.New(s, account.Limits{})
 	w.connections, w.routes = connection.New(s), route.New(s)
 	drivers := []channel.Driver{w.network.Driver(), (&channeltest.Scripted{Name: gateway.TestDriver}).Driver()}
 	if w.spare != nil {

@@ -304,9 +304,17 @@ func (g *Gateway) settleBalance(tx *store.Tx, fresh []*acceptance) error {
 func moves(payer account.ID, results []*Result) []wallet.Move {
 	m := make([]wallet.Move, len(results))
 	for i, r := range results {
-		m[i] = wallet.Move{Account: payer, Subject: int64(r.Message.ID), Amount: r.Message.Price}
+		m[i] = wallet.Move{Account: payer, Spender: spender(payer, r.Message.Account), Subject: int64(r.Message.ID), Amount: r.Message.Price}
 	}
 	return m
+}
+
+// spender is who draws on another's wallet; zero: who pays does.
+func spender(payer, a account.ID) account.ID {
+	if a == payer {
+		return 0
+	}
+	return a
 }
 
 // refuseWhole refuses all items of a request of which one has a fault that says so.

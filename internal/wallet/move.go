@@ -12,7 +12,8 @@ import (
 
 // Move is an amount held, posted or voided for one subject, such as a message.
 type Move struct {
-	Account account.ID
+	Account account.ID // whose wallet
+	Spender account.ID // who draws on it, if another; zero: its own account
 	Subject int64
 	Amount  int64 // micro-units; 0 is granted and leaves no trace
 }
@@ -31,7 +32,7 @@ func (k *Keeper) Hold(tx *store.Tx, moves []Move) ([]bool, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := pay(tx, fresh); err != nil {
+	if err := k.pay(tx, fresh); err != nil {
 		return nil, err
 	}
 	granted := make([]bool, len(moves))
@@ -54,7 +55,7 @@ func holdsOf(tx *store.Tx, moves []Move) []*hold {
 			continue
 		}
 		seen[m.Subject] = true
-		row := addTransferParams{AccountID: m.Account, Subject: m.Subject, Step: stepHold, Debit: available, Credit: held, Amount: m.Amount, At: tx.NowMilli()}
+		row := addTransferParams{AccountID: m.Account, Subject: m.Subject, Step: stepHold, Debit: available, Credit: held, Amount: m.Amount, At: tx.NowMilli(), Spender: int64(m.Spender)}
 		holds = append(holds, &hold{row: row})
 	}
 	return holds
@@ -84,20 +85,23 @@ func record(tx *store.Tx, holds []*hold) (map[account.ID][]*hold, error) {
 }
 
 // pay grants the holds that the wallets can pay and takes their sums.
-func pay(tx *store.Tx, fresh map[account.ID][]*hold) error {
+func (k *Keeper) pay(tx *store.Tx, fresh map[account.ID][]*hold) error {
 	wallets := slices.Sorted(maps.Keys(fresh))
 	for len(wallets) > 0 {
 		sums, err := settle(tx, fresh, wallets)
 		if err != nil {
 			return fmt.Errorf("settle holds: %w", err)
 		}
-		touched, err := store.Each(tx, changeWallet, sums)
+		paid, err := store.First[spendRow](tx, spend, sums)
 		if err != nil {
 			return fmt.Errorf("hold: %w", err)
 		}
+		if err := k.tell(tx, paid); err != nil {
+			return err
+		}
 		wallets = wallets[:0] // again for those that another node spent from since we looked
 		for i, s := range sums {
-			if touched[i] == 0 {
+			if paid[i] == nil {
 				wallets = append(wallets, s.AccountID)
 			}
 		}
@@ -106,12 +110,12 @@ func pay(tx *store.Tx, fresh map[account.ID][]*hold) error {
 }
 
 // settle decides in memory which holds the wallets can pay, and returns the sum for each wallet that pays any.
-func settle(tx *store.Tx, fresh map[account.ID][]*hold, wallets []account.ID) ([]changeWalletParams, error) {
+func settle(tx *store.Tx, fresh map[account.ID][]*hold, wallets []account.ID) ([]spendParams, error) {
 	rooms, err := store.First[int64](tx, room, wallets)
 	if err != nil {
 		return nil, err
 	}
-	var sums []changeWalletParams
+	var sums []spendParams
 	for i, id := range wallets {
 		var left, sum int64
 		if rooms[i] != nil {
@@ -123,7 +127,7 @@ func settle(tx *store.Tx, fresh map[account.ID][]*hold, wallets []account.ID) ([
 			}
 		}
 		if sum > 0 {
-			sums = append(sums, changeWalletParams{AccountID: id, Available: -sum, Held: sum})
+			sums = append(sums, spendParams{AccountID: id, Available: -sum, Held: sum})
 		}
 	}
 	return sums, nil
@@ -184,9 +188,9 @@ func end(tx *store.Tx, moves []Move, book string) ([]Move, error) {
 
 // release moves the held money of wallets to a book.
 func release(tx *store.Tx, sums map[account.ID]int64, book string) error {
-	rows := make([]changeWalletParams, 0, len(sums))
+	rows := make([]releaseHeldParams, 0, len(sums))
 	for _, id := range slices.Sorted(maps.Keys(sums)) {
-		row := changeWalletParams{AccountID: id, Held: -sums[id]}
+		row := releaseHeldParams{AccountID: id, Held: -sums[id]}
 		if book == charged {
 			row.Charged = sums[id]
 		} else {
@@ -194,7 +198,7 @@ func release(tx *store.Tx, sums map[account.ID]int64, book string) error {
 		}
 		rows = append(rows, row)
 	}
-	if err := store.Run(tx, changeWallet, rows); err != nil {
+	if err := store.Run(tx, releaseHeld, rows); err != nil {
 		return fmt.Errorf("release held money: %w", err)
 	}
 	return nil

@@ -2,7 +2,7 @@
 INSERT INTO wallet (account_id, currency) VALUES (@account_id, @currency) ON CONFLICT (account_id) DO NOTHING;
 
 -- name: BalanceOf :one
-SELECT currency, available, held, charged, credit_limit FROM wallet WHERE account_id = @account_id;
+SELECT currency, available, held, charged, credit_limit, low_at FROM wallet WHERE account_id = @account_id;
 
 -- name: Wallets :many
 SELECT account_id, currency FROM wallet;
@@ -10,17 +10,36 @@ SELECT account_id, currency FROM wallet;
 -- name: Room :one
 SELECT CAST(available + credit_limit AS bigint) AS room FROM wallet WHERE account_id = @account_id;
 
--- Spending stops at the credit limit; nothing else is refused.
--- name: ChangeWallet :execrows
-UPDATE wallet SET available = available + @available, held = held + @held, charged = charged + @charged, funded = funded + @funded
-WHERE account_id = @account_id AND (CAST(@available AS bigint) >= 0 OR available + @available >= -credit_limit);
+-- Spending stops at the credit limit; nothing else is refused. low tells that the balance has just fallen below its threshold.
+-- name: Spend :one
+UPDATE wallet SET available = available + @available, held = held + @held, funded = funded + @funded,
+    low = CASE WHEN low_at < 0 OR available + @available >= low_at THEN 0 WHEN low = 0 THEN 1 ELSE 2 END
+WHERE account_id = @account_id AND (CAST(@available AS bigint) >= 0 OR available + @available >= -credit_limit)
+RETURNING account_id, currency, available, held, charged, credit_limit, low_at, low;
 
--- name: SetCreditLimit :execrows
-UPDATE wallet SET credit_limit = @credit_limit WHERE account_id = @account_id AND available + @credit_limit >= 0;
+-- name: ReleaseHeld :exec
+UPDATE wallet SET available = available + @available, held = held + @held, charged = charged + @charged,
+    low = CASE WHEN low_at < 0 OR available + @available >= low_at THEN 0 ELSE low END
+WHERE account_id = @account_id;
+
+-- name: SetCreditLimit :one
+UPDATE wallet SET credit_limit = @credit_limit, low = CASE WHEN low = 0 THEN 0 ELSE 2 END
+WHERE account_id = @account_id AND available + @credit_limit >= 0
+RETURNING account_id, currency, available, held, charged, credit_limit, low_at, low;
+
+-- name: SetLowAt :one
+UPDATE wallet SET low_at = @low_at,
+    low = CASE WHEN CAST(@low_at AS bigint) < 0 OR available >= @low_at THEN 0 WHEN low = 0 THEN 1 ELSE 2 END
+WHERE account_id = @account_id
+RETURNING account_id, currency, available, held, charged, credit_limit, low_at, low;
+
+-- name: EntriesOf :many
+SELECT subject, step, debit, credit, amount, at, note, spender FROM transfer
+WHERE account_id = @account_id AND subject < @before ORDER BY subject DESC, step DESC LIMIT CAST(@page AS bigint);
 
 -- name: AddTransfer :execrows
-INSERT INTO transfer (account_id, subject, step, debit, credit, amount, at, note)
-VALUES (@account_id, @subject, @step, @debit, @credit, @amount, @at, @note)
+INSERT INTO transfer (account_id, subject, step, debit, credit, amount, at, note, spender)
+VALUES (@account_id, @subject, @step, @debit, @credit, @amount, @at, @note, @spender)
 ON CONFLICT (subject, step) DO NOTHING;
 
 -- name: DropHold :execrows
@@ -32,8 +51,8 @@ AND NOT EXISTS (SELECT 1 FROM transfer AS e WHERE e.subject = h.subject AND e.st
 
 -- Ends a hold with the amount that was held, in the wallet that it was held in, the first time only.
 -- name: EndHold :one
-INSERT INTO transfer (account_id, subject, step, debit, credit, amount, at)
-SELECT h.account_id, h.subject, 'end', 'held', CAST(@credit AS text), h.amount, CAST(@at AS bigint) FROM transfer AS h
+INSERT INTO transfer (account_id, subject, step, debit, credit, amount, at, spender)
+SELECT h.account_id, h.subject, 'end', 'held', CAST(@credit AS text), h.amount, CAST(@at AS bigint), h.spender FROM transfer AS h
 WHERE h.subject = @subject AND h.step = 'hold'
 ON CONFLICT (subject, step) DO NOTHING RETURNING account_id, amount;
 

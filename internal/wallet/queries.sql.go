@@ -31,8 +31,8 @@ type priceRecord struct {
 }
 
 const addTransfer = `-- name: AddTransfer :execrows
-INSERT INTO transfer (account_id, subject, step, debit, credit, amount, at, note)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO transfer (account_id, subject, step, debit, credit, amount, at, note, spender)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (subject, step) DO NOTHING
 `
 
@@ -45,6 +45,7 @@ type addTransferParams struct {
 	Amount    int64
 	At        int64
 	Note      string
+	Spender   int64
 }
 
 func (q *queries) AddTransfer(ctx context.Context, arg addTransferParams) (int64, error) {
@@ -57,6 +58,7 @@ func (q *queries) AddTransfer(ctx context.Context, arg addTransferParams) (int64
 		arg.Amount,
 		arg.At,
 		arg.Note,
+		arg.Spender,
 	)
 	if err != nil {
 		return 0, err
@@ -65,7 +67,7 @@ func (q *queries) AddTransfer(ctx context.Context, arg addTransferParams) (int64
 }
 
 const balanceOf = `-- name: BalanceOf :one
-SELECT currency, available, held, charged, credit_limit FROM wallet WHERE account_id = $1
+SELECT currency, available, held, charged, credit_limit, low_at FROM wallet WHERE account_id = $1
 `
 
 type balanceOfParams struct {
@@ -78,6 +80,7 @@ type balanceOfRow struct {
 	Held        int64
 	Charged     int64
 	CreditLimit int64
+	LowAt       int64
 }
 
 func (q *queries) BalanceOf(ctx context.Context, arg balanceOfParams) (balanceOfRow, error) {
@@ -89,36 +92,9 @@ func (q *queries) BalanceOf(ctx context.Context, arg balanceOfParams) (balanceOf
 		&i.Held,
 		&i.Charged,
 		&i.CreditLimit,
+		&i.LowAt,
 	)
 	return i, err
-}
-
-const changeWallet = `-- name: ChangeWallet :execrows
-UPDATE wallet SET available = available + $1, held = held + $2, charged = charged + $3, funded = funded + $4
-WHERE account_id = $5 AND (CAST($1 AS bigint) >= 0 OR available + $1 >= -credit_limit)
-`
-
-type changeWalletParams struct {
-	Available int64
-	Held      int64
-	Charged   int64
-	Funded    int64
-	AccountID account.ID
-}
-
-// Spending stops at the credit limit; nothing else is refused.
-func (q *queries) ChangeWallet(ctx context.Context, arg changeWalletParams) (int64, error) {
-	result, err := q.db.ExecContext(ctx, changeWallet,
-		arg.Available,
-		arg.Held,
-		arg.Charged,
-		arg.Funded,
-		arg.AccountID,
-	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
 }
 
 const dropEndedHolds = `-- name: DropEndedHolds :execrows
@@ -189,8 +165,8 @@ func (q *queries) DropSettled(ctx context.Context, arg dropSettledParams) (int64
 }
 
 const endHold = `-- name: EndHold :one
-INSERT INTO transfer (account_id, subject, step, debit, credit, amount, at)
-SELECT h.account_id, h.subject, 'end', 'held', CAST($1 AS text), h.amount, CAST($2 AS bigint) FROM transfer AS h
+INSERT INTO transfer (account_id, subject, step, debit, credit, amount, at, spender)
+SELECT h.account_id, h.subject, 'end', 'held', CAST($1 AS text), h.amount, CAST($2 AS bigint), h.spender FROM transfer AS h
 WHERE h.subject = $3 AND h.step = 'hold'
 ON CONFLICT (subject, step) DO NOTHING RETURNING account_id, amount
 `
@@ -212,6 +188,60 @@ func (q *queries) EndHold(ctx context.Context, arg endHoldParams) (endHoldRow, e
 	var i endHoldRow
 	err := row.Scan(&i.AccountID, &i.Amount)
 	return i, err
+}
+
+const entriesOf = `-- name: EntriesOf :many
+SELECT subject, step, debit, credit, amount, at, note, spender FROM transfer
+WHERE account_id = $1 AND subject < $2 ORDER BY subject DESC, step DESC LIMIT CAST($3 AS bigint)
+`
+
+type entriesOfParams struct {
+	AccountID account.ID
+	Before    int64
+	Page      int64
+}
+
+type entriesOfRow struct {
+	Subject int64
+	Step    string
+	Debit   string
+	Credit  string
+	Amount  int64
+	At      int64
+	Note    string
+	Spender int64
+}
+
+func (q *queries) EntriesOf(ctx context.Context, arg entriesOfParams) ([]entriesOfRow, error) {
+	rows, err := q.db.QueryContext(ctx, entriesOf, arg.AccountID, arg.Before, arg.Page)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []entriesOfRow
+	for rows.Next() {
+		var i entriesOfRow
+		if err := rows.Scan(
+			&i.Subject,
+			&i.Step,
+			&i.Debit,
+			&i.Credit,
+			&i.Amount,
+			&i.At,
+			&i.Note,
+			&i.Spender,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const foldBound = `-- name: FoldBound :one
@@ -389,6 +419,29 @@ func (q *queries) PutPrice(ctx context.Context, arg putPriceParams) error {
 	return err
 }
 
+const releaseHeld = `-- name: ReleaseHeld :exec
+UPDATE wallet SET available = available + $1, held = held + $2, charged = charged + $3,
+    low = CASE WHEN low_at < 0 OR available + $1 >= low_at THEN 0 ELSE low END
+WHERE account_id = $4
+`
+
+type releaseHeldParams struct {
+	Available int64
+	Held      int64
+	Charged   int64
+	AccountID account.ID
+}
+
+func (q *queries) ReleaseHeld(ctx context.Context, arg releaseHeldParams) error {
+	_, err := q.db.ExecContext(ctx, releaseHeld,
+		arg.Available,
+		arg.Held,
+		arg.Charged,
+		arg.AccountID,
+	)
+	return err
+}
+
 const room = `-- name: Room :one
 SELECT CAST(available + credit_limit AS bigint) AS room FROM wallet WHERE account_id = $1
 `
@@ -404,8 +457,10 @@ func (q *queries) Room(ctx context.Context, arg roomParams) (int64, error) {
 	return room, err
 }
 
-const setCreditLimit = `-- name: SetCreditLimit :execrows
-UPDATE wallet SET credit_limit = $1 WHERE account_id = $2 AND available + $1 >= 0
+const setCreditLimit = `-- name: SetCreditLimit :one
+UPDATE wallet SET credit_limit = $1, low = CASE WHEN low = 0 THEN 0 ELSE 2 END
+WHERE account_id = $2 AND available + $1 >= 0
+RETURNING account_id, currency, available, held, charged, credit_limit, low_at, low
 `
 
 type setCreditLimitParams struct {
@@ -413,12 +468,117 @@ type setCreditLimitParams struct {
 	AccountID   account.ID
 }
 
-func (q *queries) SetCreditLimit(ctx context.Context, arg setCreditLimitParams) (int64, error) {
-	result, err := q.db.ExecContext(ctx, setCreditLimit, arg.CreditLimit, arg.AccountID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
+type setCreditLimitRow struct {
+	AccountID   account.ID
+	Currency    string
+	Available   int64
+	Held        int64
+	Charged     int64
+	CreditLimit int64
+	LowAt       int64
+	Low         int16
+}
+
+func (q *queries) SetCreditLimit(ctx context.Context, arg setCreditLimitParams) (setCreditLimitRow, error) {
+	row := q.db.QueryRowContext(ctx, setCreditLimit, arg.CreditLimit, arg.AccountID)
+	var i setCreditLimitRow
+	err := row.Scan(
+		&i.AccountID,
+		&i.Currency,
+		&i.Available,
+		&i.Held,
+		&i.Charged,
+		&i.CreditLimit,
+		&i.LowAt,
+		&i.Low,
+	)
+	return i, err
+}
+
+const setLowAt = `-- name: SetLowAt :one
+UPDATE wallet SET low_at = $1,
+    low = CASE WHEN CAST($1 AS bigint) < 0 OR available >= $1 THEN 0 WHEN low = 0 THEN 1 ELSE 2 END
+WHERE account_id = $2
+RETURNING account_id, currency, available, held, charged, credit_limit, low_at, low
+`
+
+type setLowAtParams struct {
+	LowAt     int64
+	AccountID account.ID
+}
+
+type setLowAtRow struct {
+	AccountID   account.ID
+	Currency    string
+	Available   int64
+	Held        int64
+	Charged     int64
+	CreditLimit int64
+	LowAt       int64
+	Low         int16
+}
+
+func (q *queries) SetLowAt(ctx context.Context, arg setLowAtParams) (setLowAtRow, error) {
+	row := q.db.QueryRowContext(ctx, setLowAt, arg.LowAt, arg.AccountID)
+	var i setLowAtRow
+	err := row.Scan(
+		&i.AccountID,
+		&i.Currency,
+		&i.Available,
+		&i.Held,
+		&i.Charged,
+		&i.CreditLimit,
+		&i.LowAt,
+		&i.Low,
+	)
+	return i, err
+}
+
+const spend = `-- name: Spend :one
+UPDATE wallet SET available = available + $1, held = held + $2, funded = funded + $3,
+    low = CASE WHEN low_at < 0 OR available + $1 >= low_at THEN 0 WHEN low = 0 THEN 1 ELSE 2 END
+WHERE account_id = $4 AND (CAST($1 AS bigint) >= 0 OR available + $1 >= -credit_limit)
+RETURNING account_id, currency, available, held, charged, credit_limit, low_at, low
+`
+
+type spendParams struct {
+	Available int64
+	Held      int64
+	Funded    int64
+	AccountID account.ID
+}
+
+type spendRow struct {
+	AccountID   account.ID
+	Currency    string
+	Available   int64
+	Held        int64
+	Charged     int64
+	CreditLimit int64
+	LowAt       int64
+	Low         int16
+}
+
+// Spending stops at the credit limit; nothing else is refused. low tells that the balance has just fallen below its threshold.
+func (q *queries) Spend(ctx context.Context, arg spendParams) (spendRow, error) {
+	row := q.db.QueryRowContext(ctx, spend,
+		arg.Available,
+		arg.Held,
+		arg.Funded,
+		arg.AccountID,
+	)
+	var i spendRow
+	err := row.Scan(
+		&i.AccountID,
+		&i.Currency,
+		&i.Available,
+		&i.Held,
+		&i.Charged,
+		&i.CreditLimit,
+		&i.LowAt,
+		&i.Low,
+	)
+	return i, err
 }
 
 const wallets = `-- name: Wallets :many

@@ -13,6 +13,7 @@ import (
 
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/audit"
+	"tidings.dev/internal/event"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/store"
 	"tidings.dev/internal/store/storetest"
@@ -22,7 +23,7 @@ import (
 func open(t *testing.T) (*store.Store, *wallet.Keeper) {
 	t.Helper()
 	s := storetest.Open(t)
-	return s, wallet.New(s)
+	return s, wallet.New(s, event.New(s))
 }
 
 // newWallet opens a wallet with money in it.
@@ -54,7 +55,7 @@ func TestHoldsOfABatchShareTheBalanceInOrder(t *testing.T) {
 	t.Parallel()
 	s, k := open(t)
 	rich, poor := newWallet(t, s, k, 100), newWallet(t, s, k, 10)
-	moves := []wallet.Move{{rich, 1, 60}, {poor, 2, 11}, {rich, 3, 50}, {rich, 4, 40}, {poor, 5, 0}, {poor, 6, 10}, {account.ID(7), 7, 1}, {rich, 1, 60}, {rich, 8, -5}}
+	moves := []wallet.Move{{Account: rich, Subject: 1, Amount: 60}, {Account: poor, Subject: 2, Amount: 11}, {Account: rich, Subject: 3, Amount: 50}, {Account: rich, Subject: 4, Amount: 40}, {Account: poor, Subject: 5, Amount: 0}, {Account: poor, Subject: 6, Amount: 10}, {Account: account.ID(7), Subject: 7, Amount: 1}, {Account: rich, Subject: 1, Amount: 60}, {Account: rich, Subject: 8, Amount: -5}}
 	want := []bool{true, false, false, true, true, true, false, true, false}
 	write(t, s, func(tx *store.Tx) error {
 		granted, err := k.Hold(tx, moves)
@@ -63,7 +64,7 @@ func TestHoldsOfABatchShareTheBalanceInOrder(t *testing.T) {
 		}
 		return err
 	})
-	for a, want := range map[account.ID]wallet.Balance{rich: {Currency: "KES", Held: 100}, poor: {Currency: "KES", Held: 10}} {
+	for a, want := range map[account.ID]wallet.Balance{rich: {Currency: "KES", Held: 100, LowAt: -1}, poor: {Currency: "KES", Held: 10, LowAt: -1}} {
 		if got, err := k.Balance(t.Context(), a); got != want || err != nil {
 			t.Errorf("the wallet has %+v (%v), not %+v", got, err, want)
 		}
@@ -119,13 +120,13 @@ func TestEndWithoutHoldChangesNothing(t *testing.T) {
 	s, k := open(t)
 	a, other := newWallet(t, s, k, 100), newWallet(t, s, k, 100)
 	write(t, s, func(tx *store.Tx) error {
-		if _, err := k.Hold(tx, []wallet.Move{{a, 1, 30}}); err != nil {
+		if _, err := k.Hold(tx, []wallet.Move{{Account: a, Subject: 1, Amount: 30}}); err != nil {
 			return err
 		}
-		if ended, err := k.Post(tx, []wallet.Move{{a, 2, 30}, {a, 3, 0}}); err != nil || len(ended) > 0 {
+		if ended, err := k.Post(tx, []wallet.Move{{Account: a, Subject: 2, Amount: 30}, {Account: a, Subject: 3, Amount: 0}}); err != nil || len(ended) > 0 {
 			t.Errorf("%v was charged (%v)", ended, err)
 		}
-		return k.Void(tx, []wallet.Move{{a, 4, 30}})
+		return k.Void(tx, []wallet.Move{{Account: a, Subject: 4, Amount: 30}})
 	})
 	if b, err := k.Balance(t.Context(), a); b.Available != 70 || b.Held != 30 || b.Charged != 0 || err != nil {
 		t.Errorf("the wallet has %+v (%v)", b, err)
@@ -141,19 +142,19 @@ func TestHoldEndsInTheWalletThatHolds(t *testing.T) {
 	s, k := open(t)
 	parent, sub := newWallet(t, s, k, 100), newWallet(t, s, k, 100)
 	write(t, s, func(tx *store.Tx) error {
-		if _, err := k.Hold(tx, []wallet.Move{{parent, 1, 30}, {parent, 2, 40}}); err != nil {
+		if _, err := k.Hold(tx, []wallet.Move{{Account: parent, Subject: 1, Amount: 30}, {Account: parent, Subject: 2, Amount: 40}}); err != nil {
 			return err
 		}
 		for range 2 {
-			ended, err := k.Post(tx, []wallet.Move{{sub, 1, 30}})
+			ended, err := k.Post(tx, []wallet.Move{{Account: sub, Subject: 1, Amount: 30}})
 			if err != nil {
 				return err
 			}
-			if want := []wallet.Move{{parent, 1, 30}}; len(ended) > 0 && !slices.Equal(ended, want) {
+			if want := []wallet.Move{{Account: parent, Subject: 1, Amount: 30}}; len(ended) > 0 && !slices.Equal(ended, want) {
 				t.Errorf("charged %v", ended)
 			}
 		}
-		return k.Void(tx, []wallet.Move{{sub, 2, 40}})
+		return k.Void(tx, []wallet.Move{{Account: sub, Subject: 2, Amount: 40}})
 	})
 	if b, err := k.Balance(t.Context(), parent); b.Available != 70 || b.Held != 0 || b.Charged != 30 || err != nil {
 		t.Errorf("the parent has %+v (%v)", b, err)
@@ -219,7 +220,7 @@ func TestVerifyNamesTheWalletThatIsWrong(t *testing.T) {
 			s, k := open(t)
 			sound, wrong := newWallet(t, s, k, 100), newWallet(t, s, k, 100)
 			write(t, s, func(tx *store.Tx) error {
-				_, err := k.Hold(tx, []wallet.Move{{sound, 1, 30}, {wrong, 2, 30}})
+				_, err := k.Hold(tx, []wallet.Move{{Account: sound, Subject: 1, Amount: 30}, {Account: wrong, Subject: 2, Amount: 30}})
 				return err
 			})
 			if err := k.Verify(t.Context()); err != nil {
@@ -247,7 +248,26 @@ type life struct {
 	subjects []int64         // all that ever asked
 	open     map[int64]int64 // held
 	ended    map[int64]bool
+	low      bool                    // the balance is below its threshold
+	told     int                     // how often that was told
 	deeds    []func(*store.Tx) error // of the next transaction
+}
+
+// look tells when the balance has fallen below its threshold, as after each deed.
+func (l *life) look() {
+	was := l.low
+	l.low = l.b.LowAt >= 0 && l.b.Available < l.b.LowAt
+	if l.low && !was {
+		l.told++
+	}
+}
+
+// lowAt sets the threshold.
+func (l *life) lowAt(t *rapid.T) {
+	l.b.LowAt = rapid.Int64Range(-1, 80).Draw(t, "threshold")
+	l.look()
+	threshold := l.b.LowAt
+	l.next(func(tx *store.Tx) error { return l.k.SetLow(tx, audit.CLI, l.a, threshold) })
 }
 
 // next has a deed done in the next transaction, with those before it.
@@ -270,6 +290,10 @@ func (l *life) commit(t *rapid.T) {
 	}
 	if got.Available+got.Held+got.Charged != l.funded || got.Available < -got.CreditLimit {
 		t.Fatalf("%+v does not balance with %d paid in", got, l.funded)
+	}
+	told, err := event.New(l.s).Of(t.Context(), l.a, int64(l.a))
+	if err != nil || len(told) != l.told {
+		t.Fatalf("%d times a low balance was told (%v), not %d", len(told), err, l.told)
 	}
 }
 
@@ -304,6 +328,7 @@ func (l *life) hold(t *rapid.T) {
 		}
 		asked[m.Subject] = asked[m.Subject] || m.Amount > 0
 	}
+	l.look()
 	l.next(func(tx *store.Tx) error {
 		granted, err := l.k.Hold(tx, moves)
 		if err == nil && !slices.Equal(granted, want) {
@@ -322,6 +347,7 @@ func (l *life) end(t *rapid.T, do func(*store.Tx, []wallet.Move) error, into *in
 			l.b.Held, *into = l.b.Held-amount, *into+amount
 		}
 	}
+	l.look()
 	l.next(func(tx *store.Tx) error { return do(tx, moves) })
 }
 
@@ -336,6 +362,7 @@ func (l *life) topUp(t *rapid.T) {
 	if !refused {
 		l.b.Available, l.funded = l.b.Available+amount, l.funded+amount
 	}
+	l.look()
 	l.next(func(tx *store.Tx) error { return expect(refused, l.k.TopUp(tx, audit.CLI, l.a, amount, "")) })
 }
 
@@ -375,6 +402,7 @@ func (l *life) close(t *rapid.T) {
 		rest = append(rest, wallet.Move{Account: l.a, Subject: subject, Amount: amount})
 		l.b.Held, l.b.Available = l.b.Held-amount, l.b.Available+amount
 	}
+	l.look()
 	l.next(func(tx *store.Tx) error { return l.k.Void(tx, rest) })
 	l.fold(t)
 	l.commit(t)
@@ -384,13 +412,14 @@ func TestAnyLifeOfAWalletBalances(t *testing.T) {
 	t.Parallel()
 	s, k := open(t)
 	rapid.Check(t, func(t *rapid.T) {
-		l := &life{s: s, k: k, a: newWallet(t, s, k, 0), b: wallet.Balance{Currency: "KES"}, open: map[int64]int64{}, ended: map[int64]bool{}}
+		l := &life{s: s, k: k, a: newWallet(t, s, k, 0), b: wallet.Balance{Currency: "KES", LowAt: -1}, open: map[int64]int64{}, ended: map[int64]bool{}}
 		t.Repeat(map[string]func(*rapid.T){
 			"hold":   l.hold,
 			"post":   func(t *rapid.T) { l.end(t, l.post, &l.b.Charged) },
 			"void":   func(t *rapid.T) { l.end(t, k.Void, &l.b.Available) },
 			"top up": l.topUp,
 			"limit":  l.limit,
+			"low":    l.lowAt,
 			"fold":   l.fold,
 			"commit": l.commit,
 		})
@@ -408,13 +437,13 @@ func TestFoldKeepsOneOpeningForEachBook(t *testing.T) {
 	for range 3 {
 		write(t, s, func(tx *store.Tx) error {
 			posted, voided, left := tx.NewID(), tx.NewID(), tx.NewID()
-			if _, err := k.Hold(tx, []wallet.Move{{a, posted, 10}, {a, voided, 20}, {a, left, 1}}); err != nil {
+			if _, err := k.Hold(tx, []wallet.Move{{Account: a, Subject: posted, Amount: 10}, {Account: a, Subject: voided, Amount: 20}, {Account: a, Subject: left, Amount: 1}}); err != nil {
 				return err
 			}
-			if _, err := k.Post(tx, []wallet.Move{{a, posted, 10}}); err != nil {
+			if _, err := k.Post(tx, []wallet.Move{{Account: a, Subject: posted, Amount: 10}}); err != nil {
 				return err
 			}
-			return k.Void(tx, []wallet.Move{{a, voided, 20}})
+			return k.Void(tx, []wallet.Move{{Account: a, Subject: voided, Amount: 20}})
 		})
 		s.Shift(24 * time.Hour)
 		write(t, s, func(tx *store.Tx) error {
@@ -468,5 +497,58 @@ func TestFoldTakesShares(t *testing.T) {
 	}
 	if b, err := k.Balance(t.Context(), a); b.Available != 80 || b.Charged != 120 || err != nil {
 		t.Errorf("the wallet has %+v (%v)", b, err)
+	}
+}
+
+func TestEntriesTellWhoSpent(t *testing.T) {
+	t.Parallel()
+	s, k := open(t)
+	parent, sub := newWallet(t, s, k, 100), newWallet(t, s, k, 5)
+	first, second, third := s.NewID(), s.NewID(), s.NewID()
+	write(t, s, func(tx *store.Tx) error {
+		moves := []wallet.Move{{Account: parent, Subject: first, Amount: 30}, {Account: parent, Spender: sub, Subject: second, Amount: 20}, {Account: parent, Subject: third, Amount: 10}}
+		if _, err := k.Hold(tx, moves); err != nil {
+			return err
+		}
+		if _, err := k.Post(tx, moves[1:2]); err != nil {
+			return err
+		}
+		if err := k.Void(tx, moves[2:]); err != nil {
+			return err
+		}
+		return k.TopUp(tx, audit.CLI, parent, -7, "mistake")
+	})
+	var got []wallet.Entry
+	for before, pages := int64(0), 0; pages < 20; pages++ {
+		entries, err := k.Entries(t.Context(), parent, before, 2)
+		if err != nil || len(entries) > 3 {
+			t.Fatal(entries, err)
+		}
+		if len(entries) == 0 {
+			break
+		}
+		got, before = append(got, entries...), entries[len(entries)-1].Subject
+	}
+	story := ""
+	for _, e := range got {
+		who := ""
+		if e.Spender == sub {
+			who = " for the subaccount"
+		}
+		story += fmt.Sprintf("%s %d%s %s\n", e.Kind, e.Amount, who, e.Note)
+	}
+	const want = `correction 7 mistake
+hold 10 
+release 10 
+hold 20 for the subaccount 
+charge 20 for the subaccount 
+hold 30 
+top_up 100 
+`
+	if story != want {
+		t.Errorf("the entries are\n%s", story)
+	}
+	if own, err := k.Entries(t.Context(), sub, 0, 10); len(own) != 1 || err != nil {
+		t.Errorf("the subaccount has %v (%v)", own, err)
 	}
 }

@@ -111,7 +111,7 @@ func openCore(ctx context.Context, i *installed, random *rand.Rand, rows int) (*
 	}
 	events, jobs, members := event.New(s), queue.New(s, quiet), member.New(s, account.Limits{})
 	c := &core{
-		installed: i, store: s, wallet: wallet.New(s), numbers: newNumbers(random, rows), network: &instant{taken: make(chan message.Receipt, 4*window)},
+		installed: i, store: s, wallet: wallet.New(s, event.New(s)), numbers: newNumbers(random, rows), network: &instant{taken: make(chan message.Receipt, 4*window)},
 		problems: make(chan error, 1),
 	}
 	c.gateway = gateway.New(gateway.Parts{
