@@ -50,6 +50,7 @@ func (s *server) operations() []operation {
 		s.webhookOperations(),
 		s.eventOperations(),
 		s.channelOperations(),
+		s.walletOperations(),
 		s.healthOperations(),
 	)
 }
