@@ -20,7 +20,7 @@ func (s *server) walletOperations() []operation {
 		op[IDInput, output[purseReply]]("GET /accounts/{id}/wallet", account.Operate, "readWalletOf", "Read an account's balance", s.readWalletOf),
 		op[creditInput, output[purseReply]]("PATCH /accounts/{id}/wallet", account.Operate, "changeWalletOf", "Change an account's credit limit", s.changeWalletOf),
 		op[topUpInput, output[purseReply]]("POST /accounts/{id}/wallet/top-up", account.Operate, "topUpWallet", "Pay into an account's wallet, or correct it", s.topUpWallet).answers(201).once(),
-		op[pageOfInput, output[page[entryReply]]]("GET /accounts/{id}/wallet/entries", account.Operate, "listEntriesOf", "List what moved an account's balance", s.listEntriesOf),
+		op[entriesInput, output[page[entryReply]]]("GET /accounts/{id}/wallet/entries", account.Operate, "listEntriesOf", "List what moved an account's balance", s.listEntriesOf),
 	}
 }
 
@@ -45,6 +45,11 @@ type creditRequest struct {
 type creditInput struct {
 	IDInput
 	Body creditRequest
+}
+
+type entriesInput struct {
+	IDInput
+	PageInput
 }
 
 // topUpRequest pays into a wallet.
