@@ -13,8 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"tidings.dev/internal/account"
 	"tidings.dev/internal/fault"
+	"tidings.dev/internal/rate"
 	"tidings.dev/internal/telemetry"
 )
 
@@ -25,8 +25,6 @@ type Options struct {
 	Body           int64          // bytes of a body; 0: 1 MiB
 	BatchBody      int64          // bytes of a body that sends a batch; 0: 16 MiB
 	Batch          int            // most messages in one request; 0: 1,000
-	PerMinute      int            // requests a minute of one key; 0: no limit
-	Burst          int            // requests at once of one key after a pause
 	Log            *slog.Logger
 	Metrics        *telemetry.Metrics
 }
@@ -50,22 +48,18 @@ type Handler func(w http.ResponseWriter, r *http.Request) error
 
 // Front is where all requests come in.
 type Front struct {
-	opt      Options
-	core     Core
-	log      *slog.Logger
-	mux      *http.ServeMux
-	kits     []*Kit
-	keys     *buckets[account.KeyID]
-	accounts *buckets[account.ID]
-	seen     meters
-	nowhere  *entry // of requests that no route matches
+	opt     Options
+	core    Core
+	log     *slog.Logger
+	mux     *http.ServeMux
+	kits    []*Kit
+	rates   *rate.Meters
+	seen    meters
+	nowhere *entry // of requests that no route matches
 }
 
 // anywhere is the pattern of what no other pattern takes.
 const anywhere = "/"
-
-// accountShare is how many times the rate of one key all keys of an account have together.
-const accountShare = 4
 
 // New returns a front that answers for the surfaces.
 func New(opt Options, core Core, surfaces ...Surface) *Front {
@@ -83,8 +77,7 @@ func New(opt Options, core Core, surfaces ...Surface) *Front {
 	}
 	f := &Front{
 		opt: opt, core: core, log: opt.Log, mux: http.NewServeMux(), seen: newMeters(opt.Metrics),
-		keys:     newBuckets[account.KeyID](opt.PerMinute, opt.Burst),
-		accounts: newBuckets[account.ID](opt.PerMinute*accountShare, opt.Burst*accountShare),
+		rates: rate.New(core.Store),
 	}
 	home := &Kit{Front: f, Surface: Surface{Name: "home", Routes: pages, Fail: failPlain}}
 	f.nowhere = f.seen.entry(home, "", "none", 0)

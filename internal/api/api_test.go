@@ -127,7 +127,8 @@ func TestLogHoldsNothingPrivate(t *testing.T) {
 }
 
 func TestRatesHoldForKeyAndAccount(t *testing.T) {
-	w := apitest.New(t, api.Options{PerMinute: 60, Burst: 3}, who())
+	w := apitest.New(t, api.Options{}, who())
+	w.Limit(w.Alice, account.Limits{Requests: 60, Burst: 3, Queue: 1})
 	first := w.Key(w.Alice, account.Admin)
 	for left := 2; left >= 0; left-- {
 		r := w.Do(first, "GET", "/who", "")

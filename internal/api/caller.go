@@ -12,6 +12,7 @@ import (
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/id"
+	"tidings.dev/internal/rate"
 )
 
 // Bearer is the key in the Authorization header (RFC 6750, 2.1), or a fault that says what is there instead.
@@ -44,7 +45,7 @@ func (k *Kit) Admit(r *http.Request, secret string, scope account.Scope) error {
 	if err := k.checkOrigin(v, r, key); err != nil {
 		return err
 	}
-	if err := k.checkRate(v, key); err != nil {
+	if err := k.checkRate(v, &a, key); err != nil {
 		return err
 	}
 	tellEnd(v.Header(), key)
@@ -107,22 +108,42 @@ func notActing() error {
 }
 
 // checkRate uses up one request of the key and of its account, and tells what is left: of the two, what ends first.
-func (k *Kit) checkRate(v *visit, key account.Key) error {
-	own := k.keys.take(key.ID, v.start)
-	if !own.ok {
-		own.tell(v.Header())
-		return own.refused("key")
+func (k *Kit) checkRate(v *visit, a *account.Account, key account.Key) error {
+	ownLimit, allLimit := limitsOf(a, key)
+	own, err := k.rates.Take(rate.Name{Of: "key", ID: int64(key.ID)}, 1, ownLimit)
+	if err != nil {
+		return err
 	}
-	all := k.accounts.take(key.Account, v.start)
-	if all.remaining < own.remaining || !all.ok {
-		all.tell(v.Header())
+	if !own.OK {
+		tellShare(v.Header(), own)
+		return refused(own, "key")
+	}
+	all, err := k.rates.Take(rate.Name{Of: "account", ID: int64(a.Root())}, 1, allLimit)
+	if err != nil {
+		return err
+	}
+	if own.Limit == 0 || all.Limit > 0 && (all.Remaining < own.Remaining || !all.OK) {
+		tellShare(v.Header(), all)
 	} else {
-		own.tell(v.Header())
+		tellShare(v.Header(), own)
 	}
-	if !all.ok {
-		return all.refused("account")
+	if !all.OK {
+		return refused(all, "account")
 	}
 	return nil
+}
+
+// limitsOf are how often the key may ask, and all keys of its account together.
+func limitsOf(a *account.Account, key account.Key) (own, all rate.Limit) {
+	l := a.Limits
+	own = rate.Limit{PerMinute: l.Requests, Burst: l.Burst}
+	if key.Rate > 0 && (l.Requests == 0 || key.Rate < l.Requests) {
+		own = rate.Limit{PerMinute: key.Rate, Burst: key.Rate}
+		if l.Burst > 0 {
+			own.Burst = min(l.Burst, key.Rate)
+		}
+	}
+	return own, rate.Limit{PerMinute: l.Requests * account.AllKeys, Burst: l.Burst * account.AllKeys}
 }
 
 // checkOrigin refuses a web page that the key does not list. Programs send no Origin; our own pages may call.

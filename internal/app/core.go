@@ -23,6 +23,7 @@ import (
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/number"
 	"tidings.dev/internal/queue"
+	"tidings.dev/internal/rate"
 	"tidings.dev/internal/route"
 	"tidings.dev/internal/store"
 	"tidings.dev/internal/telemetry"
@@ -78,7 +79,7 @@ func (c *Core) wire() {
 		Store: s, Queue: c.Queue, Events: c.Events, Wallet: c.Wallet, Consent: c.Consent, Numbers: c.Numbers,
 		Connections: c.Connections, Routes: c.Routes, Drivers: Drivers(), Log: c.Log,
 		Settings: gateway.Settings{
-			DefaultValidity: cfg.DefaultValidity, QueueCap: cfg.Limits.Queue, KeepBodies: cfg.Retention.Bodies,
+			DefaultValidity: cfg.DefaultValidity, KeepBodies: cfg.Retention.Bodies,
 			KeepMessages: cfg.Retention.Messages, KeepEvents: cfg.Retention.Events,
 			KeepAudit: cfg.Retention.Audit, KeepLedger: cfg.Retention.Ledger,
 		},
@@ -96,6 +97,7 @@ func (c *Core) wire() {
 	}))
 	c.Gateway.Also(func(tx *store.Tx) (bool, error) { return key.Warn(tx, c.Events) })
 	c.Gateway.Also(gateway.Older(cfg.Retention.Deliveries, c.Webhooks.DropRuns))
+	c.Gateway.Also(rate.Drop)
 	c.Gateway.Needs(c.Webhooks.Owes)
 }
 

@@ -240,7 +240,7 @@ func (s *Server) answers() http.Handler {
 	return api.New(api.Options{
 		PublicURL: cfg.PublicURL, TrustedProxies: cfg.TrustedProxies, Body: int64(cfg.Limits.Body), BatchBody: int64(cfg.Limits.BatchBody),
 		Batch:     cfg.Limits.Batch,
-		PerMinute: cfg.Rate.RequestsPerMinute, Burst: cfg.Rate.Burst, Log: s.Log, Metrics: s.Metrics,
+		Log: s.Log, Metrics: s.Metrics,
 	}, api.Core{
 		Store: s.Store, Gateway: s.Gateway, Keys: s.Keys, Members: s.Members, Wallet: s.Wallet, Routes: s.Routes,
 		Channels: s.Connections, Numbers: s.Numbers, Consent: s.Consent, Fleet: s.fleet,

@@ -21,6 +21,7 @@ import (
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/number"
 	"tidings.dev/internal/queue"
+	"tidings.dev/internal/rate"
 	"tidings.dev/internal/route"
 	"tidings.dev/internal/store"
 	"tidings.dev/internal/wallet"
@@ -29,7 +30,6 @@ import (
 // Settings are what an operator may choose.
 type Settings struct {
 	DefaultValidity time.Duration // of a message that names none; 0: 48 hours
-	QueueCap        int           // messages one account may have waiting; 0: 1,000,000
 	KeepBodies      time.Duration // texts; 0: for ever
 	KeepMessages    time.Duration // messages and parts; 0: for ever
 	KeepEvents      time.Duration // 0: as long as their messages
@@ -56,6 +56,7 @@ type Parts struct {
 type Gateway struct {
 	Parts
 	drivers  map[string]channel.Driver
+	rates    *rate.Meters
 	accepts  *store.Batch[acceptance]
 	receipts *store.Batch[news]
 	inbounds *store.Batch[arrival]
@@ -89,10 +90,7 @@ func New(p Parts) *Gateway {
 	if p.Settings.DefaultValidity == 0 {
 		p.Settings.DefaultValidity = 48 * time.Hour
 	}
-	if p.Settings.QueueCap == 0 {
-		p.Settings.QueueCap = 1_000_000
-	}
-	g := &Gateway{Parts: p, drivers: map[string]channel.Driver{}, recent: newRecent(), early: newEarly()}
+	g := &Gateway{Parts: p, drivers: map[string]channel.Driver{}, rates: rate.New(p.Store), recent: newRecent(), early: newEarly()}
 	for _, d := range p.Drivers {
 		g.drivers[d.Name] = d
 	}

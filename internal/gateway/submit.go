@@ -13,6 +13,7 @@ import (
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/queue"
+	"tidings.dev/internal/rate"
 	"tidings.dev/internal/store"
 	"tidings.dev/internal/wallet"
 )
@@ -81,10 +82,24 @@ func (g *Gateway) admit(c Caller, r Request) error {
 	if err := g.Store.Healthy(); err != nil {
 		return err
 	}
-	if g.Queue.Depth(c.Account.ID)+len(r.Drafts) > g.Settings.QueueCap {
-		return fault.New(fault.QueueFull, "%d messages wait already", g.Settings.QueueCap).After(fullRetry)
+	if most := c.Account.Limits.Queue; most > 0 && g.Queue.Depth(c.Account.ID)+len(r.Drafts) > most {
+		return fault.New(fault.QueueFull, "%d messages may wait at a time", most).After(fullRetry)
 	}
-	return nil
+	return g.admitRate(c, len(r.Drafts))
+}
+
+// admitRate uses up so many messages of what the plan gives a minute to the account and its subaccounts, over all surfaces and
+// servers together: all of them or none.
+func (g *Gateway) admitRate(c Caller, n int) error {
+	most := c.Account.Limits.Messages
+	if most > 0 && n > most {
+		return fault.New(fault.TooManyItems, "%d messages; the account may send %d in a minute", n, most)
+	}
+	left, err := g.rates.Take(rate.Name{Of: "messages", ID: int64(c.Account.Root())}, n, rate.Limit{PerMinute: most, Burst: most})
+	if err == nil && !left.OK {
+		return fault.New(fault.RateLimited, "the account may send %d messages in a minute", most).After(left.Wait)
+	}
+	return err
 }
 
 // acceptance is one Submit within a shared transaction.

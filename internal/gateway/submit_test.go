@@ -280,7 +280,8 @@ func TestAReferenceIsTakenForThirtyDays(t *testing.T) {
 
 func TestAnAccountsQueueHasACap(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, with(gateway.Settings{QueueCap: 3}))
+	w := newWorld(t)
+	w.alice.Limits.Queue = 3
 	later := func(n int) message.Draft {
 		d := draft(phone(n), "x")
 		d.ScheduledAt = w.store.Now().Add(time.Hour)

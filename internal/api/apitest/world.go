@@ -210,6 +210,19 @@ func (w *World) Write(f func(tx *store.Tx) error) {
 	}
 }
 
+// Limit gives the account a plan of its own.
+func (w *World) Limit(a account.Account, l account.Limits) {
+	w.t.Helper()
+	w.Write(func(tx *store.Tx) error {
+		plan := member.Plan{Name: "of-" + a.ID.String(), Limits: l}
+		if err := w.Core.Members.CreatePlan(tx, audit.System, w.Operator.ID, plan); err != nil {
+			return err
+		}
+		_, err := w.Core.Members.Change(tx, audit.System, a.ID, member.Change{Plan: &plan.Name})
+		return err
+	})
+}
+
 // Key makes a key of the account with the scopes and returns its secret.
 func (w *World) Key(a account.Account, scopes ...account.Scope) string {
 	w.t.Helper()

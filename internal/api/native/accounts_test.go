@@ -4,10 +4,12 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/api/apitest"
 	"tidings.dev/internal/audit"
+	"tidings.dev/internal/key"
 )
 
 // tenants asks for accounts.
@@ -204,6 +206,43 @@ func TestAuditLogShowsTheCallerOwnDeeds(t *testing.T) {
 	for _, method := range []string{"POST", "PATCH", "DELETE"} {
 		if r := w.Do(operator, method, base+"/audit", "{}"); r.Code != http.StatusMethodNotAllowed {
 			t.Errorf("%s: %d", method, r.Code)
+		}
+	}
+}
+
+// TestPlanIsFeltAtOnce is S55 over the API: the keys of an account and of its subaccounts share what the plan gives.
+func TestPlanIsFeltAtOnce(t *testing.T) {
+	w := tenants{begin(t), t}
+	alice := w.Key(w.Alice, account.Admin)
+	made := w.do(201, alice, "POST", "/accounts", `{"name":"Shop","wallet":"parent"}`)
+	batch := `{"messages":[` + strings.TrimSuffix(strings.Repeat(body("+254701234567", "x")+",", 20), ",") + `]}`
+	w.do(202, alice, "POST", "/messages/batch", batch)
+	w.Limit(w.Alice, account.Limits{Messages: 30, Burst: 100, Queue: 100})
+	w.do(202, alice, "POST", "/messages/batch", batch, "Tidings-Account", made.ID)
+	r := w.Do(alice, "POST", base+"/messages/batch", batch)
+	expect(t, r, 429, "rate_limited", "")
+	if after := r.Header().Get("Retry-After"); after != "20" {
+		t.Errorf("Retry-After: %s", after)
+	}
+	w.Shift(20 * time.Second)
+	w.do(202, alice, "POST", "/messages/batch", batch)
+	w.Limit(w.Bob, account.Limits{Requests: 6, Burst: 2, Queue: 1})
+	bob := w.Key(w.Bob, account.Admin)
+	w.do(202, bob, "POST", "/messages", body("+254701234567", "x"))
+	w.do(503, bob, "POST", "/messages", body("+254701234567", "x"))
+	for _, path := range []string{"/messages", "/account", "/MESSAGES", "/messages/"} { // S54: one bucket, whatever the path
+		if r := w.Do(bob, "GET", base+path, ""); r.Code != 429 && r.Code != 404 {
+			t.Errorf("%s: %d", path, r.Code)
+		}
+	}
+	slow := w.KeyLike(key.Key{Account: w.Alice.ID, Scopes: account.Scopes{account.AccountRead}, Rate: 3}).Secret
+	for left := range 4 {
+		want := 200
+		if left == 3 {
+			want = 429
+		}
+		if r := w.Do(slow, "GET", base+"/account", ""); r.Code != want || r.Header().Get("RateLimit-Limit") == "" {
+			t.Errorf("request %d of a slow key: %d %v", left, r.Code, r.Header())
 		}
 	}
 }

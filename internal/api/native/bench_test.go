@@ -60,7 +60,8 @@ func BenchmarkCreateMessage(b *testing.B) {
 	world := begin(b)
 	secret := world.Key(world.Alice, account.MessagesSend)
 	world.Core.Gateway = instant{}
-	whole := api.New(api.Options{PerMinute: 1 << 40, Burst: 1 << 40}, world.Core, Surface)
+	world.Limit(world.Alice, account.Limits{Requests: 100_000_000, Burst: 100_000_000, Queue: 1})
+	whole := api.New(api.Options{}, world.Core, Surface)
 	batch := `{"messages":[` + strings.TrimSuffix(strings.Repeat(oneMessage+",", 100), ",") + `]}`
 	for _, c := range []struct {
 		name    string
