@@ -3,7 +3,6 @@ package store_test
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -366,18 +365,24 @@ func TestTheLogStaysSmallWhileItIsRead(t *testing.T) {
 			logOneMegabyte(t, s, i)
 			continue
 		}
-		rows, err := s.Reader().QueryContext(t.Context(), "SELECT id FROM probe UNION ALL SELECT 0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		rows.Next()
-		logOneMegabyte(t, s, i)
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-			t.Fatal(err)
-		}
+		whileReading(t, s, func() { logOneMegabyte(t, s, i) })
 	}
 	if size := sizeOf(t, s.Path()+"-wal"); size > 26<<20 {
 		t.Errorf("the log has %d bytes", size)
+	}
+}
+
+func whileReading(t *testing.T, s *store.Store, f func()) {
+	t.Helper()
+	rows, err := s.Reader().QueryContext(t.Context(), "SELECT id FROM probe UNION ALL SELECT 0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	rows.Next()
+	f()
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
 	}
 }
 

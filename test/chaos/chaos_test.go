@@ -30,11 +30,10 @@ func TestKillsOfTheDatabase(t *testing.T) {
 }
 
 func TestSoakForSeconds(t *testing.T) {
-	args := []string{"-soak", "10s", "-every", "5s"}
 	if storetest.Postgres() {
-		args = append(args, "-engine", "postgres")
+		t.Skip("servers that live for seconds get nowhere on PostgreSQL, where each first waits for the end of the one before: make soak-postgres")
 	}
-	chaos(t, args...)
+	chaos(t, "-soak", "10s", "-every", "5s")
 }
 
 func onPostgres(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -95,19 +96,7 @@ func (o *options) complete() error {
 	if p.Bind == "" && p.Engine == postgres {
 		p.Bind = "each"
 	}
-	most, least := 100, 10
-	if p.Faults == onDatabase {
-		most, least = 10, 2
-	}
-	switch {
-	case o.soak > 0 && o.every > 0:
-		p.Soak = newSoak(o.soak, o.every)
-		p.Kills = int((o.soak-1)/o.every) + 1
-	case o.short:
-		p.Kills = least
-	case p.Kills == 0:
-		p.Kills = most
-	}
+	o.count()
 	p.Shards = 1
 	if p.Nodes > 1 {
 		p.Shards = 4
@@ -126,6 +115,24 @@ func (o *options) complete() error {
 		return errors.New("only PostgreSQL can be shared or killed")
 	}
 	return nil
+}
+
+// count is how often the run kills.
+func (o *options) count() {
+	p := &o.plan
+	most, least := 100, 10
+	if p.Faults == onDatabase {
+		most, least = 10, 2
+	}
+	switch {
+	case o.soak > 0 && o.every > 0:
+		p.Soak = newSoak(o.soak, o.every)
+		p.Kills = int((o.soak-1)/o.every) + 1
+	case o.short:
+		p.Kills = least
+	case p.Kills == 0:
+		p.Kills = most
+	}
 }
 
 func runMain(args []string) error {
@@ -170,6 +177,7 @@ func checkMain(args []string) error {
 
 // judge checks a run's folder and tells what it found.
 func judge(dir string, kills int) error {
+	debug.SetGCPercent(20) // a long run's histories are large, and stay
 	w, err := readWorld(dir)
 	if err != nil {
 		return err

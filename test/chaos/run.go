@@ -61,6 +61,7 @@ type Run struct {
 	frozen   int       // how often a server was
 	reached  []float64 // accepts a second before each fault
 	accepted int64     // at the last fault of a soak
+	before   int64     // bytes of the database before a soak
 }
 
 // node is one of the servers.

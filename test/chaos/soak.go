@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"tidings.dev/internal/id"
 )
 
 // Soak is a run of some length at half of the peak, with a kill at its begin and another each time that a while has passed.
@@ -15,11 +17,12 @@ type Soak struct {
 	Every  time.Duration `json:"every"` // between two kills
 	Rate   float64       `json:"most"`  // messages a second at most, so that the past is more than what comes
 	Past   int           `json:"past"`  // messages in the database that are past their retention
-	Bound  int64         `json:"bound"` // their keys are below
+	Stay   int           `json:"stay"`  // and such that are not
+	Bound  int64         `json:"bound"` // the keys of the former are below
 }
 
 const (
-	soakRate  = 500 // messages a second, which the checker has memory for
+	soakRate  = 400 // messages a second: of ten minutes of that the checker takes some 2 GB
 	leastPast = 20_000
 )
 
@@ -27,6 +30,7 @@ const (
 func newSoak(length, every time.Duration) *Soak {
 	s := &Soak{Length: length, Every: every, Rate: soakRate}
 	s.Past = max(leastPast, int((length+s.climb()).Seconds()*soakRate*4/3))
+	s.Stay = s.Past / 2
 	return s
 }
 
@@ -36,13 +40,21 @@ func (s *Soak) climb() time.Duration { return min(20*time.Second, max(3*time.Sec
 // step is the time between two samples.
 func (s *Soak) step() time.Duration { return min(2*time.Second, s.Every/12) }
 
-// fill gives the database its past. Nothing serves it yet.
-func (r *Run) fill(ctx context.Context, account, channel string) (err error) {
+// fill gives the database its past. Nothing serves it yet. What stays is another account's, and is more than what the caches of
+// a server hold, so that what they hold says nothing about how far retention has come.
+func (r *Run) fill(ctx context.Context, account, channel string) error {
 	began := time.Now()
-	if r.Soak.Bound, err = r.base.writePast(ctx, account, channel, r.Soak.Past); err != nil {
+	neighbour, err := r.nodes[0].install.CreateAccount(ctx, "neighbour", "KE", "KES", credit)
+	if err != nil {
 		return err
 	}
-	fmt.Fprintf(r.Out, "  %d messages past their retention written in %s\n", r.Soak.Past, time.Since(began).Round(time.Second))
+	r.Soak.Bound = int64(id.At[struct{}](began.Add(-2 * 24 * time.Hour)))
+	for _, p := range []past{over(account, channel, r.Soak.Past), stays(neighbour, channel, r.Soak.Stay)} {
+		if err := r.base.writePast(ctx, p); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(r.Out, "  %d messages past their retention and %d that stay written in %s\n", r.Soak.Past, r.Soak.Stay, time.Since(began).Round(time.Second))
 	return nil
 }
 
@@ -114,12 +126,26 @@ func (r *Run) openSamples(ctx context.Context) (err error) {
 	if r.samples, err = createHistory(filepath.Join(r.Dir, sampleFile)); err != nil {
 		return err
 	}
-	_, err = r.look(ctx, false)
+	s, err := r.look(ctx, false)
+	r.before = s.Database
 	return err
 }
 
-// rest looks at what is left when nothing moves any more.
+// rest looks at what is left when nothing moves any more, once retention has come to its end or has had the time to.
 func (r *Run) rest(ctx context.Context) error {
+	for deadline := time.Now().Add(r.Drain); ctx.Err() == nil; pause(ctx, r.Soak.step()) {
+		database, _, err := r.base.sizes(ctx, r.db)
+		if err != nil {
+			return err
+		}
+		rows, err := countOf(ctx, r.db)
+		if err != nil {
+			return err
+		}
+		if rows.Oldest >= r.Soak.Bound && database <= r.before || time.Now().After(deadline) {
+			break
+		}
+	}
 	s, err := r.look(ctx, true)
 	fmt.Fprintln(r.Out, s.line())
 	return err
