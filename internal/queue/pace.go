@@ -28,7 +28,7 @@ type Pace struct {
 	slowed  time.Time // when it was halved
 	next    time.Time // turn
 	left    []time.Time
-	seconds [2]count // what was let go in this second and the one before
+	seconds [2]count // what left in this second and the one before
 }
 
 type count struct {
@@ -104,7 +104,15 @@ func (p *Pace) recover(now time.Time) {
 	}
 }
 
-// measured is how many were let go within about a second.
+// measure counts one that left.
+func (p *Pace) measure(now time.Time) {
+	if second := now.Unix(); p.seconds[0].second != second {
+		p.seconds[1], p.seconds[0] = p.seconds[0], count{second: second}
+	}
+	p.seconds[0].n++
+}
+
+// measured is how many left within about a second.
 func (p *Pace) measured(now time.Time) float64 {
 	second, most := now.Unix(), 0
 	for _, c := range p.seconds {
@@ -141,10 +149,6 @@ func (p *Pace) reserve(now time.Time) time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.recover(now)
-	if second := now.Unix(); p.seconds[0].second != second {
-		p.seconds[1], p.seconds[0] = p.seconds[0], count{second: second}
-	}
-	p.seconds[0].n++
 	if p.rate == 0 {
 		return now
 	}
@@ -180,6 +184,7 @@ func (p *Pace) leave(now time.Time) (wait time.Duration) {
 	defer p.mu.Unlock()
 	if p.rate == 0 {
 		p.left = nil
+		p.measure(now)
 		return 0
 	}
 	n, in := p.within()

@@ -193,6 +193,15 @@ func TestEveryMistakeIsToldAtOnce(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+	for more, field := range map[string]string{
+		`"bind":"both"`: "bind", `"binds":17`: "binds", `"binds":0`: "binds", `"command":"submit_multi"`: "command", `"receipts":"some"`: "receipts",
+		`"echo":1`: "echo", `"national":["klingon"]`: "national", `"national":"turkish"`: "national", `"national":["turkish"],"concatenation":"sar"`: "concatenation",
+		`"data_coding":"latin1","packed":true`: "data_coding", `"data_coding":"ascii","national":["spanish"]`: "data_coding",
+	} {
+		if _, err := parse(settingsWith(more)); fault.Of(err) == nil || fault.Of(err).Field != field {
+			t.Errorf("%s: %v", more, err)
+		}
+	}
 	for _, broken := range []string{``, `null`, `[]`, `{`} {
 		if _, err := parse(channel.Settings(broken)); !fault.Is(err, fault.MalformedBody) {
 			t.Errorf("%q: %v", broken, err)
