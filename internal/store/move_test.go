@@ -56,7 +56,7 @@ func TestAMovedDatabaseIsServed(t *testing.T) {
 	old, fresh := stopped(t), empty(t)
 	file := filepath.Join(old.Dir, "tidings.db")
 	month := time.Now().AddDate(0, -3, 0)
-	onFile(t, file, fmt.Sprintf("INSERT INTO event VALUES (%d, 1, 1, 'kind', '{}', 7)", store.KeyOf(month)))
+	onFile(t, file, fmt.Sprintf("INSERT INTO event (subject, seq, account_id, kind, data, at) VALUES (%d, 1, 1, 'kind', '{}', 7)", store.KeyOf(month)))
 	fresh.Dir = old.Dir // where the master key is
 	move(t, old, fresh)
 	s := openIn(t, fresh)
