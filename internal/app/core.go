@@ -76,7 +76,7 @@ func (c *Core) wire() {
 	c.Consent, c.Numbers = consent.New(s, c.Events), number.New(s)
 	c.Connections, c.Routes = connection.New(s), route.New(s)
 	c.Gateway = gateway.New(gateway.Parts{
-		Store: s, Queue: c.Queue, Events: c.Events, Wallet: c.Wallet, Consent: c.Consent, Numbers: c.Numbers,
+		Store: s, Queue: c.Queue, Events: c.Events, Wallet: c.Wallet, Consent: c.Consent, Numbers: c.Numbers, Members: c.Members,
 		Connections: c.Connections, Routes: c.Routes, Drivers: Drivers(), Log: c.Log,
 		Settings: gateway.Settings{
 			DefaultValidity: cfg.DefaultValidity, KeepBodies: cfg.Retention.Bodies,

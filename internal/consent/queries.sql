@@ -25,3 +25,10 @@ ORDER BY id DESC LIMIT CAST(@page AS bigint);
 -- name: ConsentsOf :many
 SELECT id, address, out, source, word FROM consent_log WHERE account_id = @account_id AND id < @before
 ORDER BY id DESC LIMIT CAST(@page AS bigint);
+
+-- name: RepliesOf :one
+SELECT replies FROM auto_reply WHERE account_id = @account_id;
+
+-- name: SetReplies :exec
+INSERT INTO auto_reply (account_id, replies) VALUES (@account_id, @replies)
+ON CONFLICT (account_id) DO UPDATE SET replies = excluded.replies;

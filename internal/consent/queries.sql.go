@@ -204,3 +204,33 @@ func (q *queries) OptedOutOf(ctx context.Context, arg optedOutOfParams) ([]opted
 	}
 	return items, nil
 }
+
+const repliesOf = `-- name: RepliesOf :one
+SELECT replies FROM auto_reply WHERE account_id = $1
+`
+
+type repliesOfParams struct {
+	AccountID account.ID
+}
+
+func (q *queries) RepliesOf(ctx context.Context, arg repliesOfParams) (string, error) {
+	row := q.db.QueryRowContext(ctx, repliesOf, arg.AccountID)
+	var replies string
+	err := row.Scan(&replies)
+	return replies, err
+}
+
+const setReplies = `-- name: SetReplies :exec
+INSERT INTO auto_reply (account_id, replies) VALUES ($1, $2)
+ON CONFLICT (account_id) DO UPDATE SET replies = excluded.replies
+`
+
+type setRepliesParams struct {
+	AccountID account.ID
+	Replies   string
+}
+
+func (q *queries) SetReplies(ctx context.Context, arg setRepliesParams) error {
+	_, err := q.db.ExecContext(ctx, setReplies, arg.AccountID, arg.Replies)
+	return err
+}

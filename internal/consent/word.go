@@ -21,10 +21,12 @@ const longest = 100
 
 // Read tells what a text asks for. Only a text that is nothing but a listed word counts, in any case and with any
 // punctuation around it: "please stop by at 5" is no opt-out.
-func Read(text string) Word {
+func Read(text string) Word { return read(text).word }
+
+func read(text string) meaning {
 	text = strings.TrimSpace(text)
 	if len(text) > longest {
-		return None
+		return meaning{}
 	}
 	return words[plain(text)]
 }
@@ -45,49 +47,21 @@ func plain(text string) string {
 	return strings.Join(strings.Fields(b.String()), " ")
 }
 
-// lists are the words by what they ask for. The English ones are those that carriers in the United States require and the
-// large providers take (47 CFR 64.1200(a)(10)).
-var lists = map[Word][]string{
-	Stop: {
-		"STOP", "STOPALL", "STOP ALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT", "OPT OUT", "REMOVE", // English
-		"ARRET", "ARRÊT", "ARRETER", "ARRÊTER", "DESABONNER", "DÉSABONNER", "DESINSCRIRE", "DÉSINSCRIRE", // French
-		"ALTO", "BAJA", "PARAR", "CANCELAR", "DETENER", "NO MAS", "NO MÁS", // Spanish
-		"SAIR", "REMOVER", "DESCADASTRAR", // Portuguese
-		"STOPP", "ABMELDEN", "ABBESTELLEN", // German
-		"FERMA", "CANCELLA", "ANNULLA", "DISISCRIVI", // Italian
-		"AFMELDEN", "STOPPEN", "UITSCHRIJVEN", // Dutch
-		"AVSLUTA", "AVREGISTRERA", "AFMELD", "AVSLUTT", // Swedish, Danish, Norwegian
-		"WYPISZ", "REZYGNUJE", "REZYGNUJĘ", // Polish
-		"DUR", "IPTAL", "İPTAL", // Turkish
-		"ACHA", "SIMAMA", "SITISHA", "JIONDOE", // Swahili
-		"BERHENTI", "BATAL", // Indonesian, Malay
-		"DUNG", "DỪNG", "HUY", "HỦY", // Vietnamese
-		"СТОП", "ОТПИСАТЬСЯ", "ОТПИСКА", "ОТМЕНА", "ВІДПИСАТИСЯ", // Russian, Ukrainian
-		"توقف", "إيقاف", "ايقاف", "قف", "إلغاء", "الغاء", "إلغاء الاشتراك", "الغاء الاشتراك", // Arabic
-		"הסר", "הסרה", "עצור", // Hebrew
-		"रोकें", "रोको", "बंद", "बंद करें", // Hindi
-		"TD", "退订", "退訂", "停止", "取消", // Chinese
-		"配信停止", "解除", "ストップ", // Japanese
-		"수신거부", "중지", "그만", // Korean
-	},
-	Start: {
-		"START", "UNSTOP", "YES", "OPTIN", "OPT IN", "SUBSCRIBE", "RESUME", // English
-		"COMMENCER", "REPRENDRE", "ALTA", "INICIAR", "EMPEZAR", "COMECAR", "COMEÇAR", // French, Spanish, Portuguese
-		"ANMELDEN", "INIZIA", "AANMELDEN", "BASLAT", "BAŞLAT", "ANZA", "JIUNGE", "MULAI", // German, Italian, Dutch, Turkish, Swahili, Indonesian
-		"СТАРТ", "НАЧАТЬ", "ابدأ", "ابدا", "اشتراك", "התחל", "शुरू", "开始", "開始", "订阅", "訂閱", "시작",
-	},
-	Help: {
-		"HELP", "INFO", // English
-		"AIDE", "AYUDA", "AJUDA", "HILFE", "AIUTO", "HJÄLP", "HJÆLP", "HJELP", "POMOC", "YARDIM", "MSAADA", "USAIDIZI", "BANTUAN",
-		"ПОМОЩЬ", "ИНФО", "ДОПОМОГА", "مساعدة", "עזרה", "मदद", "帮助", "幫助", "ヘルプ", "도움말",
-	},
+// meaning is what a listed word asks for, in which language.
+type meaning struct {
+	word     Word
+	language string
 }
 
-var words = func() map[string]Word {
-	index := map[string]Word{}
-	for word, list := range lists {
-		for _, text := range list {
-			index[text] = word
+var words = func() map[string]meaning {
+	index := map[string]meaning{}
+	for _, l := range languages {
+		for word, list := range map[Word][]string{Stop: l.stop, Start: l.start, Help: l.help} {
+			for _, text := range list {
+				if _, taken := index[text]; !taken {
+					index[text] = meaning{word, l.code}
+				}
+			}
 		}
 	}
 	return index

@@ -48,7 +48,7 @@ func (g *Gateway) check(ctx context.Context, c Caller, d message.Draft, now time
 	m := message.Message{
 		Account: c.Account.ID, Direction: message.Out, Kind: d.Kind, Content: d.Content, Priority: d.Priority,
 		OnUnknown: d.OnUnknown, Reference: d.Reference, Metadata: d.Metadata, Test: c.Key.Test, Attempt: 1,
-		Currency: c.Account.Currency, Status: message.Queued,
+		Currency: c.Account.Currency, Status: message.Queued, Answers: d.Answers,
 	}
 	if err := fillIn(&m, d, c, now, g.Settings.DefaultValidity); err != nil {
 		return p, err

@@ -18,6 +18,7 @@ import (
 	"tidings.dev/internal/consent"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/fault"
+	"tidings.dev/internal/member"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/number"
 	"tidings.dev/internal/queue"
@@ -45,6 +46,7 @@ type Parts struct {
 	Wallet      *wallet.Keeper
 	Consent     *consent.Keeper
 	Numbers     *number.Keeper
+	Members     *member.Keeper
 	Connections *connection.Keeper
 	Routes      *route.Keeper
 	Drivers     []channel.Driver
@@ -77,11 +79,13 @@ const (
 // Kinds of job that the gateway does.
 const (
 	sendKind    = "send"
-	doubtKind   = "doubt"  // the validity of a message with an unknown outcome ends
-	retainKind  = "retain" // what is past its retention goes
-	emptyKind   = "empty"  // a text whose retention ended while it waited goes
-	jointKind   = "joint"  // a long inbound text has waited for its missing parts
-	houseLane   = "house"  // the lane of jobs that are nobody's
+	doubtKind   = "doubt"   // the validity of a message with an unknown outcome ends
+	retainKind  = "retain"  // what is past its retention goes
+	emptyKind   = "empty"   // a text whose retention ended while it waited goes
+	receiptKind = "receipt" // the wait for a receipt ends
+	replyKind   = "reply"   // somebody wrote STOP, START or HELP, and is answered
+	jointKind   = "joint"   // a long inbound text has waited for its missing parts
+	houseLane   = "house"   // the lane of jobs that are nobody's
 	lanePattern = "send:%d:%d"
 )
 
@@ -103,6 +107,8 @@ func New(p Parts) *Gateway {
 	p.Queue.Handle(doubtKind, queue.Kind{Begin: nothing, End: g.endDoubt})
 	p.Queue.Handle(retainKind, queue.Kind{Begin: nothing, End: nothing})
 	p.Queue.Handle(emptyKind, queue.Kind{Begin: nothing, End: emptyTexts})
+	p.Queue.Handle(replyKind, queue.Kind{Begin: nothing, End: nothing})
+	p.Queue.Handle(receiptKind, queue.Kind{Begin: nothing, End: g.endReceiptWait})
 	p.Queue.Handle(jointKind, queue.Kind{Begin: g.giveUpJoin, End: nothing})
 	return g
 }

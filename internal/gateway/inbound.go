@@ -222,11 +222,12 @@ func (g *Gateway) findOwners(tx *store.Tx, whole []*arrival) error {
 	return nil
 }
 
-// insertInbound writes the messages, their events, and what their words say about consent.
+// insertInbound writes the messages, their events, what their words say about consent, and who is to be answered.
 func (g *Gateway) insertInbound(tx *store.Tx, whole []*arrival) error {
 	rows := make([]addMessageParams, len(whole))
 	events := make([]event.Event, len(whole))
 	var choices []consent.Choice
+	var choosers, answered []asker
 	for i, a := range whole {
 		kind, err := g.kindOf(tx.Context(), a.in.Channel)
 		if err != nil {
@@ -242,8 +243,12 @@ func (g *Gateway) insertInbound(tx *store.Tx, whole []*arrival) error {
 		}
 		rows[i] = rowOf(&m)
 		events[i] = event.Event{Subject: int64(m.ID), Seq: 1, Account: a.owner, Kind: event.Received, Change: event.Change{Status: m.Status.String(), Reason: m.Reason}, At: tx.Now()}
-		if w := consent.Read(a.in.Content.Text); w == consent.Stop || w == consent.Start {
+		switch w := consent.Read(a.in.Content.Text); w {
+		case consent.Stop, consent.Start:
 			choices = append(choices, consent.Choice{Account: a.owner, Address: a.in.From, Out: w == consent.Stop, Source: "message", Word: strings.TrimSpace(a.in.Content.Text)})
+			choosers = append(choosers, asker{m.ID, a.owner, a.in})
+		case consent.Help:
+			answered = append(answered, asker{m.ID, a.owner, a.in})
 		}
 	}
 	if err := store.Run(tx, addMessage, rows); err != nil {
@@ -252,8 +257,20 @@ func (g *Gateway) insertInbound(tx *store.Tx, whole []*arrival) error {
 	if err := g.Events.Append(tx, events); err != nil {
 		return err
 	}
-	_, err := g.Consent.Record(tx, choices)
-	return err
+	changed, err := g.Consent.Record(tx, choices)
+	if err != nil {
+		return err
+	}
+	for i, c := range choosers {
+		if changed[i] {
+			answered = append(answered, c)
+		}
+	}
+	jobs, err := g.answers(tx, answered)
+	if err != nil || len(jobs) == 0 {
+		return err
+	}
+	return g.Queue.Add(tx, jobs)
 }
 
 // kindOf is what a channel's messages travel as.

@@ -76,7 +76,7 @@ type world struct {
 	spare       *channeltest.Scripted // the network of the second default channel; nil: there is none
 	second      message.ChannelID
 	wrap        func(channel.Session) channel.Session // of the network; nil: as it is
-	stop        func() // ends all work, not the store
+	stop        func()                                // ends all work, not the store
 	close       func()
 }
 
@@ -128,7 +128,7 @@ func (w *world) open(followers ...event.Follower) {
 		drivers = append(drivers, w.spare.Driver())
 	}
 	w.gateway = gateway.New(gateway.Parts{
-		Store: s, Queue: w.queue, Events: w.events, Wallet: w.wallet, Consent: w.consent, Numbers: w.numbers,
+		Store: s, Queue: w.queue, Events: w.events, Wallet: w.wallet, Consent: w.consent, Numbers: w.numbers, Members: w.members,
 		Connections: w.connections, Routes: w.routes, Log: quiet, Settings: w.settings,
 		Drivers: drivers,
 	})
@@ -180,6 +180,9 @@ func (w *world) account() (a account.Account) {
 			return err
 		}
 		if err := w.wallet.Open(tx, a.ID, "KES"); err != nil {
+			return err
+		}
+		if err := w.consent.SetReplies(tx, audit.System, a.ID, consent.Replies{Off: true}); err != nil {
 			return err
 		}
 		return w.wallet.TopUp(tx, audit.System, a.ID, funds, "start")

@@ -93,6 +93,11 @@ SELECT id FROM message
 WHERE recipient = @recipient AND account_id = @account_id AND id > @since AND channel_id + 0 = CAST(@channel_id AS bigint) AND direction = 1 AND status < 20
 ORDER BY id DESC LIMIT 1;
 
+-- What the inbound messages said that were answered.
+-- name: AnsweredLately :many
+SELECT i.content FROM message AS o JOIN message AS i ON i.id = o.answers
+WHERE o.recipient = @recipient AND o.account_id = @account_id AND o.id > @since AND o.direction = 1 AND o.answers <> 0 LIMIT 50;
+
 -- name: SeeInbound :execrows
 INSERT INTO inbound_seen (channel_id, remote_id, expires_at) VALUES (@channel_id, @remote_id, @expires_at)
 ON CONFLICT (channel_id, remote_id) DO NOTHING;
@@ -205,7 +210,7 @@ ORDER BY account_id DESC, id DESC LIMIT 1 OFFSET CAST(@jobs AS bigint);
 SELECT owner FROM job WHERE id = @id;
 
 -- name: OldMessages :many
-SELECT id, status, valid_until FROM message WHERE id >= @from_id AND id < @before ORDER BY id LIMIT CAST(@page AS bigint);
+SELECT id, account_id, channel_id, status, valid_until FROM message WHERE id >= @from_id AND id < @before ORDER BY id LIMIT CAST(@page AS bigint);
 
 -- Any of a span that DropMessages leaves.
 -- name: StayingMessage :one

@@ -185,6 +185,41 @@ func (q *queries) AddMessage(ctx context.Context, arg addMessageParams) error {
 	return err
 }
 
+const answeredLately = `-- name: AnsweredLately :many
+SELECT i.content FROM message AS o JOIN message AS i ON i.id = o.answers
+WHERE o.recipient = $1 AND o.account_id = $2 AND o.id > $3 AND o.direction = 1 AND o.answers <> 0 LIMIT 50
+`
+
+type answeredLatelyParams struct {
+	Recipient string
+	AccountID account.ID
+	Since     message.ID
+}
+
+// What the inbound messages said that were answered.
+func (q *queries) AnsweredLately(ctx context.Context, arg answeredLatelyParams) ([]string, error) {
+	rows, err := q.db.QueryContext(ctx, answeredLately, arg.Recipient, arg.AccountID, arg.Since)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var content string
+		if err := rows.Scan(&content); err != nil {
+			return nil, err
+		}
+		items = append(items, content)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const changeMessage = `-- name: ChangeMessage :execrows
 UPDATE message SET status = $1, seq = $2, attempt = $3, duplicate = $4, reason = $5, updated_at = $6
 WHERE id = $7 AND seq = $8
@@ -1269,7 +1304,7 @@ func (q *queries) MessageByID(ctx context.Context, arg messageByIDParams) (messa
 }
 
 const oldMessages = `-- name: OldMessages :many
-SELECT id, status, valid_until FROM message WHERE id >= $1 AND id < $2 ORDER BY id LIMIT CAST($3 AS bigint)
+SELECT id, account_id, channel_id, status, valid_until FROM message WHERE id >= $1 AND id < $2 ORDER BY id LIMIT CAST($3 AS bigint)
 `
 
 type oldMessagesParams struct {
@@ -1280,6 +1315,8 @@ type oldMessagesParams struct {
 
 type oldMessagesRow struct {
 	ID         message.ID
+	AccountID  account.ID
+	ChannelID  message.ChannelID
 	Status     int16
 	ValidUntil int64
 }
@@ -1293,7 +1330,13 @@ func (q *queries) OldMessages(ctx context.Context, arg oldMessagesParams) ([]old
 	var items []oldMessagesRow
 	for rows.Next() {
 		var i oldMessagesRow
-		if err := rows.Scan(&i.ID, &i.Status, &i.ValidUntil); err != nil {
+		if err := rows.Scan(
+			&i.ID,
+			&i.AccountID,
+			&i.ChannelID,
+			&i.Status,
+			&i.ValidUntil,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

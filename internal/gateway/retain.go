@@ -24,9 +24,10 @@ const (
 	houseWorkers = 2 // retention may be long at work, and others must not wait behind it
 )
 
-// retained is how far the texts have been emptied.
+// retained is how far the texts have been emptied, and messages without a receipt looked for.
 type retained struct {
-	Bodies message.ID `json:"bodies"`
+	Bodies  message.ID `json:"bodies"`
+	Watched message.ID `json:"watched"`
 }
 
 // Start reads what the gateway keeps in memory and sees to it that retention has its job.
@@ -48,19 +49,30 @@ func (g *Gateway) House(ctx, hard context.Context) {
 	var watch sync.WaitGroup
 	watch.Go(func() { g.failOver(ctx) })
 	defer watch.Wait()
-	g.Queue.Work(ctx, hard, houseLane, houseWorkers, nil, func(_ context.Context, t *queue.Task) {
-		t.Next = queue.Done()
-		if t.Kind != retainKind {
-			return // what there is to do, End does
+	g.Queue.Work(ctx, hard, houseLane, houseWorkers, nil, func(hard context.Context, t *queue.Task) {
+		switch t.Kind {
+		case retainKind:
+			t.Next = g.retain(ctx, t)
+		case replyKind:
+			t.Next = g.reply(hard, t)
+		default:
+			t.Next = queue.Done() // what there is to do, End does
 		}
-		done := retained{}
-		_ = json.Unmarshal([]byte(t.Data), &done) // empty at first
-		if err := g.Retain(ctx, &done.Bodies); err != nil && ctx.Err() == nil {
-			g.Log.Error("cannot end retention", "err", err)
-		}
-		data, _ := json.Marshal(done)
-		t.Next = queue.Again(g.Store.Now().Add(retainEvery), 0, string(data))
 	})
+}
+
+// retain is one round of retention, and of looking for messages without a receipt.
+func (g *Gateway) retain(ctx context.Context, t *queue.Task) queue.Next {
+	done := retained{}
+	_ = json.Unmarshal([]byte(t.Data), &done) // empty at first
+	if err := g.watch(ctx, &done.Watched); err != nil && ctx.Err() == nil {
+		g.Log.Error("cannot look for messages without a receipt", "err", err)
+	}
+	if err := g.Retain(ctx, &done.Bodies); err != nil && ctx.Err() == nil {
+		g.Log.Error("cannot end retention", "err", err)
+	}
+	data, _ := json.Marshal(done)
+	return queue.Again(g.Store.Now().Add(retainEvery), 0, string(data))
 }
 
 // Retain ends what is past its retention: texts first, then whole messages, small tables, the audit log. Last it gives back the space. It works in

@@ -262,7 +262,7 @@ func (g *Gateway) settleOptOuts(tx *store.Tx, results []*Result) error {
 		return err
 	}
 	for i, r := range results {
-		if out[i] {
+		if out[i] && r.Message.Answers == 0 { // one that confirms a STOP goes out
 			r.Fault = fault.New(fault.RecipientOptedOut, "the recipient does not want messages").In("to")
 		}
 	}

@@ -100,6 +100,7 @@ type Draft struct {
 	Priority    Priority        // zero: Transactional
 	Metadata    json.RawMessage // at most 1 KB; given back with every event
 	OnUnknown   OnUnknown       // empty: by priority
+	Answers     ID              // of our own answer to a STOP, START or HELP, the message it answers: it goes to who opted out, too
 }
 
 // Message is a message as it is stored.
@@ -129,7 +130,7 @@ type Message struct {
 	Scheduled  time.Time // zero: at once
 	ValidUntil time.Time //
 	Updated    time.Time //
-	Answers    ID        // for an inbound message, the outbound one it most likely answers
+	Answers    ID        // for an inbound message, the outbound one it most likely answers; for our answer to a STOP, START or HELP, that
 	Joint      uint16    // joins the parts of a long text for the receiving phone
 	Parts      []Part    // when asked for
 }

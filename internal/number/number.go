@@ -48,6 +48,7 @@ type place struct {
 type register struct {
 	list    []Number
 	byPlace map[place][]Number
+	ours    map[message.Address]bool
 	senders []Sender
 	leaves  map[leave]bool
 }
@@ -61,10 +62,11 @@ func load(ctx context.Context, q store.Queryer) (*register, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &register{byPlace: map[place][]Number{}, leaves: map[leave]bool{}}
+	r := &register{byPlace: map[place][]Number{}, ours: map[message.Address]bool{}, leaves: map[leave]bool{}}
 	for _, row := range rows {
 		n := Number{id.Of[Number](row.ID), row.AccountID, row.ChannelID, message.ParseAddress(row.Address), row.Keyword}
 		p := place{n.Channel, n.Address}
+		r.ours[n.Address] = true
 		r.list, r.byPlace[p] = append(r.list, n), append(r.byPlace[p], n)
 	}
 	for _, row := range senders {
@@ -194,6 +196,15 @@ func firstWord(text string) string {
 		text = text[:i]
 	}
 	return strings.ToUpper(text)
+}
+
+// Ours tells whether an address is assigned to any account on any channel.
+func (k *Keeper) Ours(ctx context.Context, a message.Address) (bool, error) {
+	r, err := k.all.Get(ctx)
+	if err != nil {
+		return false, err
+	}
+	return r.ours[a], nil
 }
 
 // All lists the numbers of all accounts, in the order in which they were assigned.

@@ -81,7 +81,7 @@ func (w *World) wire(s *store.Store, log *slog.Logger) {
 	w.Core.Consent, w.Core.Numbers, w.Core.Channels = consent.New(s, events), number.New(s), connection.New(s)
 	drivers := []channel.Driver{mute("mute"), mute(gateway.TestDriver)}
 	w.Gateway = gateway.New(gateway.Parts{
-		Store: s, Queue: q, Events: events, Wallet: w.Core.Wallet, Consent: w.Core.Consent, Numbers: w.Core.Numbers,
+		Store: s, Queue: q, Events: events, Wallet: w.Core.Wallet, Consent: w.Core.Consent, Numbers: w.Core.Numbers, Members: w.Core.Members,
 		Connections: w.Core.Channels, Routes: w.Core.Routes, Drivers: drivers, Log: log,
 	})
 	w.Core.Fleet = fleet.New(w.Gateway, q, drivers, log)
