@@ -16,6 +16,7 @@ import (
 	"tidings.dev/internal/key"
 	"tidings.dev/internal/member"
 	"tidings.dev/internal/message"
+	"tidings.dev/internal/notify"
 	"tidings.dev/internal/number"
 	"tidings.dev/internal/route"
 	"tidings.dev/internal/store"
@@ -38,6 +39,7 @@ type Core struct {
 	Fleet    *fleet.Fleet
 	Webhooks *webhook.Webhooks
 	Events   *event.Log
+	Notifier *notify.Notifier
 	Health   *telemetry.Health
 	// OriginKnown tells whether any key lists the origin of a web page. Nil: none does.
 	OriginKnown func(ctx context.Context, origin string) (bool, error)

@@ -19,8 +19,10 @@ import (
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/guard"
 	"tidings.dev/internal/key"
+	"tidings.dev/internal/mail"
 	"tidings.dev/internal/member"
 	"tidings.dev/internal/message"
+	"tidings.dev/internal/notify"
 	"tidings.dev/internal/number"
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/rate"
@@ -49,6 +51,7 @@ type Core struct {
 	Guard       *guard.Client
 	Metrics     *telemetry.Metrics
 	Webhooks    *webhook.Webhooks
+	Notifier    *notify.Notifier
 }
 
 // Open opens the store and wires the core. serve takes the data folder for this process alone.
@@ -91,6 +94,9 @@ func (c *Core) wire() {
 	})
 	c.Events.FollowedBy(newTally(c.Metrics))
 	c.Events.FollowedBy(c.Webhooks)
+	c.Notifier = notify.New(notify.Config{Store: s, Queue: c.Queue, Events: c.Events, Sender: sender(cfg.SMTP), Operator: cfg.SMTP.AlertEmail, Log: c.Log})
+	c.Events.FollowedBy(c.Notifier)
+	c.Gateway.Also(c.Notifier.Drop)
 	c.Gateway.Also(gateway.Older(cfg.Retention.Deliveries, func(tx *store.Tx, before time.Time) (bool, error) {
 		n, err := c.Webhooks.DropDeliveries(tx, before)
 		return n > 0, err
@@ -99,6 +105,14 @@ func (c *Core) wire() {
 	c.Gateway.Also(gateway.Older(cfg.Retention.Deliveries, c.Webhooks.DropRuns))
 	c.Gateway.Also(rate.Drop)
 	c.Gateway.Needs(c.Webhooks.Owes)
+}
+
+// sender is how mail leaves; nil when it does not.
+func sender(s config.SMTP) notify.Sender {
+	if s.Host == "" {
+		return nil
+	}
+	return mail.Settings{Host: s.Host, Port: s.Port, User: s.User, Password: s.Password, From: s.From, TLS: s.TLS}
 }
 
 // Close closes the store.

@@ -113,6 +113,7 @@ func (s *Server) works() []func(ctx, hard context.Context) {
 		s.fleet.Run,
 		s.Gateway.House,
 		func(ctx, hard context.Context) { _ = s.Webhooks.Run(ctx, hard) },
+		s.Notifier.Run,
 		func(ctx, _ context.Context) { s.Queue.Sweep(ctx) },
 		func(ctx, _ context.Context) { s.noteUse(ctx) },
 		s.follow,
@@ -244,7 +245,7 @@ func (s *Server) answers() http.Handler {
 	}, api.Core{
 		Store: s.Store, Gateway: s.Gateway, Keys: s.Keys, Members: s.Members, Wallet: s.Wallet, Routes: s.Routes,
 		Channels: s.Connections, Numbers: s.Numbers, Consent: s.Consent, Fleet: s.fleet,
-		Webhooks: s.Webhooks, Events: s.Events, Health: &s.health, OriginKnown: s.Keys.OriginKnown,
+		Webhooks: s.Webhooks, Events: s.Events, Notifier: s.Notifier, Health: &s.health, OriginKnown: s.Keys.OriginKnown,
 	}, surfaces()...)
 }
 

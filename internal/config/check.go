@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/mail"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -22,6 +23,7 @@ func (l *loader) check(c *Config) []error {
 	k.limits(c)
 	k.retention(c.Retention)
 	k.webhooks(c.Webhook)
+	k.smtp(c.SMTP)
 	return k.mistakes
 }
 
@@ -54,6 +56,25 @@ func (k *checks) lasting(key string, value, least, most time.Duration) {
 func (k *checks) sized(key string, value, least, most Size) {
 	if value < least || value > most {
 		k.wrong(key, "%s is not between %s and %s", value, least, most)
+	}
+}
+
+func (k *checks) smtp(s SMTP) {
+	if !slices.Contains([]string{"starttls", "tls", "none"}, s.TLS) {
+		k.wrong("smtp.tls", "%q is not starttls, tls or none", s.TLS)
+	}
+	k.between("smtp.port", int64(s.Port), 1, 65535)
+	if s.Host == "" {
+		if s.AlertEmail != "" {
+			k.wrong("smtp.alert_email", "there is no mail without smtp.host")
+		}
+		return
+	}
+	if _, err := mail.ParseAddress(s.From); err != nil {
+		k.wrong("smtp.from", "%q is no mail address; name one that the server lets you send from", s.From)
+	}
+	if a, err := mail.ParseAddress(s.AlertEmail); s.AlertEmail != "" && (err != nil || a.Address != s.AlertEmail) {
+		k.wrong("smtp.alert_email", "%q is no mail address", s.AlertEmail)
 	}
 }
 

@@ -28,6 +28,7 @@ type Config struct {
 	Rate      Rate      `key:"rate" doc:"How much accounts without a plan may do."`
 	Retention Retention `key:"retention" doc:"How long things are kept. What is older is deleted in the background."`
 	Webhook   Webhook   `key:"webhook" doc:"How customers' addresses are called."`
+	SMTP      SMTP      `key:"smtp" doc:"How mail about what needs someone's attention leaves. Without a host there is none."`
 }
 
 // Log says what is logged, and how.
@@ -79,6 +80,17 @@ type Retention struct {
 	Audit      time.Duration `key:"audit" doc:"Who changed what."`
 }
 
+// SMTP says by which server mail leaves.
+type SMTP struct {
+	Host       string           `key:"host" doc:"Name of the mail server. Empty turns mail off."`
+	Port       int              `key:"port" doc:"Its port: 587 for starttls, 465 for tls, 25 for none, mostly."`
+	User       string           `key:"user" doc:"Who signs in, by AUTH PLAIN. Empty: nobody does."`
+	Password   telemetry.Secret `key:"password" doc:"The user's password. It is sent over an encrypted connection alone, or to this machine."`
+	From       string           `key:"from" doc:"Address that mail comes from, such as Tidings <tidings@example.com>."`
+	TLS        string           `key:"tls" doc:"starttls, tls or none. A server that does not encrypt as it is told here gets no mail."`
+	AlertEmail string           `key:"alert_email" doc:"Who hears of channels that are shared by all accounts. Accounts set their own addresses."`
+}
+
 // Webhook says which addresses of customers may be called, and how.
 type Webhook struct {
 	AllowPrivateNetworks []netip.Prefix `key:"allow_private_networks" doc:"Private networks that webhooks may lead into, such as 192.168.7.0/24. Anything else private or reserved is refused, so that customers cannot reach into yours."`
@@ -107,6 +119,7 @@ func Default() Config {
 		Retention: Retention{
 			Bodies: 30 * day, Messages: 400 * day, Events: 30 * day, Deliveries: 30 * day, Ledger: 400 * day, Audit: 730 * day,
 		},
+		SMTP:    SMTP{Port: 587, TLS: "starttls"},
 		Webhook: Webhook{Ports: []int{80, 443, 8080, 8443}, Timeout: 15 * time.Second, MaxConcurrent: 100},
 	}
 }

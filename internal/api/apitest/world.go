@@ -30,6 +30,7 @@ import (
 	"tidings.dev/internal/key"
 	"tidings.dev/internal/member"
 	"tidings.dev/internal/message"
+	"tidings.dev/internal/notify"
 	"tidings.dev/internal/number"
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/route"
@@ -86,6 +87,7 @@ func (w *World) wire(s *store.Store, log *slog.Logger) {
 	})
 	w.Core.Fleet = fleet.New(w.Gateway, q, drivers, log)
 	w.Core.Gateway = w.Gateway
+	w.Core.Notifier = notify.New(notify.Config{Store: s, Queue: q, Events: events, Log: log})
 	w.Core.Webhooks = webhook.New(webhook.Config{Store: s, Queue: q, Events: events, Renderer: w.Gateway, Guard: guard.New(guard.Options{Resolver: everywhere{}}), Log: log})
 	events.FollowedBy(w.Core.Webhooks)
 }

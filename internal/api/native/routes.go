@@ -49,6 +49,7 @@ func (s *server) operations() []operation {
 		s.keyOperations(),
 		s.webhookOperations(),
 		s.eventOperations(),
+		s.notificationOperations(),
 		s.channelOperations(),
 		s.walletOperations(),
 		s.healthOperations(),
