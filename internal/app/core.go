@@ -26,6 +26,7 @@ import (
 	"tidings.dev/internal/number"
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/rate"
+	"tidings.dev/internal/report"
 	"tidings.dev/internal/route"
 	"tidings.dev/internal/store"
 	"tidings.dev/internal/telemetry"
@@ -104,6 +105,7 @@ func (c *Core) wire() {
 	c.Gateway.Also(func(tx *store.Tx) (bool, error) { return key.Warn(tx, c.Events) })
 	c.Gateway.Also(gateway.Older(cfg.Retention.Deliveries, c.Webhooks.DropRuns))
 	c.Gateway.Also(rate.Drop)
+	c.Gateway.Also(gateway.Older(cfg.Retention.Usage, report.Drop))
 	c.Gateway.Needs(c.Webhooks.Owes)
 }
 

@@ -78,6 +78,7 @@ type Retention struct {
 	Deliveries time.Duration `key:"deliveries" doc:"The log of calls to customers' webhooks."`
 	Ledger     time.Duration `key:"ledger" doc:"Single bookings; older ones are folded into an opening balance."`
 	Audit      time.Duration `key:"audit" doc:"Who changed what."`
+	Usage      time.Duration `key:"usage" doc:"The daily counters of each account."`
 }
 
 // SMTP says by which server mail leaves.
@@ -117,7 +118,7 @@ func Default() Config {
 		},
 		Rate: Rate{RequestsPerMinute: 60_000, Burst: 60_000},
 		Retention: Retention{
-			Bodies: 30 * day, Messages: 400 * day, Events: 30 * day, Deliveries: 30 * day, Ledger: 400 * day, Audit: 730 * day,
+			Bodies: 30 * day, Messages: 400 * day, Events: 30 * day, Deliveries: 30 * day, Ledger: 400 * day, Audit: 730 * day, Usage: 730 * day,
 		},
 		SMTP:    SMTP{Port: 587, TLS: "starttls"},
 		Webhook: Webhook{Ports: []int{80, 443, 8080, 8443}, Timeout: 15 * time.Second, MaxConcurrent: 100},

@@ -9,6 +9,7 @@ import (
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/message"
+	"tidings.dev/internal/report"
 	"tidings.dev/internal/store"
 	"tidings.dev/internal/wallet"
 )
@@ -21,6 +22,8 @@ type state struct {
 	row struct {
 		ID        message.ID
 		Account   account.ID
+		Channel   message.ChannelID
+		Kind      message.Kind
 		Status    message.Status
 		Seq       int64
 		Attempt   int64
@@ -45,6 +48,7 @@ func stateOf(r messageRecord) *state {
 	s.row.ID, s.row.Account, s.row.Status, s.row.Seq = r.ID, r.AccountID, message.Status(r.Status), r.Seq
 	s.row.Attempt, s.row.Total, s.row.Price = r.Attempt, r.Total, r.Price
 	s.row.Duplicate, s.row.Reason = r.Duplicate != 0, r.Reason
+	s.row.Channel, s.row.Kind = r.ChannelID, message.Kind(r.Kind)
 	return s
 }
 
@@ -182,10 +186,14 @@ func (g *Gateway) write(tx *store.Tx, states []*state) error {
 	if err := g.Events.Append(tx, events); err != nil {
 		return err
 	}
-	if _, err := g.Wallet.Post(tx, post); err != nil {
+	charged, err := g.Wallet.Post(tx, post)
+	if err != nil {
 		return err
 	}
-	return g.Wallet.Void(tx, void)
+	if err := g.Wallet.Void(tx, void); err != nil {
+		return err
+	}
+	return report.Add(tx, usageOf(states, charged))
 }
 
 // load reads messages with all their parts. A message that is not there is left out.

@@ -14,6 +14,7 @@ import (
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/queue"
+	"tidings.dev/internal/report"
 	"tidings.dev/internal/store"
 )
 
@@ -224,7 +225,7 @@ func (g *Gateway) findOwners(tx *store.Tx, whole []*arrival) error {
 
 // insertInbound writes the messages, their events, what their words say about consent, and who is to be answered.
 func (g *Gateway) insertInbound(tx *store.Tx, whole []*arrival) error {
-	rows := make([]addMessageParams, len(whole))
+	rows, news := make([]addMessageParams, len(whole)), make([]report.Usage, len(whole))
 	events := make([]event.Event, len(whole))
 	var choices []consent.Choice
 	var choosers, answered []asker
@@ -241,6 +242,7 @@ func (g *Gateway) insertInbound(tx *store.Tx, whole []*arrival) error {
 		if a.incomplete {
 			m.Reason = "incomplete"
 		}
+		news[i] = report.Usage{Account: m.Account, Channel: m.Channel, Kind: m.Kind, Counts: report.Counts{Inbound: 1}}
 		rows[i] = rowOf(&m)
 		events[i] = event.Event{Subject: int64(m.ID), Seq: 1, Account: a.owner, Kind: event.Received, Change: event.Change{Status: m.Status.String(), Reason: m.Reason}, At: tx.Now()}
 		switch w := consent.Read(a.in.Content.Text); w {
@@ -253,6 +255,9 @@ func (g *Gateway) insertInbound(tx *store.Tx, whole []*arrival) error {
 	}
 	if err := store.Run(tx, addMessage, rows); err != nil {
 		return fmt.Errorf("insert inbound messages: %w", err)
+	}
+	if err := report.Add(tx, news); err != nil {
+		return err
 	}
 	if err := g.Events.Append(tx, events); err != nil {
 		return err

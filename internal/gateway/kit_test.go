@@ -420,6 +420,9 @@ func (w *world) wantMoney(chargedParts, heldParts int64) {
 	if b := w.balance(); b.Charged != chargedParts*price || b.Held != heldParts*price {
 		w.t.Errorf("charged %d and held %d, want the price of %d and %d parts", b.Charged, b.Held, chargedParts, heldParts)
 	}
+	if w.settings.KeepMessages == 0 { // else there may be nothing left to compare with
+		checkUsage(w.t, w.store, w.spare == nil, w.alice.ID)
+	}
 	if err := w.wallet.Verify(w.t.Context()); err != nil {
 		w.t.Error(err)
 	}

@@ -28,7 +28,7 @@ WHERE message_id = @message_id AND attempt = @attempt AND number = @number;
 
 -- What a receipt needs to know, in one look. Newest first: a network may use an id again.
 -- name: PartsByRemote :many
-SELECT m.id, m.account_id, m.recipient, m.status, m.seq, m.attempt, m.total, m.price, m.duplicate, m.reason,
+SELECT m.id, m.account_id, m.recipient, m.status, m.seq, m.attempt, m.total, m.price, m.duplicate, m.reason, m.channel_id AS carrier, m.kind,
     p.attempt AS part_attempt, p.number, p.channel_id, p.remote_id, p.status AS part_status, p.code, p.sent_at, p.done_at
 FROM part AS p JOIN message AS m ON m.id = p.message_id
 WHERE p.channel_id = @channel_id AND p.remote_id = @remote_id AND p.remote_id <> '' ORDER BY p.message_id DESC, p.attempt DESC LIMIT 20;

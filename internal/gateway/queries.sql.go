@@ -1362,7 +1362,7 @@ func (q *queries) OperatorAccount(ctx context.Context) (account.ID, error) {
 }
 
 const partsByRemote = `-- name: PartsByRemote :many
-SELECT m.id, m.account_id, m.recipient, m.status, m.seq, m.attempt, m.total, m.price, m.duplicate, m.reason,
+SELECT m.id, m.account_id, m.recipient, m.status, m.seq, m.attempt, m.total, m.price, m.duplicate, m.reason, m.channel_id AS carrier, m.kind,
     p.attempt AS part_attempt, p.number, p.channel_id, p.remote_id, p.status AS part_status, p.code, p.sent_at, p.done_at
 FROM part AS p JOIN message AS m ON m.id = p.message_id
 WHERE p.channel_id = $1 AND p.remote_id = $2 AND p.remote_id <> '' ORDER BY p.message_id DESC, p.attempt DESC LIMIT 20
@@ -1384,6 +1384,8 @@ type partsByRemoteRow struct {
 	Price       int64
 	Duplicate   int16
 	Reason      string
+	Carrier     message.ChannelID
+	Kind        string
 	PartAttempt int64
 	Number      int64
 	ChannelID   message.ChannelID
@@ -1415,6 +1417,8 @@ func (q *queries) PartsByRemote(ctx context.Context, arg partsByRemoteParams) ([
 			&i.Price,
 			&i.Duplicate,
 			&i.Reason,
+			&i.Carrier,
+			&i.Kind,
 			&i.PartAttempt,
 			&i.Number,
 			&i.ChannelID,

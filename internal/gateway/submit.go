@@ -14,6 +14,7 @@ import (
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/rate"
+	"tidings.dev/internal/report"
 	"tidings.dev/internal/store"
 	"tidings.dev/internal/wallet"
 )
@@ -358,6 +359,7 @@ func (g *Gateway) insert(tx *store.Tx, fresh []*acceptance) error {
 	var refs []setReferenceParams
 	var keys []setIdempotencyParams
 	var jobs []queue.Job
+	var news []report.Usage
 	for _, a := range fresh {
 		accepted := 0
 		for i := range a.reply.Results {
@@ -368,6 +370,9 @@ func (g *Gateway) insert(tx *store.Tx, fresh []*acceptance) error {
 			}
 			accepted++
 			rows = append(rows, rowOf(&r.Message))
+			news = append(news, report.Usage{
+				Account: r.Message.Account, Channel: r.Message.Channel, Kind: r.Message.Kind, Counts: report.Counts{Accepted: 1, Parts: int64(r.Message.Total)},
+			})
 			job := jobFor(&r.Message, laneOf(a.items[i].channel, r.Message.To.String()), tx.Now())
 			if a.items[i].spare {
 				job.Data = spareMark
@@ -392,6 +397,9 @@ func (g *Gateway) insert(tx *store.Tx, fresh []*acceptance) error {
 	}
 	if err := store.Run(tx, setIdempotency, keys); err != nil {
 		return fmt.Errorf("insert idempotency keys: %w", err)
+	}
+	if err := report.Add(tx, news); err != nil {
+		return err
 	}
 	tx.After(func() { g.recent.add(rows) })
 	return g.Queue.Add(tx, jobs)

@@ -46,6 +46,7 @@ func (s *server) operations() []operation {
 		s.accountsOperations(),
 		s.planOperations(),
 		s.auditOperations(),
+		s.usageOperations(),
 		s.keyOperations(),
 		s.webhookOperations(),
 		s.eventOperations(),

@@ -1,0 +1,19 @@
+package key
+
+import (
+	"strings"
+	"testing"
+
+	"tidings.dev/internal/store/storetest"
+)
+
+func TestExpiringKeysAreFoundByTheirEnd(t *testing.T) {
+	t.Parallel()
+	if storetest.Postgres() {
+		t.Skip("PostgreSQL tells its plans in other words")
+	}
+	got := storetest.Plan(t, storetest.Open(t), expiringKeys)
+	if want := "api_key_expiry (expires_at>? AND expires_at<?)"; !strings.Contains(got, want) || strings.Contains(got, "TEMP B-TREE") {
+		t.Errorf("done by %s\nwant %s", got, want)
+	}
+}
