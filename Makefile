@@ -165,10 +165,12 @@ compiler:
 postgresql: # its tests start servers of their own; the one that Debian's package starts is left alone
 	@scripts/need 'command -v initdb || ls /usr/lib/postgresql/*/bin/initdb' postgresql
 
-# SMPP software that nobody here wrote, for the tests that talk to it.
+# SMPP software that nobody here wrote, for the tests that talk to it, and the languages of the guides' examples.
 .PHONY: foreign
 foreign: $(patsubst %package-lock.json,%node_modules/.installed,$(wildcard test/foreign/package-lock.json))
 	@scripts/need 'perl -MNet::SMPP -e 1' libnet-smpp-perl
+	@scripts/need 'command -v python3 && command -v php && command -v ruby' python3 php-cli ruby
+	@scripts/need 'command -v javac' default-jdk-headless
 
 test/foreign/node_modules/.installed: test/foreign/package-lock.json
 	@scripts/need 'command -v node && command -v npm' nodejs npm
