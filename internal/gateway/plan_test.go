@@ -30,6 +30,10 @@ func TestListsGoStraightToTheirPlace(t *testing.T) {
 		lastOutboundOf:  "USING INDEX message_recipient (recipient=? AND account_id=? AND id>?)",
 		oldMessages:     "SEARCH message USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
 		partsByRemote:   "SEARCH p USING INDEX part_remote (channel_id=? AND remote_id=?)",
+		partsInDoubt:    "SEARCH d USING PRIMARY KEY (channel_id=? AND reference=?)",
+		earlyOfChannel:  "early_receipt_channel (channel_id=? AND id<?)",
+		answeredLately:  "SEARCH o USING INDEX message_recipient (recipient=? AND account_id=? AND id>?)",
+		dropDoubts:      "doubt_expiry (expires_at<?)",
 		dropOldEarly:    "early_receipt_expiry (expires_at<?)",
 		dropReferences:  "reference_expiry (expires_at<?)",
 		dropIdempotency: "idempotency_expiry (expires_at<?)",
@@ -52,7 +56,7 @@ func TestListsGoStraightToTheirPlaceOnPostgres(t *testing.T) {
 	checkPlans(t, s, "a fresh database")
 	fillForPlans(t, s)
 	checkPlans(t, s, "a filled database")
-	execute(t, s, "ANALYZE message, part, job, reference, idempotency, early_receipt, inbound_part, inbound_seen")
+	execute(t, s, "ANALYZE message, part, job, reference, idempotency, early_receipt, doubt, inbound_part, inbound_seen")
 	checkPlans(t, s, "an analysed database")
 }
 
@@ -80,6 +84,7 @@ func fillForPlans(t *testing.T, s *store.Store) {
 		execute(t, s, "INSERT INTO reference SELECT i % 20, 'r' || i, i, i FROM "+series)
 		execute(t, s, "INSERT INTO idempotency SELECT i % 20, 'send', 'k' || i, 'f', 'o', i FROM "+series)
 		execute(t, s, "INSERT INTO early_receipt SELECT i, i % 5, 'm' || i, '{}', i FROM "+series)
+		execute(t, s, "INSERT INTO doubt SELECT i % 5, i % 65536, i, 1, 1, i FROM "+series)
 		execute(t, s, "INSERT INTO inbound_part SELECT i % 5, 's' || i, 'r', 1, 2, 1, 'text', i FROM "+series)
 		execute(t, s, "INSERT INTO inbound_seen SELECT i % 5, 'm' || i, i FROM "+series)
 	}
@@ -119,6 +124,10 @@ func checkPlans(t *testing.T, s *store.Store, of string) {
 		dropEarly:           {early},
 		inboundParts:        {"Index Scan using inbound_part_pkey"},
 		dropInboundParts:    {"Index Scan using inbound_part_pkey"},
+		partsInDoubt:        {"Index Scan using doubt_pkey", part, message},
+		earlyOfChannel:      {"Index Scan Backward using early_receipt_channel", "((channel_id = $1) AND (id < $2))"},
+		answeredLately:      {"Index Scan using message_recipient", "((recipient = $1) AND (account_id = $2) AND (id > $3))", message},
+		dropDoubts:          {"Index Scan using doubt_expiry", "Index Scan using doubt_pkey"},
 		dropOldEarly:        {"Index Scan using early_receipt_expiry", "Index Scan using early_receipt_pkey"},
 		dropReferences:      {"Index Scan using reference_expiry", "Index Scan using reference_pkey"},
 		dropIdempotency:     {"Index Scan using idempotency_expiry", "Index Scan using idempotency_pkey"},

@@ -19,6 +19,7 @@ func TestLooksGoStraightToTheirPlace(t *testing.T) {
 	for query, want := range map[string]string{
 		nextBucket: "SEARCH job USING INDEX job_ready (lane=? AND priority=? AND account_id>?)",
 		readyJobs:  bucket, behindKey: bucket, nextDue: bucket,
+		markedJobs:  "SEARCH job USING INDEX job_marked (lane=? AND id>?)",
 		nextLane:    "SEARCH job USING COVERING INDEX job_ready (lane>? AND lane<?)",
 		expiredJobs: "SEARCH job USING INDEX job_expiry (expires_at>? AND expires_at<?)",
 		claimJob:    "SEARCH job USING INTEGER PRIMARY KEY (rowid=?)",
@@ -70,6 +71,7 @@ func checkPlans(t *testing.T, s *store.Store, of string) {
 		readyJobs:   {ready, bucket},
 		behindKey:   {ready, bucket},
 		nextDue:     {ready, "Index Cond: ((lane = $1) AND (priority = $2) AND (account_id = $3) AND (due_at > $4))"},
+		markedJobs:  {"Index Scan using job_marked on job\n", "Index Cond: ((lane = $1) AND (id > $2))"},
 		nextLane:    {"Index Only Scan using job_ready on job\n", "Index Cond: ((lane > $1) AND (lane < $2))"},
 		expiredJobs: {"Index Scan using job_expiry on job\n", "Index Cond: (expires_at <= $1)"},
 		countLane:   {"Index Only Scan using job_ready on job\n", "Index Cond: (lane = $1)"},

@@ -42,6 +42,7 @@ func (s *server) operations() []operation {
 	return slices.Concat(
 		s.messageOperations(),
 		s.outcomeOperations(),
+		s.replyOperations(),
 		s.accountOperations(),
 		s.accountsOperations(),
 		s.planOperations(),

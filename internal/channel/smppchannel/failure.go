@@ -17,7 +17,8 @@ const (
 )
 
 // refusals are the answers that SMPP 3.4, 5.1.3 and SMPP 5.0, 4.7.6 list, as verdicts. A vendor's own code is a Reject:
-// what it means is not known, and to repeat it would be to guess.
+// what it means is not known, and to repeat it would be to guess. Where the network minds our settings or our rights with it, another
+// channel may carry the message.
 var refusals = map[smpp.Status]channel.Failure{
 	smpp.StatusThrottled:         {Verdict: channel.Retry, Code: "throttled", Pause: throttlePause, Slow: true},
 	smpp.StatusQueueFull:         {Verdict: channel.Retry, Code: "queue_full"},
@@ -34,23 +35,23 @@ var refusals = map[smpp.Status]channel.Failure{
 	smpp.StatusInvalidDestinationTON:  {Verdict: channel.Reject, Code: "unknown_number"},
 	smpp.StatusInvalidDestinationNPI:  {Verdict: channel.Reject, Code: "unknown_number"},
 	smpp.StatusInvalidDestinationUnit: {Verdict: channel.Reject, Code: "unknown_number"},
-	smpp.StatusInvalidSource:          {Verdict: channel.Reject, Code: "invalid_sender"},
-	smpp.StatusInvalidSourceTON:       {Verdict: channel.Reject, Code: "invalid_sender"},
-	smpp.StatusInvalidSourceNPI:       {Verdict: channel.Reject, Code: "invalid_sender"},
-	smpp.StatusInvalidSourceSubunit:   {Verdict: channel.Reject, Code: "invalid_sender"},
+	smpp.StatusInvalidSource:          {Verdict: channel.Reject, Code: "invalid_sender", Channel: true},
+	smpp.StatusInvalidSourceTON:       {Verdict: channel.Reject, Code: "invalid_sender", Channel: true},
+	smpp.StatusInvalidSourceNPI:       {Verdict: channel.Reject, Code: "invalid_sender", Channel: true},
+	smpp.StatusInvalidSourceSubunit:   {Verdict: channel.Reject, Code: "invalid_sender", Channel: true},
 	smpp.StatusReceiverPermanent:      {Verdict: channel.Reject, Code: "rejected"},
 	smpp.StatusReceiverReject:         {Verdict: channel.Reject, Code: "rejected"},
 	smpp.StatusDeliveryFailure:        {Verdict: channel.Reject, Code: "undelivered"},
 	smpp.StatusInvalidMessageLength:   {Verdict: channel.Reject, Code: "text_too_long"},
-	smpp.StatusInvalidExpiry:          {Verdict: channel.Reject, Code: "invalid_validity"},
-	smpp.StatusInvalidSchedule:        {Verdict: channel.Reject, Code: "invalid_validity"},
-	smpp.StatusInvalidDataCoding:      {Verdict: channel.Reject, Code: "unsupported_encoding"},
-	smpp.StatusInvalidESMClass:        {Verdict: channel.Reject, Code: "unsupported"},
-	smpp.StatusInvalidServiceType:     {Verdict: channel.Reject, Code: "not_allowed"},
-	smpp.StatusInvalidSystemType:      {Verdict: channel.Reject, Code: "not_allowed"},
-	smpp.StatusServiceUnauthorised:    {Verdict: channel.Reject, Code: "not_allowed"},
-	smpp.StatusProhibited:             {Verdict: channel.Reject, Code: "not_allowed"},
-	smpp.StatusServiceDenied:          {Verdict: channel.Reject, Code: "not_allowed"},
+	smpp.StatusInvalidExpiry:          {Verdict: channel.Reject, Code: "invalid_validity", Channel: true},
+	smpp.StatusInvalidSchedule:        {Verdict: channel.Reject, Code: "invalid_validity", Channel: true},
+	smpp.StatusInvalidDataCoding:      {Verdict: channel.Reject, Code: "unsupported_encoding", Channel: true},
+	smpp.StatusInvalidESMClass:        {Verdict: channel.Reject, Code: "unsupported", Channel: true},
+	smpp.StatusInvalidServiceType:     {Verdict: channel.Reject, Code: "not_allowed", Channel: true},
+	smpp.StatusInvalidSystemType:      {Verdict: channel.Reject, Code: "not_allowed", Channel: true},
+	smpp.StatusServiceUnauthorised:    {Verdict: channel.Reject, Code: "not_allowed", Channel: true},
+	smpp.StatusProhibited:             {Verdict: channel.Reject, Code: "not_allowed", Channel: true},
+	smpp.StatusServiceDenied:          {Verdict: channel.Reject, Code: "not_allowed", Channel: true},
 }
 
 // answerFailure is what an answer to a submit_sm means, or nil when the part was taken.

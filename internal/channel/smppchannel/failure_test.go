@@ -18,7 +18,7 @@ func TestCase6c02Refusals(t *testing.T) {
 		0x08:  {Verdict: channel.Retry, Code: "network_error", Native: "0x00000008"},
 		0x64:  {Verdict: channel.Retry, Code: "network_error", Native: "0x00000064"},
 		0x45:  {Verdict: channel.Retry, Code: "submit_failed", Native: "0x00000045"},
-		0x0A:  {Verdict: channel.Reject, Code: "invalid_sender", Native: "0x0000000A"},
+		0x0A:  {Verdict: channel.Reject, Code: "invalid_sender", Native: "0x0000000A", Channel: true},
 		0x0B:  {Verdict: channel.Reject, Code: "unknown_number", Native: "0x0000000B"},
 		0x65:  {Verdict: channel.Reject, Code: "rejected", Native: "0x00000065"},
 		0x66:  {Verdict: channel.Reject, Code: "rejected", Native: "0x00000066"},
