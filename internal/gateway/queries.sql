@@ -96,7 +96,8 @@ ORDER BY id DESC LIMIT 1;
 -- What the inbound messages said that were answered.
 -- name: AnsweredLately :many
 SELECT i.content FROM message AS o JOIN message AS i ON i.id = o.answers
-WHERE o.recipient = @recipient AND o.account_id = @account_id AND o.id > @since AND o.direction = 1 AND o.answers <> 0 LIMIT 50;
+WHERE o.recipient = @recipient AND o.account_id = @account_id AND o.id > @since AND o.direction = 1 AND o.answers <> 0
+ORDER BY o.id DESC LIMIT 50;
 
 -- name: SeeInbound :execrows
 INSERT INTO inbound_seen (channel_id, remote_id, expires_at) VALUES (@channel_id, @remote_id, @expires_at)

@@ -187,7 +187,8 @@ func (q *queries) AddMessage(ctx context.Context, arg addMessageParams) error {
 
 const answeredLately = `-- name: AnsweredLately :many
 SELECT i.content FROM message AS o JOIN message AS i ON i.id = o.answers
-WHERE o.recipient = $1 AND o.account_id = $2 AND o.id > $3 AND o.direction = 1 AND o.answers <> 0 LIMIT 50
+WHERE o.recipient = $1 AND o.account_id = $2 AND o.id > $3 AND o.direction = 1 AND o.answers <> 0
+ORDER BY o.id DESC LIMIT 50
 `
 
 type answeredLatelyParams struct {
