@@ -164,10 +164,12 @@ func (m measured) files() []level {
 			ahead = max(ahead, s.Log)
 		}
 	}
-	swell, end := 1.1, 1.0 // SQLite uses a page again as soon as it is free, PostgreSQL once it was vacuumed
+	// SQLite uses a page again as soon as it is free. PostgreSQL does once it was vacuumed, keeps the file as long as it was, and
+	// writes a row anew when its text is emptied.
+	swell, end := 1.1, 1.0
 	bound := int64(logged + group)
 	if m.engine == postgres {
-		swell, end = 1.5, 1.25
+		swell, end = 1.5, 1.5
 		bound = kept * 11 / 10
 	}
 	return []level{

@@ -119,14 +119,14 @@ func TestGrowthOfPostgres(t *testing.T) {
 		w := soaking()
 		w.Load[0].Setup.Engine = postgres
 		w.Samples[5].Log = size
-		w.Samples[len(w.Samples)-1].Database = 620 * mb
+		w.Samples[len(w.Samples)-1].Database = 740 * mb
 		if all := flat(w, nil); len(all) != want {
 			t.Errorf("a log of %d: %v", size, all)
 		}
 	}
 	w := soaking()
 	w.Load[0].Setup.Engine = postgres
-	w.Samples[len(w.Samples)-1].Database = 630 * mb
+	w.Samples[len(w.Samples)-1].Database = 760 * mb
 	if all := flat(w, nil); len(all) != 1 || !strings.HasPrefix(all[0].Text, "database") {
 		t.Errorf("a larger database: %v", all)
 	}
