@@ -48,7 +48,7 @@ release: ## build what is given to others into dist/: programs, checksums, what 
 ##### Testing #####
 
 .PHONY: test
-test: compiler foreign postgresql ## run all tests, with the race detector and shuffled (PKGS=./internal/store/...)
+test: compiler foreign postgresql typed ## run all tests, with the race detector and shuffled (PKGS=./internal/store/...)
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout=10m $(PKGS)
 	@$(MAKE) --no-print-directory test-postgres
 	$(GO) test -C tools ./queries ./sbom
@@ -118,6 +118,10 @@ chaos-proof: ## plant known bugs and see that chaos finds each of them
 generate: $(SQLC) ## rewrite generated code from internal/*/queries.sql (ONLY=wallet for one package)
 	$(QUERIES) $(ONLY)
 
+.PHONY: tables
+tables: ## rewrite the tables of settings, metrics and log lines in docs/guides
+	$(GO) test ./internal/app -run TestEvery -update
+
 .PHONY: fmt
 fmt: $(GOFUMPT) ## format the Go code
 	$(GOFUMPT) -w .
@@ -164,6 +168,10 @@ compiler:
 .PHONY: postgresql
 postgresql: # its tests start servers of their own; the one that Debian's package starts is left alone
 	@scripts/need 'command -v initdb || ls /usr/lib/postgresql/*/bin/initdb' postgresql
+
+.PHONY: typed
+typed: # what the guides tell people to type
+	@scripts/need 'command -v curl && command -v openssl' curl openssl
 
 # SMPP software that nobody here wrote, for the tests that talk to it, and the languages of the guides' examples.
 .PHONY: foreign

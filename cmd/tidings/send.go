@@ -47,7 +47,7 @@ var (
 func (c sendCommand) Run(s *session) error {
 	key := cmp.Or(c.Key, variable(s.env, keyVariable))
 	if key == "" {
-		return errors.New("this needs an API key: tidings apikey create --account ID, and then " + keyVariable + "=KEY tidings send ...")
+		return errors.New("this needs an API key: tidings apikey create --account ID, and then " + keyVariable + "=KEY tidings send --to NUMBER TEXT")
 	}
 	client := &customer{base: strings.TrimSuffix(cmp.Or(c.URL, s.cfg.PublicURL, s.address()), "/"), key: key}
 	ctx, cancel := context.WithTimeout(s.ctx, c.Wait)
@@ -158,7 +158,8 @@ func (c *customer) ask(ctx context.Context, method, path string, body []byte, wa
 	if resp.StatusCode != want {
 		return m, refusal(resp.StatusCode, text)
 	}
-	return m, json.Unmarshal(text, &m)
+	err = json.Unmarshal(text, &m)
+	return m, err
 }
 
 // refusal is what the server said against it.

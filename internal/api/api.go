@@ -27,6 +27,7 @@ type Options struct {
 	Batch          int            // most messages in one request; 0: 1,000
 	Log            *slog.Logger
 	Metrics        *telemetry.Metrics
+	Traced         bool // whoever calls may say in which trace (W3C Trace Context)
 }
 
 // Surface is one API that customers may speak.
@@ -129,6 +130,9 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v := &visit{ResponseWriter: w, start: time.Now(), front: f, entry: f.nowhere, remote: f.remote(r)}
 	var ctx context.Context
 	ctx, v.id = telemetry.NewRequest(r.Context())
+	if caller := r.Header["Traceparent"]; f.opt.Traced && len(caller) == 1 {
+		ctx = telemetry.WithCaller(ctx, caller[0])
+	}
 	r = r.WithContext(context.WithValue(ctx, visitKey{}, v))
 	header := w.Header()
 	header["X-Request-Id"] = []string{v.id}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"html"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -227,7 +228,13 @@ func TestEveryErrorHasItsPage(t *testing.T) {
 	w := apitest.New(t, api.Options{})
 	index := w.Do("", "GET", "/docs/errors/", "").Body.String()
 	for code, page := range fault.Codes() {
+		if page.Title == "" || page.Cause == "" || page.Cure == "" {
+			t.Fatalf("%s says not all of what it is, why it comes, and what to do: %+v", code, page)
+		}
 		r := w.Do("", "GET", "/docs/errors/"+string(code), "")
+		if !strings.Contains(html.UnescapeString(r.Body.String()), page.Cause) || !strings.Contains(html.UnescapeString(r.Body.String()), page.Cure) {
+			t.Errorf("%s: the page lacks its cause or its cure: %s", code, r.Body)
+		}
 		if r.Code != 200 || !strings.Contains(r.Body.String(), string(code)) || !strings.Contains(r.Body.String(), strings.Fields(page.Cure)[0]) {
 			t.Errorf("%s: %d %s", code, r.Code, r.Body)
 		}

@@ -53,6 +53,7 @@ type Core struct {
 	Metrics     *telemetry.Metrics
 	Webhooks    *webhook.Webhooks
 	Notifier    *notify.Notifier
+	Tracer      *telemetry.Tracer // nil: nobody is told
 }
 
 // Open opens the store and wires the core. serve takes the data folder for this process alone.
@@ -64,9 +65,14 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger, serve bool, 
 		return nil, err
 	}
 	c := &Core{Config: cfg, Log: log, Store: s, Metrics: telemetry.NewMetrics()}
+	if serve {
+		if c.Tracer, err = newTracer(ctx, cfg.Tracing, log); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
 	c.wire()
 	if err := c.firstStart(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
+		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
 }
@@ -91,13 +97,16 @@ func (c *Core) wire() {
 	c.Guard = guard.New(guard.Options{AllowPrivate: cfg.Webhook.AllowPrivateNetworks, Ports: cfg.Webhook.Ports, Timeout: cfg.Webhook.Timeout})
 	c.Webhooks = webhook.New(webhook.Config{
 		Store: s, Queue: c.Queue, Events: c.Events, Guard: c.Guard, Renderer: c.Gateway, MaxConcurrent: cfg.Webhook.MaxConcurrent,
-		Log: c.Log, Metrics: c.Metrics,
+		Log: c.Log, Metrics: c.Metrics, Tracer: c.Tracer,
 	})
 	c.Events.FollowedBy(newTally(c.Metrics))
 	c.Events.FollowedBy(c.Webhooks)
 	c.Notifier = notify.New(notify.Config{Store: s, Queue: c.Queue, Events: c.Events, Sender: sender(cfg.SMTP), Operator: cfg.SMTP.AlertEmail, Log: c.Log})
 	c.Events.FollowedBy(c.Notifier)
 	c.Gateway.Also(c.Notifier.Drop)
+	if c.Tracer != nil {
+		c.Events.FollowedBy(traced{c.Tracer})
+	}
 	c.Gateway.Also(gateway.Older(cfg.Retention.Deliveries, func(tx *store.Tx, before time.Time) (bool, error) {
 		n, err := c.Webhooks.DropDeliveries(tx, before)
 		return n > 0, err
@@ -117,8 +126,15 @@ func sender(s config.SMTP) notify.Sender {
 	return mail.Settings{Host: s.Host, Port: s.Port, User: s.User, Password: s.Password, From: s.From, TLS: s.TLS}
 }
 
-// Close closes the store.
-func (c *Core) Close() error { return c.Store.Close() }
+// Close closes the store, once the tracer has told what it has to tell.
+func (c *Core) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), lastWords)
+	defer cancel()
+	if err := c.Tracer.Close(ctx); err != nil {
+		c.Log.Warn("not all traces were told", "err", err)
+	}
+	return c.Store.Close()
+}
 
 // diskFloor is the smaller of the two floors that the operator set.
 func diskFloor(cfg config.Config) int64 {

@@ -125,7 +125,7 @@ func TestAlertsAndBoardUseMetricsThatExist(t *testing.T) {
 	names := exposed(t)
 	used := 0
 	for _, file := range []string{"alerts.yaml", "grafana.json"} {
-		for _, expression := range expressions(t, filepath.Join("../../deploy", file)) {
+		for _, expression := range expressions(t, "../../deploy/"+file) {
 			found := metricName.FindAllString(regexp.MustCompile(`"[^"]*"`).ReplaceAllString(expression, ""), -1)
 			for _, name := range found {
 				if used++; !names[name] {
@@ -150,7 +150,9 @@ func expressions(t *testing.T, file string) (list []string) {
 		t.Fatal(err)
 	}
 	if strings.HasSuffix(file, ".json") {
-		var board struct{ Panels []struct{ Targets []struct{ Expr string } } }
+		var board struct {
+			Panels []struct{ Targets []struct{ Expr string } }
+		}
 		if err := json.Unmarshal(text, &board); err != nil {
 			t.Fatal(err)
 		}

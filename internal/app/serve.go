@@ -221,6 +221,9 @@ func (s *Server) prepare(ctx context.Context, out io.Writer) error {
 		}
 	}
 	s.fleet = fleet.New(s.Gateway, s.Queue, Drivers(), s.Log) // before the first dead are buried: their sessions go with them
+	if s.Tracer != nil {
+		s.fleet.Watch = traced{s.Tracer}.handed
+	}
 	if err := s.Queue.Recover(ctx); err != nil {
 		return err
 	}
@@ -240,10 +243,10 @@ func (s *Server) answers() http.Handler {
 	cfg := s.Config
 	return api.New(api.Options{
 		PublicURL: cfg.PublicURL, TrustedProxies: cfg.TrustedProxies, Body: int64(cfg.Limits.Body), BatchBody: int64(cfg.Limits.BatchBody),
-		Batch:     cfg.Limits.Batch,
-		Log: s.Log, Metrics: s.Metrics,
+		Batch: cfg.Limits.Batch,
+		Log:   s.Log, Metrics: s.Metrics, Traced: s.Tracer != nil,
 	}, api.Core{
-		Store: s.Store, Gateway: s.Gateway, Keys: s.Keys, Members: s.Members, Wallet: s.Wallet, Routes: s.Routes,
+		Store: s.Store, Gateway: s.accepts(), Keys: s.Keys, Members: s.Members, Wallet: s.Wallet, Routes: s.Routes,
 		Channels: s.Connections, Numbers: s.Numbers, Consent: s.Consent, Fleet: s.fleet,
 		Webhooks: s.Webhooks, Events: s.Events, Notifier: s.Notifier, Health: &s.health, OriginKnown: s.Keys.OriginKnown,
 	}, surfaces()...)

@@ -20,6 +20,7 @@ func (l *loader) check(c *Config) []error {
 	k := &checks{origin: l.origin}
 	k.server(c)
 	k.tls(c.TLS)
+	k.tracing(c.Tracing)
 	k.limits(c)
 	k.retention(c.Retention)
 	k.webhooks(c.Webhook)
@@ -131,6 +132,13 @@ func (k *checks) tls(t TLS) {
 		k.wrong("tls.redirect_listen", "%q %s", t.Redirect, text)
 	}
 	k.lasting("tls.hsts", t.HSTS, 0, 3650*day)
+}
+
+func (k *checks) tracing(t Tracing) {
+	if u, err := url.Parse(t.Endpoint); t.Endpoint != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		k.wrong("tracing.endpoint", "is not a URL such as http://127.0.0.1:4318")
+	}
+	k.between("tracing.percent", int64(t.Percent), 1, 100)
 }
 
 func (k *checks) limits(c *Config) {

@@ -23,6 +23,7 @@ type Config struct {
 	DrainTimeout    time.Duration `key:"drain_timeout" doc:"How long a stopping server may finish what it has begun."`
 
 	Log       Log       `key:"log" doc:"What is written to standard error."`
+	Tracing   Tracing   `key:"tracing" doc:"Who is told the life of each message, by OpenTelemetry. The trace of a message is its id without the dashes."`
 	TLS       TLS       `key:"tls" doc:"How connections to listen are encrypted: by certificate files, or by certificates that an authority gives by ACME. With neither they are not, and a proxy in front must do it."`
 	Limits    Limits    `key:"limits" doc:"How much is taken."`
 	Rate      Rate      `key:"rate" doc:"How much accounts without a plan may do."`
@@ -35,6 +36,12 @@ type Config struct {
 type Log struct {
 	Level  slog.Level `key:"level" doc:"debug, info, warn or error."`
 	Format string     `key:"format" doc:"text or json."`
+}
+
+// Tracing says who is told of the lives of messages.
+type Tracing struct {
+	Endpoint string `key:"endpoint" doc:"URL of a collector that takes OTLP over HTTP, such as http://127.0.0.1:4318. Empty turns it off."`
+	Percent  int    `key:"percent" doc:"Of how many messages in a hundred; the same ones on all servers."`
 }
 
 // TLS says where the certificate comes from, and what is taken from callers.
@@ -111,6 +118,7 @@ func Default() Config {
 		DefaultValidity: 48 * time.Hour,
 		DrainTimeout:    20 * time.Second,
 		Log:             Log{Level: slog.LevelInfo, Format: "text"},
+		Tracing:         Tracing{Percent: 10},
 		TLS:             TLS{ACMEDirectory: "https://acme-v02.api.letsencrypt.org/directory", Least: "1.3", HSTS: 365 * day},
 		Limits: Limits{
 			Body: MiB, BatchBody: 16 * MiB, Batch: 1000, Queue: 1_000_000,

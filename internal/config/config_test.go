@@ -155,6 +155,8 @@ func TestSingleMistakes(t *testing.T) {
 		{"a plain name for ACME", "tls.acme_hosts", "localhost", "is not a name"},
 		{"a pattern for ACME", "tls.acme_hosts", "*.example.com", "is not a name"},
 		{"an open directory", "tls.acme_directory", "http://ca.example/dir", "is not an https:// URL"},
+		{"a collector without scheme", "tracing.endpoint", "127.0.0.1:4318", "is not a URL"},
+		{"none of a hundred", "tracing.percent", "0", "is not between 1 and 100"},
 		{"old TLS", "tls.min_version", "1.1", "older versions are broken"},
 		{"redirect to nowhere", "tls.redirect_listen", "127.0.0.1:80", "which is off"},
 		{"HSTS for ever", "tls.hsts", "36500d", "is not between 0s and 3650d"},

@@ -49,6 +49,8 @@ type Fleet struct {
 	states  map[message.ChannelID]State
 	called  chan struct{} // closed when something about sessions or leases may have changed
 	told    ledger
+	// Watch is told of each part that a network was given, and of what it said. Set before Run; nil: nobody watches.
+	Watch func(m message.Outbound, from, to time.Time, err error)
 }
 
 // New returns a fleet for the drivers.
@@ -241,7 +243,7 @@ func (f *Fleet) work(ctx, hard context.Context, c connection.Channel, session ch
 		lost()
 		end(err) // what still waits for an answer of it waits in vain
 	}()
-	f.lanes(alive, live, c, f.gw.Sender(&guarded{session, slots, pace, end}), cap(slots), pace)
+	f.lanes(alive, live, c, f.gw.Sender(&guarded{session, slots, pace, end, f.Watch}), cap(slots), pace)
 	end(nil)
 	err := <-ended
 	if panicked := (*panicError)(nil); errors.As(context.Cause(live), &panicked) {
@@ -256,6 +258,7 @@ type guarded struct {
 	slots chan struct{}
 	pace  *queue.Pace
 	end   context.CancelCauseFunc
+	watch func(m message.Outbound, from, to time.Time, err error)
 }
 
 // Send hands a part to the session. After a panic nobody knows whether it left.
@@ -276,6 +279,10 @@ func (s *guarded) Send(ctx context.Context, m message.Outbound) (remoteID string
 			err = &channel.Failure{Code: "driver_panic", Err: broken}
 		}
 	}()
+	if s.watch != nil {
+		began := time.Now()
+		defer func() { s.watch(m, began, time.Now(), err) }()
+	}
 	return s.Session.Send(ctx, m)
 }
 

@@ -46,6 +46,7 @@ type Config struct {
 	MaxConcurrent int                // posts under way in all; 0: 256
 	Log           *slog.Logger       // nil: slog.Default()
 	Metrics       *telemetry.Metrics
+	Tracer        *telemetry.Tracer // nil: nobody is told
 }
 
 // Webhooks keeps endpoints and posts events to them.
@@ -61,6 +62,7 @@ type Webhooks struct {
 	slots     chan struct{}
 	gates     gates
 	memory    memory
+	tracer    *telemetry.Tracer
 	posts     *prometheus.CounterVec
 	took      *prometheus.HistogramVec
 }
@@ -69,7 +71,7 @@ type Webhooks struct {
 // the log.
 func New(c Config) *Webhooks {
 	w := &Webhooks{
-		store: c.Store, queue: c.Queue, events: c.Events, guard: c.Guard, renderer: c.Renderer, log: c.Log,
+		store: c.Store, queue: c.Queue, events: c.Events, guard: c.Guard, renderer: c.Renderer, log: c.Log, tracer: c.Tracer,
 		dialects: map[string]Dialect{Native: native{}},
 		slots:    make(chan struct{}, max(c.MaxConcurrent, 0)),
 		gates:    gates{of: map[EndpointID]*gate{}},

@@ -4,17 +4,23 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"strings"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 
 	"tidings.dev/internal/audit"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/guard"
+	"tidings.dev/internal/id"
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/telemetry"
 )
 
 // try is one job with a worker: from its claim over its post to its result.
@@ -218,7 +224,24 @@ func (w *Webhooks) attempt(ctx context.Context, t *queue.Task, y *try) (a answer
 		}
 		return answer{problem: "internal error"}
 	}
-	return w.send(req, y.to.dialect)
+	if !w.tracer.Takes(t.Subject) || !strings.HasPrefix(string(y.kind), "message.") {
+		return w.send(req, y.to.dialect)
+	}
+	return w.traced(req, t, y)
+}
+
+// traced posts, and tells of it as of a part of the message's life, to which the post says that it belongs.
+func (w *Webhooks) traced(req *http.Request, t *queue.Task, y *try) answer {
+	subject := id.Of[event.Event](t.Subject).String()
+	header, span := telemetry.Traceparent(subject)
+	req.Header.Set("Traceparent", header)
+	began := time.Now()
+	a := w.send(req, y.to.dialect)
+	w.tracer.Tell(telemetry.Span{
+		Message: subject, Name: "webhook", Kind: trace.SpanKindClient, From: began, To: began.Add(a.took), Failed: a.problem, ID: span,
+		About: []slog.Attr{slog.String("event", string(y.kind)), slog.String("endpoint", y.to.ID.String()), slog.Int("status", a.status), slog.Int("try", y.base+int(t.Step)+1)},
+	})
+	return a
 }
 
 func (w *Webhooks) send(req *http.Request, d Dialect) answer {
