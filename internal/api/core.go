@@ -56,6 +56,7 @@ type Gateway interface {
 	Journey(ctx context.Context, a account.ID, id message.ID) ([]gateway.Step, error)
 	List(ctx context.Context, a account.ID, f gateway.Filter) (gateway.Page, error)
 	EventData(ctx context.Context, e event.Event) (json.RawMessage, error)
+	Preview(ctx context.Context, c gateway.Caller, drafts []message.Draft) ([]gateway.Preview, error)
 	CreateChannel(tx *store.Tx, by audit.Actor, c connection.Channel) (connection.Channel, error)
 	ChangeChannel(tx *store.Tx, by audit.Actor, id message.ChannelID, edit func(*connection.Channel) error) (connection.Channel, error)
 	DeleteChannel(tx *store.Tx, by audit.Actor, id message.ChannelID) error

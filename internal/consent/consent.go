@@ -67,6 +67,8 @@ type Choice struct {
 	Out     bool
 	Source  string // how it came: "message", "api", "dashboard", "import"
 	Word    string // what they wrote, if it came by message
+	Actor   string // who recorded it, if not they themselves
+	Note    string // and why
 }
 
 // Record writes choices to the log and tells which changed something. Each change is an event of its address.
@@ -117,7 +119,7 @@ func eventOf(c Choice, state chooseRow, at time.Time) event.Event {
 func evidence(tx *store.Tx, choices []Choice) error {
 	rows := make([]addConsentParams, len(choices))
 	for i, c := range choices {
-		rows[i] = addConsentParams{ID: tx.NewID(), AccountID: c.Account, Address: c.Address.String(), Out: flag(c.Out), Source: c.Source, Word: c.Word}
+		rows[i] = addConsentParams{ID: tx.NewID(), AccountID: c.Account, Address: c.Address.String(), Out: flag(c.Out), Source: c.Source, Word: c.Word, Actor: c.Actor, Note: c.Note}
 	}
 	if err := store.Run(tx, addConsent, rows); err != nil {
 		return fmt.Errorf("log consent: %w", err)
@@ -147,7 +149,7 @@ func (k *Keeper) List(ctx context.Context, a account.ID, beforeID int64, page in
 	}
 	list := make([]OptOut, len(rows))
 	for i, r := range rows {
-		list[i] = OptOut{r.ID, message.ParseAddress(r.Address), time.UnixMilli(r.At).UTC()}
+		list[i] = shown(r)
 	}
 	return list, nil
 }
@@ -158,17 +160,57 @@ type Entry struct {
 	ID id.Of[Entry] // its time is when the choice was recorded
 }
 
-// Log returns the recorded choices of an account before the given one (zero: from the newest), newest first.
-func (k *Keeper) Log(ctx context.Context, a account.ID, before id.Of[Entry], page int) ([]Entry, error) {
-	rows, err := on(k.store.Reader()).ConsentsOf(ctx, consentsOfParams{AccountID: a, Before: orNewest(int64(before)), Page: int64(page)})
+// Log returns the recorded choices of an account before the given one (zero: from the newest), newest first; of one address, if
+// one is given.
+func (k *Keeper) Log(ctx context.Context, a account.ID, of message.Address, before id.Of[Entry], page int) ([]Entry, error) {
+	rows, err := k.consents(ctx, a, of, orNewest(int64(before)), int64(page))
 	if err != nil {
 		return nil, fmt.Errorf("list consent: %w", err)
 	}
 	log := make([]Entry, len(rows))
 	for i, r := range rows {
-		log[i] = Entry{Choice{a, message.ParseAddress(r.Address), r.Out == 1, r.Source, r.Word}, id.Of[Entry](r.ID)}
+		log[i] = Entry{Choice{a, message.ParseAddress(r.Address), r.Out == 1, r.Source, r.Word, r.Actor, r.Note}, id.Of[Entry](r.ID)}
 	}
 	return log, nil
+}
+
+func (k *Keeper) consents(ctx context.Context, a account.ID, of message.Address, before, page int64) ([]consentsOfRow, error) {
+	q := on(k.store.Reader())
+	if of.Value == "" {
+		return q.ConsentsOf(ctx, consentsOfParams{AccountID: a, Before: before, Page: page})
+	}
+	rows, err := q.ConsentsOfAddress(ctx, consentsOfAddressParams{AccountID: a, Address: of.String(), Before: before, Page: page})
+	all := make([]consentsOfRow, len(rows))
+	for i, r := range rows {
+		all[i] = consentsOfRow(r)
+	}
+	return all, err
+}
+
+// Of returns the opt-out of an address; false when it wants messages.
+func (k *Keeper) Of(ctx context.Context, a account.ID, address message.Address) (OptOut, bool, error) {
+	r, err := on(k.store.Reader()).OptOutOf(ctx, optOutOfParams{AccountID: a, Address: address.String()})
+	return found(optedOutOfRow(r), err)
+}
+
+// Get returns one opt-out; false when there is none, or it was taken back.
+func (k *Keeper) Get(ctx context.Context, a account.ID, which int64) (OptOut, bool, error) {
+	r, err := on(k.store.Reader()).OptOutByID(ctx, optOutByIDParams{AccountID: a, ID: which})
+	return found(optedOutOfRow(r), err)
+}
+
+func found(r optedOutOfRow, err error) (OptOut, bool, error) {
+	if store.NoRows(err) {
+		return OptOut{}, false, nil
+	}
+	if err != nil {
+		return OptOut{}, false, fmt.Errorf("read an opt-out: %w", err)
+	}
+	return shown(r), true, nil
+}
+
+func shown(r optedOutOfRow) OptOut {
+	return OptOut{r.ID, message.ParseAddress(r.Address), time.UnixMilli(r.At).UTC()}
 }
 
 func orNewest(before int64) int64 {

@@ -120,7 +120,7 @@ func TestOnlyChangesAreEvents(t *testing.T) {
 	if !slices.Equal(story, want) {
 		t.Errorf("the events are %q", story)
 	}
-	log, err := w.keep.Log(t.Context(), 1, 0, 10)
+	log, err := w.keep.Log(t.Context(), 1, message.Address{}, 0, 10)
 	if err != nil || len(log) != 5 || log[0].Word != "END" || log[4].Address != phone(2) || log[4].Out {
 		t.Errorf("the log is %v (%v)", log, err)
 	}

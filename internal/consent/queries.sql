@@ -16,14 +16,21 @@ WHERE opt_out.out <> excluded.out
 RETURNING id, seq;
 
 -- name: AddConsent :exec
-INSERT INTO consent_log (id, account_id, address, out, source, word) VALUES (@id, @account_id, @address, @out, @source, @word);
+INSERT INTO consent_log (id, account_id, address, out, source, word, actor, note)
+VALUES (@id, @account_id, @address, @out, @source, @word, @actor, @note);
 
 -- name: OptedOutOf :many
 SELECT id, address, at FROM opt_out WHERE account_id = @account_id AND out = 1 AND id < @before
 ORDER BY id DESC LIMIT CAST(@page AS bigint);
 
+-- name: OptOutOf :one
+SELECT id, address, at FROM opt_out WHERE account_id = @account_id AND address = @address AND out = 1;
+
+-- name: OptOutByID :one
+SELECT id, address, at FROM opt_out WHERE account_id = @account_id AND id = @id AND out = 1;
+
 -- name: ConsentsOf :many
-SELECT id, address, out, source, word FROM consent_log WHERE account_id = @account_id AND id < @before
+SELECT id, address, out, source, word, actor, note FROM consent_log WHERE account_id = @account_id AND id < @before
 ORDER BY id DESC LIMIT CAST(@page AS bigint);
 
 -- name: RepliesOf :one
@@ -32,3 +39,7 @@ SELECT replies FROM auto_reply WHERE account_id = @account_id;
 -- name: SetReplies :exec
 INSERT INTO auto_reply (account_id, replies) VALUES (@account_id, @replies)
 ON CONFLICT (account_id) DO UPDATE SET replies = excluded.replies;
+
+-- name: ConsentsOfAddress :many
+SELECT id, address, out, source, word, actor, note FROM consent_log
+WHERE account_id = @account_id AND address = @address AND id < @before ORDER BY id DESC LIMIT CAST(@page AS bigint);

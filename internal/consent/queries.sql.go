@@ -24,7 +24,8 @@ type queries struct {
 }
 
 const addConsent = `-- name: AddConsent :exec
-INSERT INTO consent_log (id, account_id, address, out, source, word) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO consent_log (id, account_id, address, out, source, word, actor, note)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 `
 
 type addConsentParams struct {
@@ -34,6 +35,8 @@ type addConsentParams struct {
 	Out       int16
 	Source    string
 	Word      string
+	Actor     string
+	Note      string
 }
 
 func (q *queries) AddConsent(ctx context.Context, arg addConsentParams) error {
@@ -44,6 +47,8 @@ func (q *queries) AddConsent(ctx context.Context, arg addConsentParams) error {
 		arg.Out,
 		arg.Source,
 		arg.Word,
+		arg.Actor,
+		arg.Note,
 	)
 	return err
 }
@@ -86,7 +91,7 @@ func (q *queries) Choose(ctx context.Context, arg chooseParams) (chooseRow, erro
 }
 
 const consentsOf = `-- name: ConsentsOf :many
-SELECT id, address, out, source, word FROM consent_log WHERE account_id = $1 AND id < $2
+SELECT id, address, out, source, word, actor, note FROM consent_log WHERE account_id = $1 AND id < $2
 ORDER BY id DESC LIMIT CAST($3 AS bigint)
 `
 
@@ -102,6 +107,8 @@ type consentsOfRow struct {
 	Out     int16
 	Source  string
 	Word    string
+	Actor   string
+	Note    string
 }
 
 func (q *queries) ConsentsOf(ctx context.Context, arg consentsOfParams) ([]consentsOfRow, error) {
@@ -119,6 +126,66 @@ func (q *queries) ConsentsOf(ctx context.Context, arg consentsOfParams) ([]conse
 			&i.Out,
 			&i.Source,
 			&i.Word,
+			&i.Actor,
+			&i.Note,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const consentsOfAddress = `-- name: ConsentsOfAddress :many
+SELECT id, address, out, source, word, actor, note FROM consent_log
+WHERE account_id = $1 AND address = $2 AND id < $3 ORDER BY id DESC LIMIT CAST($4 AS bigint)
+`
+
+type consentsOfAddressParams struct {
+	AccountID account.ID
+	Address   string
+	Before    int64
+	Page      int64
+}
+
+type consentsOfAddressRow struct {
+	ID      int64
+	Address string
+	Out     int16
+	Source  string
+	Word    string
+	Actor   string
+	Note    string
+}
+
+func (q *queries) ConsentsOfAddress(ctx context.Context, arg consentsOfAddressParams) ([]consentsOfAddressRow, error) {
+	rows, err := q.db.QueryContext(ctx, consentsOfAddress,
+		arg.AccountID,
+		arg.Address,
+		arg.Before,
+		arg.Page,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []consentsOfAddressRow
+	for rows.Next() {
+		var i consentsOfAddressRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Address,
+			&i.Out,
+			&i.Source,
+			&i.Word,
+			&i.Actor,
+			&i.Note,
 		); err != nil {
 			return nil, err
 		}
@@ -163,6 +230,50 @@ func (q *queries) NextWithOptOuts(ctx context.Context, arg nextWithOptOutsParams
 	var account_id account.ID
 	err := row.Scan(&account_id)
 	return account_id, err
+}
+
+const optOutByID = `-- name: OptOutByID :one
+SELECT id, address, at FROM opt_out WHERE account_id = $1 AND id = $2 AND out = 1
+`
+
+type optOutByIDParams struct {
+	AccountID account.ID
+	ID        int64
+}
+
+type optOutByIDRow struct {
+	ID      int64
+	Address string
+	At      int64
+}
+
+func (q *queries) OptOutByID(ctx context.Context, arg optOutByIDParams) (optOutByIDRow, error) {
+	row := q.db.QueryRowContext(ctx, optOutByID, arg.AccountID, arg.ID)
+	var i optOutByIDRow
+	err := row.Scan(&i.ID, &i.Address, &i.At)
+	return i, err
+}
+
+const optOutOf = `-- name: OptOutOf :one
+SELECT id, address, at FROM opt_out WHERE account_id = $1 AND address = $2 AND out = 1
+`
+
+type optOutOfParams struct {
+	AccountID account.ID
+	Address   string
+}
+
+type optOutOfRow struct {
+	ID      int64
+	Address string
+	At      int64
+}
+
+func (q *queries) OptOutOf(ctx context.Context, arg optOutOfParams) (optOutOfRow, error) {
+	row := q.db.QueryRowContext(ctx, optOutOf, arg.AccountID, arg.Address)
+	var i optOutOfRow
+	err := row.Scan(&i.ID, &i.Address, &i.At)
+	return i, err
 }
 
 const optedOutOf = `-- name: OptedOutOf :many

@@ -264,7 +264,7 @@ func (g *Gateway) settleOptOuts(tx *store.Tx, results []*Result) error {
 	}
 	for i, r := range results {
 		if out[i] && r.Message.Answers == 0 { // one that confirms a STOP goes out
-			r.Fault = fault.New(fault.RecipientOptedOut, "the recipient does not want messages").In("to")
+			r.Fault = optedOut()
 		}
 	}
 	return nil
@@ -310,7 +310,7 @@ func (g *Gateway) settleBalance(tx *store.Tx, fresh []*acceptance) error {
 	}
 	for i, r := range open(fresh) {
 		if !granted[i] {
-			r.Fault = fault.New(fault.InsufficientBalance, "the balance does not cover the message")
+			r.Fault = noBalance()
 		}
 	}
 	return nil
@@ -323,6 +323,14 @@ func moves(payer account.ID, results []*Result) []wallet.Move {
 		m[i] = wallet.Move{Account: payer, Spender: spender(payer, r.Message.Account), Subject: int64(r.Message.ID), Amount: r.Message.Price}
 	}
 	return m
+}
+
+func optedOut() *fault.Fault {
+	return fault.New(fault.RecipientOptedOut, "the recipient does not want messages").In("to")
+}
+
+func noBalance() *fault.Fault {
+	return fault.New(fault.InsufficientBalance, "the balance does not cover the message")
 }
 
 // spender is who draws on another's wallet; zero: who pays does.

@@ -328,7 +328,7 @@ func TestOptOutsCountAtAcceptAndAtClaim(t *testing.T) {
 	w.refused(draft(phone(1), "y"), fault.RecipientOptedOut)
 	w.says(phone(1), "START")
 	w.await(w.send(draft(phone(1), "y")), message.Sent)
-	log, err := w.consent.Log(t.Context(), w.alice.ID, 0, 10)
+	log, err := w.consent.Log(t.Context(), w.alice.ID, message.Address{}, 0, 10)
 	w.must(err)
 	if len(log) != 2 || log[0].Out || !log[1].Out || log[1].Source != "message" {
 		t.Errorf("the log of consent: %+v", log)

@@ -30,6 +30,21 @@ func ParsePhone(text, region string) (Address, error) {
 	return Address{Phone, phonenumbers.Format(n, phonenumbers.E164)}, nil
 }
 
+// Country is the country of a phone number (ISO 3166), such as "KE"; empty when the number does not tell.
+func Country(a Address) string {
+	if a.Kind != Phone {
+		return ""
+	}
+	n, err := phonenumbers.Parse(a.Value, "")
+	if err != nil {
+		return ""
+	}
+	if region := phonenumbers.GetRegionCodeForNumber(n); len(region) == 2 && region != "ZZ" {
+		return region
+	}
+	return ""
+}
+
 // lengths tells for each calling code how many digits may follow it, as a bit set.
 var lengths = sync.OnceValue(func() map[int]uint32 {
 	table := map[int]uint32{}

@@ -1,8 +1,11 @@
 package wallet
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"tidings.dev/internal/account"
@@ -37,17 +40,17 @@ type listKey struct {
 // priceList maps a prefix to its price.
 type priceList map[string]int64
 
-// longest is the price of the longest prefix of the digits.
-func (l priceList) longest(digits string) (int64, bool) {
+// longest is the longest prefix of the digits that has a price, and the price.
+func (l priceList) longest(digits string) (prefix string, amount int64, ok bool) {
 	if len(l) == 0 {
-		return 0, false
+		return "", 0, false
 	}
 	for n := min(len(digits), maxPrefix); n >= 0; n-- {
 		if amount, ok := l[digits[:n]]; ok {
-			return amount, true
+			return digits[:n], amount, true
 		}
 	}
-	return 0, false
+	return "", 0, false
 }
 
 func loadBook(ctx context.Context, q store.Queryer) (*priceBook, error) {
@@ -76,38 +79,66 @@ func loadBook(ctx context.Context, q store.Queryer) (*priceBook, error) {
 // Quote returns what one part to the address costs the account: by its own list, else by that of all accounts, the longest
 // prefix in each. Without any list for the account everything is free.
 func (k *Keeper) Quote(ctx context.Context, a account.ID, to message.Address) (int64, error) {
+	p, err := k.PriceOf(ctx, a, to)
+	return p.Amount, err
+}
+
+// PriceOf is Quote with the price that holds.
+func (k *Keeper) PriceOf(ctx context.Context, a account.ID, to message.Address) (Price, error) {
 	b, err := k.book.Get(ctx)
 	if err != nil {
-		return 0, err
+		return Price{}, err
 	}
 	currency, ok := b.currency[a]
 	if !ok && len(b.lists) > 0 {
-		return 0, noWallet(a)
+		return Price{}, noWallet(a)
 	}
 	digits := ""
 	if to.Kind == message.Phone {
 		digits = strings.TrimPrefix(to.Value, "+")
 	}
 	own, general := b.lists[listKey{a, currency}], b.lists[listKey{0, currency}]
-	for _, list := range []priceList{own, general} {
-		if amount, ok := list.longest(digits); ok {
-			return amount, nil
-		}
+	if prefix, amount, ok := own.longest(digits); ok {
+		return Price{a, currency, prefix, amount}, nil
+	}
+	if prefix, amount, ok := general.longest(digits); ok {
+		return Price{0, currency, prefix, amount}, nil
 	}
 	if len(own)+len(general) == 0 {
-		return 0, nil
+		return Price{Currency: currency}, nil
 	}
-	return 0, fault.New(fault.NoPrice, "no price in %s covers this recipient", currency)
+	return Price{}, fault.New(fault.NoPrice, "no price in %s covers this recipient", currency)
+}
+
+// PricesFor lists the prices that hold for an account, by prefix: its own, and of those for all accounts what its own leave.
+func (k *Keeper) PricesFor(ctx context.Context, a account.ID) ([]Price, error) {
+	b, err := k.book.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	currency := b.currency[a]
+	own := b.lists[listKey{a, currency}]
+	var prices []Price
+	for prefix, amount := range own {
+		prices = append(prices, Price{a, currency, prefix, amount})
+	}
+	for prefix, amount := range b.lists[listKey{0, currency}] {
+		if _, _, covered := own.longest(prefix); !covered {
+			prices = append(prices, Price{0, currency, prefix, amount})
+		}
+	}
+	slices.SortFunc(prices, func(a, b Price) int { return cmp.Compare(a.Prefix, b.Prefix) })
+	return prices, nil
 }
 
 // SetPrices puts prices into the book; one below zero takes its prefix out. What is accepted already keeps its price.
 func (k *Keeper) SetPrices(tx *store.Tx, by audit.Actor, prices []Price) error {
 	var put []putPriceParams
 	var drop []dropPriceParams
-	for i, p := range prices {
-		if len(p.Prefix) > maxPrefix || strings.Trim(p.Prefix, "0123456789") != "" || p.Amount > ceiling || p.Currency == "" {
-			return fault.New(fault.InvalidField, "a price has a currency, a prefix of at most %d digits and an amount", maxPrefix).In(fmt.Sprintf("prices[%d]", i))
-		}
+	if err := checkPrices(prices); err != nil {
+		return err
+	}
+	for _, p := range prices {
 		if p.Amount < 0 {
 			drop = append(drop, dropPriceParams{AccountID: p.Account, Currency: p.Currency, Prefix: p.Prefix})
 			continue
@@ -128,6 +159,21 @@ func (k *Keeper) SetPrices(tx *store.Tx, by audit.Actor, prices []Price) error {
 		return err
 	}
 	return tx.Touch(topic)
+}
+
+// checkPrices tells of every price that makes no sense.
+func checkPrices(prices []Price) error {
+	var wrong []error
+	for i, p := range prices {
+		if len(p.Prefix) > maxPrefix || strings.Trim(p.Prefix, "0123456789") != "" || p.Amount > ceiling || p.Currency == "" {
+			f := fault.New(fault.InvalidField, "a price has a currency, a prefix of at most %d digits and an amount", maxPrefix)
+			wrong = append(wrong, f.In(fmt.Sprintf("prices[%d]", i)))
+		}
+	}
+	if f := fault.All(errors.Join(wrong...)); f != nil {
+		return f
+	}
+	return nil
 }
 
 // Prices lists the book.

@@ -40,12 +40,20 @@ func begun(t *testing.T) (*apitest.World, map[string]string) {
 	w := begin(t)
 	bob := w.Key(w.Bob, account.Admin)
 	later := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+	ch := idOf(t, w.Do(bob, "POST", base+"/channels", `{"name":"Bob's","driver":"mute"}`))
+	w.Do(bob, "POST", base+"/opt-outs", `{"addresses":["+254701000009"]}`)
+	var outs page[OptOutReply]
+	w.Do(bob, "GET", base+"/opt-outs", "").JSON(t, &outs)
+	optOut := outs.Items[0].ID
 	return w, map[string]string{
 		"message":    idOf(t, w.Do(bob, "POST", base+"/messages", body("+254701234567", "x", `"scheduled_at":"`+later+`"`))),
 		"webhook":    idOf(t, w.Do(bob, "POST", base+"/webhooks", `{"url":"https://example.com/","events":["*"]}`)),
 		"key":        idOf(t, w.Do(bob, "POST", base+"/keys", `{"scopes":["messages:read"]}`)),
 		"subaccount": idOf(t, w.Do(bob, "POST", base+"/accounts", `{"name":"Bob's shop"}`)),
-		"channel":    idOf(t, w.Do(bob, "POST", base+"/channels", `{"name":"Bob's","driver":"mute"}`)),
+		"channel":    ch,
+		"number":     idOf(t, w.Do(bob, "POST", base+"/numbers", `{"address":"+254711000000","channel":"`+ch+`"}`)),
+		"sender":     idOf(t, w.Do(bob, "POST", base+"/senders", `{"address":"ACME","channel":"`+ch+`"}`)),
+		"opt-out":    optOut,
 		"account":    w.Bob.ID.String(),
 	}
 }
@@ -190,11 +198,13 @@ func TestNoFilterLeadsToAnotherAccount(t *testing.T) {
 // TestWhoMakesThingsMayRepeatTheRequest holds every POST to the Idempotency-Key but those that are named.
 func TestWhoMakesThingsMayRepeatTheRequest(t *testing.T) {
 	without := map[string]string{
-		"cancelMessage": "a message is cancelled once, whoever asks how often",
-		"pauseChannel":  "a channel is paused, however often that is asked",
-		"drainChannel":  "the same",
-		"resumeChannel": "the same",
-		"testWebhook":   "it changes nothing, and a repeat is another test",
+		"previewMessage": "it changes nothing",
+		"previewBatch":   "the same",
+		"cancelMessage":  "a message is cancelled once, whoever asks how often",
+		"pauseChannel":   "a channel is paused, however often that is asked",
+		"drainChannel":   "the same",
+		"resumeChannel":  "the same",
+		"testWebhook":    "it changes nothing, and a repeat is another test",
 	}
 	for _, o := range (&server{}).operations() {
 		if o.method == http.MethodPost && !o.keyed && without[o.id] == "" {

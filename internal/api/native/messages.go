@@ -48,13 +48,8 @@ func (s *server) createBatch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case in.Messages == nil:
-		return fault.New(fault.MissingField, "a batch has messages").In("messages")
-	case len(in.Messages) == 0:
-		return fault.New(fault.InvalidField, "a batch has at least one message").In("messages")
-	case len(in.Messages) > s.kit.MaxBatch():
-		return fault.New(fault.TooManyItems, "%d messages; at most %d in one request", len(in.Messages), s.kit.MaxBatch()).In("messages")
+	if err := s.checkBatch(in); err != nil {
+		return err
 	}
 	drafts, wrong := in.drafts()
 	var results []gateway.Result
@@ -66,6 +61,18 @@ func (s *server) createBatch(w http.ResponseWriter, r *http.Request) error {
 		results = reply.Results
 	}
 	return api.Reply(w, http.StatusAccepted, s.showResults(results, wrong))
+}
+
+func (s *server) checkBatch(in *batchRequest) error {
+	switch {
+	case in.Messages == nil:
+		return fault.New(fault.MissingField, "a batch has messages").In("messages")
+	case len(in.Messages) == 0:
+		return fault.New(fault.InvalidField, "a batch has at least one message").In("messages")
+	case len(in.Messages) > s.kit.MaxBatch():
+		return fault.New(fault.TooManyItems, "%d messages; at most %d in one request", len(in.Messages), s.kit.MaxBatch()).In("messages")
+	}
+	return nil
 }
 
 // submit hands drafts to the gateway and says in the reply's head whether it is a repeat.

@@ -54,6 +54,10 @@ func (s *server) operations() []operation {
 		s.notificationOperations(),
 		s.channelOperations(),
 		s.walletOperations(),
+		s.priceOperations(),
+		s.previewOperations(),
+		s.numberOperations(),
+		s.optOutOperations(),
 		s.healthOperations(),
 	)
 }

@@ -1,0 +1,76 @@
+package gateway
+
+import (
+	"context"
+	"unicode/utf8"
+
+	"tidings.dev/internal/fault"
+	"tidings.dev/internal/message"
+)
+
+// Preview is what a draft would become.
+type Preview struct {
+	Message message.Message // as it would be accepted; of a refused draft only what could be read
+	Units   int             // of the text, in its encoding's own unit
+	Charged int             // parts that are charged for
+	Lengths []int           // characters of each part
+	Fault   *fault.Fault    // why it would be refused; nil: it would be accepted
+}
+
+// Preview tells what drafts would become, in order, and changes nothing. The balance is spent in their order, as Submit does.
+func (g *Gateway) Preview(ctx context.Context, c Caller, drafts []message.Draft) ([]Preview, error) {
+	if len(drafts) > maxDrafts {
+		return nil, fault.New(fault.TooManyItems, "%d messages; at most %d in one request", len(drafts), maxDrafts)
+	}
+	b, err := g.Wallet.Balance(ctx, c.Account.Payer())
+	if err != nil && !fault.Is(err, fault.NotHere) {
+		return nil, err
+	}
+	left := b.Available + b.CreditLimit
+	previews := make([]Preview, len(drafts))
+	for i, d := range drafts {
+		p, err := g.preview(ctx, c, d)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case p.Fault != nil:
+		case p.Message.Price > left:
+			p.Fault = noBalance()
+		default:
+			left -= p.Message.Price
+		}
+		previews[i] = p
+	}
+	return previews, nil
+}
+
+// preview looks at one draft, but not at the balance.
+func (g *Gateway) preview(ctx context.Context, c Caller, d message.Draft) (p Preview, err error) {
+	ready, err := g.prepare(ctx, c, d, g.Store.Now())
+	if err != nil {
+		return p, err
+	}
+	if ready.fault != nil {
+		p.Fault = ready.fault
+		p.Message.To, _ = message.ParsePhone(d.To, c.Account.Region)
+		return p, nil
+	}
+	p.Message = ready.message
+	split, err := g.split(ready.channel, d.Content)
+	if err != nil {
+		return p, err
+	}
+	p.Units, p.Charged, p.Lengths = split.Units, split.Charged(), []int{utf8.RuneCountInString(d.Content.Text)}
+	if len(split.Texts) > 0 {
+		p.Lengths = make([]int, len(split.Texts))
+		for i, text := range split.Texts {
+			p.Lengths[i] = utf8.RuneCountInString(text)
+		}
+	}
+	_, out, err := g.Consent.Of(ctx, c.Account.ID, p.Message.To)
+	if out {
+		p.Fault = optedOut()
+	}
+	return p, err
+}
