@@ -3,6 +3,7 @@
 package audit
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -33,6 +34,15 @@ type Entry struct {
 	Detail  string
 	Was     string // what was changed, as it was before, where that is useful
 	Became  string // and after
+}
+
+// Values is what was changed, as Was and Became show it: JSON. That it fails is a mistake in this program.
+func Values(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("tell the audit log of %T: %v", v, err))
+	}
+	return string(text)
 }
 
 // Append stores entries with the transaction of what they are about, each at the end of the chain.

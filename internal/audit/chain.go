@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -34,14 +33,19 @@ func setHeadTo(tx *store.Tx, end headRow) error {
 	return nil
 }
 
-// hashOf is the hash of a row with the one before in it: SHA-256 of the row as a JSON array.
+// linked is a row as it is hashed.
+type linked struct {
+	Seq, ID, Account int64
+	Texts            [8]string
+}
+
+// hashOf is the hash of a row with the one before in it: SHA-256 of the row as JSON.
 func hashOf(r auditRecord) string {
-	texts := []string{r.Actor, r.Action, r.Subject, r.Detail, r.Address, r.Previous, r.Was, r.Became}
-	for i, text := range texts {
-		texts[i] = strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", "\uFFFD"), "\uFFFD") // as it is stored
+	l := linked{r.Seq, r.ID, int64(r.AccountID), [8]string{r.Actor, r.Action, r.Subject, r.Detail, r.Address, r.Previous, r.Was, r.Became}}
+	for i, text := range l.Texts {
+		l.Texts[i] = strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", "\uFFFD"), "\uFFFD") // as it is stored
 	}
-	row, _ := json.Marshal([]any{r.Seq, r.ID, int64(r.AccountID), texts}) // numbers and texts always are JSON
-	sum := sha256.Sum256(row)
+	sum := sha256.Sum256([]byte(Values(l)))
 	return hex.EncodeToString(sum[:])
 }
 

@@ -145,7 +145,7 @@ func (m *model) check(t *rapid.T) {
 	if err := m.wallet.Verify(ctx); err != nil {
 		t.Fatal(err)
 	}
-	checkUsage(m.world.t, m.store, m.spare == nil, m.alice.ID)
+	checkUsage(m.t, m.store, m.spare == nil, m.alice.ID)
 	for _, id := range m.order {
 		l := m.lives[id]
 		got, events, job := m.steady(t, id)

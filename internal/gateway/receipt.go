@@ -154,7 +154,7 @@ func better(a, b *partsByRemoteRow) bool {
 func stateOfMatch(r *partsByRemoteRow) *state {
 	s := stateOf(messageRecord{
 		ID: r.ID, AccountID: r.AccountID, Status: r.Status, Seq: r.Seq, Attempt: r.Attempt, Total: r.Total, Price: r.Price,
-		Duplicate: r.Duplicate, Reason: r.Reason, ChannelID: message.ChannelID(r.Carrier), Kind: r.Kind,
+		Duplicate: r.Duplicate, Reason: r.Reason, ChannelID: r.Carrier, Kind: r.Kind,
 	})
 	s.parts = []partRecord{r.part()}
 	return s

@@ -1,7 +1,6 @@
 package key
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"time"
@@ -114,11 +113,19 @@ func inUse(tx *store.Tx, a account.ID, at account.KeyID) (Key, error) {
 	return k, nil
 }
 
-// tell is what can be changed of a key, for the audit log.
+// told is what can be changed of a key, for the audit log.
+type told struct {
+	Name      string `json:"name"`
+	Scopes    string `json:"scopes"`
+	Addresses string `json:"addresses"`
+	Origins   string `json:"origins"`
+	Senders   string `json:"senders"`
+	Channels  string `json:"channels"`
+	Rate      int    `json:"requests_per_minute"`
+}
+
 func (k Key) tell() string {
-	text, _ := json.Marshal(map[string]any{ // it always is JSON
-		"name": k.Name, "scopes": words(k.Scopes), "addresses": words(texts(k.Addresses)), "origins": words(k.Origins),
-		"senders": words(texts(k.Senders)), "channels": words(texts(k.Channels)), "rate": k.Rate,
+	return audit.Values(told{
+		k.Name, words(k.Scopes), words(texts(k.Addresses)), words(k.Origins), words(texts(k.Senders)), words(texts(k.Channels)), k.Rate,
 	})
-	return string(text)
 }

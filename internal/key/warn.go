@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"tidings.dev/internal/account"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/store"
 )
@@ -41,7 +40,7 @@ func Warn(tx *store.Tx, events *event.Log) (more bool, err error) {
 		rows[i] = setWarnedParams{Warned: days, ID: f.Row.ID}
 		notices[i] = event.Notice{
 			Account: f.Row.AccountID, Subject: int64(f.Row.ID), Kind: event.KeyExpiring,
-			Data: event.Key{ID: account.KeyID(f.Row.ID).String(), Name: f.Row.Name, Hint: f.Row.Hint, Expires: event.Moment(expires), Days: int(days)},
+			Data: event.Key{ID: f.Row.ID.String(), Name: f.Row.Name, Hint: f.Row.Hint, Expires: event.Moment(expires), Days: int(days)},
 		}
 	}
 	if err := events.Notice(tx, notices...); err != nil {

@@ -1,7 +1,6 @@
 package member
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -52,10 +51,16 @@ func put[T any](into *T, value *T) {
 	}
 }
 
-// tell is what can be changed of an account, for the audit log.
+// told is what can be changed of an account, for the audit log.
+type told struct {
+	Name       string `json:"name"`
+	Region     string `json:"region"`
+	ParentPays bool   `json:"parent_pays"`
+	Plan       string `json:"plan"`
+}
+
 func tell(a account.Account) string {
-	text, _ := json.Marshal(map[string]any{"name": a.Name, "region": a.Region, "parent_pays": a.ParentPays, "plan": a.Plan}) // it always is JSON
-	return string(text)
+	return audit.Values(told{a.Name, a.Region, a.ParentPays, a.Plan})
 }
 
 // SetActive suspends an account or lets it work again. The operator's own cannot be suspended: nobody could let it work again.

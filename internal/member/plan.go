@@ -2,7 +2,6 @@ package member
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -44,10 +43,16 @@ func limitsOf(r plansRow) account.Limits {
 	return account.Limits{Requests: int(r.RequestsPerMinute), Burst: int(r.Burst), Messages: int(r.MessagesPerMinute), Queue: int(r.Queue)}
 }
 
-// tellLimits is limits for the audit log.
+// toldLimits are limits for the audit log.
+type toldLimits struct {
+	Requests int `json:"requests_per_minute"`
+	Burst    int `json:"burst"`
+	Messages int `json:"messages_per_minute"`
+	Queue    int `json:"queue"`
+}
+
 func tellLimits(l account.Limits) string {
-	text, _ := json.Marshal(map[string]int{"requests_per_minute": l.Requests, "burst": l.Burst, "messages_per_minute": l.Messages, "queue": l.Queue}) // it always is JSON
-	return string(text)
+	return audit.Values(toldLimits(l))
 }
 
 // Plans lists the plans by name.

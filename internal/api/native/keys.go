@@ -153,7 +153,8 @@ func (in *keyRequest) key(c gateway.Caller) (k key.Key, err error) {
 	if k.Expires, err = readTime(in.ExpiresAt); err != nil {
 		return k, fault.New(fault.InvalidField, notATime).In("expires_at")
 	}
-	return k, mayGive(c, &k)
+	err = mayGive(c, &k)
+	return k, err
 }
 
 // change says the request in the words of the keeper.
