@@ -1,14 +1,13 @@
 package consent
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"context"
 
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/audit"

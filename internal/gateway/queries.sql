@@ -59,9 +59,10 @@ SELECT id, receipt FROM early_receipt WHERE channel_id = @channel_id AND remote_
 -- name: DropEarly :exec
 DELETE FROM early_receipt WHERE channel_id = @channel_id AND remote_id = @remote_id AND receipt = @receipt;
 
+-- The channel stands there twice so that PostgreSQL does not read all channels' receipts in the order of the key.
 -- name: EarlyOfChannel :many
-SELECT id, remote_id, receipt, expires_at FROM early_receipt WHERE channel_id = @channel_id AND id < @before
-ORDER BY id DESC LIMIT CAST(@page AS bigint);
+SELECT id, remote_id, receipt, expires_at FROM early_receipt WHERE channel_id IN (@channel_id, @channel_id) AND id < @before
+ORDER BY channel_id DESC, id DESC LIMIT CAST(@page AS bigint);
 
 -- name: EarlyKeys :many
 SELECT DISTINCT channel_id, remote_id FROM early_receipt;

@@ -497,8 +497,8 @@ func (q *queries) EarlyOf(ctx context.Context, arg earlyOfParams) ([]earlyOfRow,
 }
 
 const earlyOfChannel = `-- name: EarlyOfChannel :many
-SELECT id, remote_id, receipt, expires_at FROM early_receipt WHERE channel_id = $1 AND id < $2
-ORDER BY id DESC LIMIT CAST($3 AS bigint)
+SELECT id, remote_id, receipt, expires_at FROM early_receipt WHERE channel_id IN ($1, $1) AND id < $2
+ORDER BY channel_id DESC, id DESC LIMIT CAST($3 AS bigint)
 `
 
 type earlyOfChannelParams struct {
@@ -514,6 +514,7 @@ type earlyOfChannelRow struct {
 	ExpiresAt int64
 }
 
+// The channel stands there twice so that PostgreSQL does not read all channels' receipts in the order of the key.
 func (q *queries) EarlyOfChannel(ctx context.Context, arg earlyOfChannelParams) ([]earlyOfChannelRow, error) {
 	rows, err := q.db.QueryContext(ctx, earlyOfChannel, arg.ChannelID, arg.Before, arg.Page)
 	if err != nil {
