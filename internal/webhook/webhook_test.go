@@ -299,7 +299,10 @@ func TestBreakerOpensAndUsesNoTries(t *testing.T) {
 	s.until("the probe", func() bool { return len(c.got()) == 11 })
 	down.Store(false)
 	s.store.Shift(61 * time.Second) // the next one does not
-	s.delivery(e, 50, 2, is(Delivered))
+	s.delivery(e, 50, 2, func(d Delivery) bool {
+		s.store.Shift(100 * time.Millisecond) // who met the open breaker pauses
+		return d.Status == Delivered
+	})
 	s.store.Shift(7 * time.Minute) // what was the probe is due again
 	if d := s.delivery(e, 50, 1, is(Delivered)); d.Tries > 2 {
 		t.Errorf("the breaker used up tries: %+v", d)
