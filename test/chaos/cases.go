@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"sort"
 	"strings"
 
@@ -51,7 +52,9 @@ type Cases struct {
 	All      map[string]*Case
 	byTo     map[string]*Case
 	byID     map[string]*Case
-	Strange  []smsc.Record // taken by the network, never asked for
+	Strange  []smsc.Record  // taken by the network, never asked for
+	words    map[string]int // how often each phone wrote to us
+	answers  map[string]int // and was answered
 	Faults   []Fault
 	Requests map[int64]Entry // invokes by number
 	nodes    int
@@ -67,6 +70,7 @@ type Fault struct {
 
 func gather(w World) *Cases {
 	c := &Cases{All: map[string]*Case{}, byTo: map[string]*Case{}, byID: map[string]*Case{}, Requests: map[int64]Entry{}, nodes: w.setup().Nodes}
+	c.words, c.answers = map[string]int{}, map[string]int{}
 	for _, e := range w.Load {
 		c.addEntry(e)
 	}
@@ -158,6 +162,10 @@ func (c *Cases) addRecord(r smsc.Record) {
 		if r.Status != "ESME_ROK" {
 			return
 		}
+		if it == nil && slices.Contains(product.Answers, r.Text) {
+			c.answers[digits(r.To)]++
+			return
+		}
 		if it == nil {
 			c.Strange = append(c.Strange, r)
 			return
@@ -166,6 +174,8 @@ func (c *Cases) addRecord(r smsc.Record) {
 		if r.Possible || strings.HasSuffix(r.To, slowEnding) {
 			c.Faults = append(c.Faults, Fault{At: at, What: "slow", To: r.To, Bound: 1})
 		}
+	case smsc.OpInbound:
+		c.words[digits(r.From)]++
 	case smsc.OpReceipt:
 		if it != nil {
 			it.Receipts = append(it.Receipts, r)

@@ -114,6 +114,11 @@ func noInvention(_ World, c *Cases) []Violation {
 	for _, r := range c.Strange {
 		f.add("", "the network took a message nobody sent: to %s", r.To)
 	}
+	for phone, n := range c.answers {
+		if n > c.words[phone] {
+			f.add("", "%s wrote %d times and was answered %d times", phone, c.words[phone], n)
+		}
+	}
 	for tag, it := range c.All {
 		refused := it.Refused != "" && !it.accepted() && !it.Maybe
 		if refused && len(it.Final) > 0 {

@@ -52,6 +52,7 @@ func story() World {
 			submitted(2520, s), receipt(2600, s, "delivered"), acked(2700, s, "delivered"),
 			{Time: 2600, Op: smsc.OpInbound, RemoteID: "i1", From: "254700009911", To: sender, Text: "STOP"},
 			{Time: 2700, Op: smsc.OpInboundAck, RemoteID: "i1", From: "254700009911", To: sender, Text: "STOP", Status: "ESME_ROK"},
+			answered(2800),
 		},
 		Final: []product.Message{
 			{ID: "A", Text: textOf(a), Status: "delivered"},
@@ -99,6 +100,10 @@ func submitted(at int64, i Item) smsc.Record {
 	return smsc.Record{Time: at, Op: smsc.OpSubmit, To: digits(i.To), Text: textOf(i), Status: "ESME_ROK"}
 }
 
+func answered(at int64) smsc.Record {
+	return smsc.Record{Time: at, Op: smsc.OpSubmit, To: "254700009911", Text: product.Answers[0], Status: "ESME_ROK"}
+}
+
 func receipt(at int64, i Item, state string) smsc.Record {
 	return smsc.Record{Time: at, Op: smsc.OpReceipt, To: digits(i.To), Text: textOf(i), State: state}
 }
@@ -138,6 +143,7 @@ func TestEveryBrokenPromiseIsFound(t *testing.T) {
 		{"cancelled and sent", "C2", func(w *World) {
 			w.SMSC = append(w.SMSC, submitted(3000, Item{Tag: "c", To: "+254710000003"}))
 		}},
+		{"one word answered twice", "C2", func(w *World) { w.SMSC = append(w.SMSC, answered(3000)) }},
 		{"other text", "C2", func(w *World) { w.SMSC[0].Text += "!" }},
 		{"not marked", "C3", func(w *World) { w.Final[1].Duplicate = false }},
 		{"twice for no reason", "C3", func(w *World) { w.Load[18].At = 8 * second }},

@@ -27,6 +27,11 @@ func NewClient(base, key string) *Client {
 // With is a client of the same server with another key.
 func (c *Client) With(key string) *Client { return &Client{URL: c.URL, Key: key, http: c.http} }
 
+// Answers are what the product answers by itself to who writes STOP or START.
+var Answers = []string{
+	"You will get no more messages from us. Reply START to get them again.", "You will get messages from us again. Reply STOP to end them.",
+}
+
 // Message is a message as the API shows it.
 type Message struct {
 	ID        string         `json:"id"`
