@@ -2,12 +2,14 @@ package gateway_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
 	"tidings.dev/internal/channel"
 	"tidings.dev/internal/channel/channeltest"
 	"tidings.dev/internal/message"
+	"tidings.dev/internal/store"
 )
 
 // A network that takes an id once is asked again with the same: no copy, no mark, whatever the message wants.
@@ -122,6 +124,29 @@ func TestAReceiptThatNamesOurReferenceMayComeEarly(t *testing.T) {
 	if n := w.count("early_receipt"); n != 0 {
 		t.Errorf("%d early receipts are left", n)
 	}
+}
+
+// Of many whose answers do not come in the same moment, the one that was told of is known.
+func TestOneOfManyInDoubtWasToldOfEarly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, finding(channel.Echo))
+	const many = 5
+	release, write := make(chan struct{}), make(chan struct{})
+	var ids [many]message.ID
+	for n := range many {
+		w.network.On(phone(n), channeltest.Held(release, unsure))
+		ids[n] = w.send(draft(phone(n), "hello"))
+	}
+	sends := w.sends(many)
+	told := slices.IndexFunc(sends, func(out message.Outbound) bool { return out.Message == ids[many/2] })
+	w.echo(sends[told], "net-1", message.Delivered)
+	busy := make(chan error, 1)
+	go func() { busy <- w.store.Write(func(*store.Tx) error { <-write; return nil }) }()
+	close(release)
+	time.Sleep(20 * time.Millisecond) // the answers of all wait for the writer, and so come together
+	close(write)
+	w.must(<-busy)
+	w.await(ids[many/2], message.Delivered)
 }
 
 func TestAfterTheWaitForAReceiptTheMessageDecides(t *testing.T) {

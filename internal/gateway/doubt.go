@@ -254,8 +254,11 @@ func (g *Gateway) takeEchoed(tx *store.Tx, tasks []*queue.Task) error {
 		}
 		key := earlyOfParams{ChannelID: p.row.ChannelID, RemoteID: echoName(p.out.Echo())}
 		receipts, err := g.earlyReceipts(tx, key, p.row.Recipient)
-		if err != nil || len(receipts) == 0 {
+		if err != nil {
 			return err
+		}
+		if len(receipts) == 0 {
+			continue
 		}
 		part := partsInDoubtRow{
 			MessageID: p.row.ID, AccountID: p.row.AccountID, Attempt: int64(p.out.Attempt), Number: int64(p.out.Number), Recipient: p.row.Recipient,
