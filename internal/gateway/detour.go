@@ -84,10 +84,11 @@ func (g *Gateway) by(ctx context.Context, row *messageRecord, ch connection.Chan
 	} else if may, err := g.maySend(ctx, m.Account, ch, m.From); err != nil || !may {
 		return nil, err
 	}
-	if d.split, err = g.split(ch, m.Content); err != nil {
-		if fault.Of(err) != nil {
-			return nil, nil // it is too long for this one
-		}
+	d.split, err = g.split(ch, m.Content)
+	switch {
+	case fault.Of(err) != nil:
+		return nil, nil // it is too long for this one
+	case err != nil:
 		return nil, err
 	}
 	if d.split.Total > 1 && d.joint == 0 {

@@ -112,7 +112,7 @@ func (g *Gateway) ask(t *queue.Task, p *sending, m memo, remembers time.Duration
 	if remembers > 0 && !now.Before(m.asked.Add(remembers/10*9)) {
 		return queue.Next{}, false
 	}
-	p.plan, m.spare = asked, false
+	p.plan = asked
 	again := memo{tries: m.tries + 1, asked: m.asked}
 	if m.tries == 0 {
 		return queue.Back(t.Step, again.String()), true
@@ -213,7 +213,7 @@ func echoText(echo uint16) string { return strconv.Itoa(int(echo)) }
 
 // identify finds, for receipts with ids that nobody knows, the parts whose references they name, and takes the ids for theirs:
 // what was unknown is known. It reports whether there was any.
-func (g *Gateway) identify(tx *store.Tx, members []*news, matches []*partsByRemoteRow) (any bool, err error) {
+func (g *Gateway) identify(tx *store.Tx, members []*news, matches []*partsByRemoteRow) (known bool, err error) {
 	for i, n := range members {
 		r := n.receipt
 		if matches[i] != nil || r.Reference == 0 {
@@ -221,20 +221,20 @@ func (g *Gateway) identify(tx *store.Tx, members []*news, matches []*partsByRemo
 		}
 		found, err := store.Find[partsInDoubtRow](tx, partsInDoubt, []partsInDoubtParams{{ChannelID: r.Channel, Reference: echoText(r.Reference)}})
 		if err != nil {
-			return any, fmt.Errorf("find parts by their reference: %w", err)
+			return known, fmt.Errorf("find parts by their reference: %w", err)
 		}
 		for _, f := range found {
 			if !sameNumber(r.To, f.Row.Recipient) {
 				continue
 			}
 			if err := g.named(tx, f.Row, r.RemoteID); err != nil {
-				return any, err
+				return known, err
 			}
-			any = true
+			known = true
 			break
 		}
 	}
-	return any, nil
+	return known, nil
 }
 
 // named takes the network's id for a part that was unknown.

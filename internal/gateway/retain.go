@@ -71,8 +71,7 @@ func (g *Gateway) retain(ctx context.Context, t *queue.Task) queue.Next {
 	if err := g.Retain(ctx, &done.Bodies); err != nil && ctx.Err() == nil {
 		g.Log.Error("cannot end retention", "err", err)
 	}
-	data, _ := json.Marshal(done)
-	return queue.Again(g.Store.Now().Add(retainEvery), 0, string(data))
+	return queue.Again(g.Store.Now().Add(retainEvery), 0, encode(done))
 }
 
 // Retain ends what is past its retention: texts first, then whole messages, small tables, the audit log. Last it gives back the space. It works in
