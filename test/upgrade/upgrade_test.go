@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -97,7 +98,8 @@ func (l testLog) Write(p []byte) (int, error) {
 func command(t *testing.T, i *product.Installation, args ...string) (string, error) {
 	t.Helper()
 	run := exec.CommandContext(t.Context(), i.Binary, args...)
-	run.Env = append(os.Environ(), append(i.Setting, "TIDINGS_DATA_DIR="+i.Dir)...)
+	ours := slices.DeleteFunc(os.Environ(), func(pair string) bool { return strings.HasPrefix(pair, "TIDINGS_") })
+	run.Env = append(append(ours, i.Setting...), "TIDINGS_DATA_DIR="+i.Dir)
 	said, err := run.CombinedOutput()
 	return string(said), err
 }
