@@ -87,7 +87,7 @@ func (g *Gateway) by(ctx context.Context, row *messageRecord, ch connection.Chan
 	d.split, err = g.split(ch, m.Content)
 	switch {
 	case fault.Of(err) != nil:
-		return nil, nil // it is too long for this one
+		return nil, nil //nolint:nilerr // it is too long for this one
 	case err != nil:
 		return nil, err
 	}
