@@ -53,7 +53,9 @@ func (g *Gateway) preview(ctx context.Context, c Caller, d message.Draft) (p Pre
 	}
 	if ready.fault != nil {
 		p.Fault = ready.fault
-		p.Message.To, _ = message.ParsePhone(d.To, c.Account.Region)
+		if to, err := message.ParsePhone(d.To, c.Account.Region); err == nil {
+			p.Message.To = to
+		}
 		return p, nil
 	}
 	p.Message = ready.message
