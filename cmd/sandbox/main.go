@@ -96,7 +96,7 @@ func (devNull) Write(p []byte) (int, error) { return len(p), nil }
 func settings(f flags, hookPort string) (config.Config, error) {
 	return config.Load("", nil, map[string]string{
 		"listen": f.Listen, "admin_listen": "127.0.0.1:0", "data_dir": filepath.Join(f.Dir, "data"), "database": f.Database, "log.level": f.LogLevel,
-		"webhook.allow_private_networks": "127.0.0.0/8", "webhook.ports": "443,80,8443," + hookPort,
+		"channel.allow_private_networks": "127.0.0.0/8", "webhook.allow_private_networks": "127.0.0.0/8", "webhook.ports": "443,80,8443," + hookPort,
 		"limits.disk_floor": "16MiB",
 	})
 }

@@ -12,6 +12,7 @@ import (
 
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/audit"
+	"tidings.dev/internal/channel"
 	"tidings.dev/internal/config"
 	"tidings.dev/internal/connection"
 	"tidings.dev/internal/consent"
@@ -49,7 +50,8 @@ type Core struct {
 	Connections *connection.Keeper
 	Routes      *route.Keeper
 	Gateway     *gateway.Gateway
-	Guard       *guard.Client
+	Guard       *guard.Client // to customers' webhooks
+	Carriers    *guard.Client // to what customers' channels connect to
 	Metrics     *telemetry.Metrics
 	Webhooks    *webhook.Webhooks
 	Notifier    *notify.Notifier
@@ -94,6 +96,7 @@ func (c *Core) wire() {
 			KeepAudit: cfg.Retention.Audit, KeepLedger: cfg.Retention.Ledger,
 		},
 	})
+	c.Carriers = guard.New(guard.Options{AllowPrivate: cfg.Channel.AllowPrivateNetworks, AnyPort: true})
 	c.Guard = guard.New(guard.Options{AllowPrivate: cfg.Webhook.AllowPrivateNetworks, Ports: cfg.Webhook.Ports, Timeout: cfg.Webhook.Timeout})
 	c.Webhooks = webhook.New(webhook.Config{
 		Store: s, Queue: c.Queue, Events: c.Events, Guard: c.Guard, Renderer: c.Gateway, MaxConcurrent: cfg.Webhook.MaxConcurrent,
@@ -183,4 +186,17 @@ func (c *Core) Operator(ctx context.Context) (account.Account, error) {
 		}
 	}
 	return account.Account{}, errors.New("there is no operator's account")
+}
+
+// reach is how a channel's driver may connect: the operator's to anything, a customer's only to what customers may reach. One
+// whose owner cannot be told is a customer's.
+func (c *Core) reach(ch connection.Channel) channel.Dial {
+	if ch.Account == 0 {
+		return nil
+	}
+	owner, ok, err := c.Members.Get(context.Background(), ch.Account)
+	if err == nil && ok && owner.Operator {
+		return nil
+	}
+	return c.Carriers.Dial
 }

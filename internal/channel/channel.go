@@ -9,6 +9,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"net"
 	"time"
 
 	"tidings.dev/internal/message"
@@ -82,6 +83,19 @@ type Env struct {
 	Settings Settings
 	Sink     Sink
 	Log      *slog.Logger
+	// Dial makes every connection of the driver: a customer's channel reaches only what customers may reach. nil: anything goes.
+	Dial Dial
+}
+
+// Dial connects to an address, as net.Dialer.DialContext does.
+type Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+// Connect connects by Dial.
+func (e *Env) Connect(ctx context.Context, address string) (net.Conn, error) {
+	if e.Dial == nil {
+		return new(net.Dialer).DialContext(ctx, "tcp", address)
+	}
+	return e.Dial(ctx, "tcp", address)
 }
 
 // Session is a live connection of one channel. Send may be called by as many goroutines as Window says.

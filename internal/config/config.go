@@ -28,6 +28,7 @@ type Config struct {
 	Limits    Limits    `key:"limits" doc:"How much is taken."`
 	Rate      Rate      `key:"rate" doc:"How much accounts without a plan may do."`
 	Retention Retention `key:"retention" doc:"How long things are kept. What is older is deleted in the background."`
+	Channel   Channel   `key:"channel" doc:"What customers' channels may reach."`
 	Webhook   Webhook   `key:"webhook" doc:"How customers' addresses are called."`
 	SMTP      SMTP      `key:"smtp" doc:"How mail about what needs someone's attention leaves. Without a host there is none."`
 }
@@ -97,6 +98,11 @@ type SMTP struct {
 	From       string           `key:"from" doc:"Address that mail comes from, such as Tidings <tidings@example.com>."`
 	TLS        string           `key:"tls" doc:"starttls, tls or none. A server that does not encrypt as it is told here gets no mail."`
 	AlertEmail string           `key:"alert_email" doc:"Who hears of channels that are shared by all accounts. Accounts set their own addresses."`
+}
+
+// Channel says what the channels may reach that accounts make for themselves. Those that the operator shares reach anything.
+type Channel struct {
+	AllowPrivateNetworks []netip.Prefix `key:"allow_private_networks" doc:"Private networks that channels of accounts may lead into, such as 10.8.0.0/16. Anything else private or reserved is refused, so that customers cannot reach into yours. Channels that you share with all accounts, and those of your own account, reach anything."`
 }
 
 // Webhook says which addresses of customers may be called, and how.

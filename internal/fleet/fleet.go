@@ -51,6 +51,17 @@ type Fleet struct {
 	told    ledger
 	// Watch is told of each part that a network was given, and of what it said. Set before Run; nil: nobody watches.
 	Watch func(m message.Outbound, from, to time.Time, err error)
+	// Reach is how a channel's driver may connect. Set before Run; nil: to anything.
+	Reach func(c connection.Channel) channel.Dial
+}
+
+// env is what a driver is given to open the channel.
+func (f *Fleet) env(c connection.Channel) channel.Env {
+	env := channel.Env{Channel: c.ID, Settings: c.Settings, Sink: f.gw, Log: f.log.With("channel", c.Name)}
+	if f.Reach != nil {
+		env.Dial = f.Reach(c)
+	}
+	return env
 }
 
 // New returns a fleet for the drivers.
@@ -216,7 +227,7 @@ func (f *Fleet) serve(ctx, hard context.Context, c connection.Channel) (lived ti
 	if !ok {
 		return 0, fmt.Errorf("there is no driver %q", c.Driver)
 	}
-	session, err := driver.Open(ctx, channel.Env{Channel: c.ID, Settings: c.Settings, Sink: f.gw, Log: f.log.With("channel", c.Name)})
+	session, err := driver.Open(ctx, f.env(c))
 	if err != nil {
 		return 0, err
 	}

@@ -62,7 +62,7 @@ func (f *Fleet) openOnce(ctx context.Context, c connection.Channel) (window int,
 	}
 	done := make(chan result, 1)
 	go func() {
-		session, err := open(ctx, driver, channel.Env{Channel: c.ID, Settings: c.Settings, Sink: f.gw, Log: f.log.With("channel", c.Name)})
+		session, err := open(ctx, driver, f.env(c))
 		if err != nil {
 			done <- result{err: err}
 			return

@@ -10,6 +10,21 @@ import (
 	"time"
 )
 
+// Dial connects for a protocol that is not HTTP. Its error is fit to be shown to whoever gave the address.
+func (c *Client) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := c.dial(ctx, network, address)
+	if err != nil {
+		return nil, &unreachedError{err}
+	}
+	return conn, nil
+}
+
+// unreachedError says why an address was not reached in words that tell nothing of the networks between.
+type unreachedError struct{ err error }
+
+func (e *unreachedError) Error() string { return Explain(e.err) }
+func (e *unreachedError) Unwrap() error { return e.err }
+
 // dial looks up the host, refuses it if any of its addresses is not allowed, and connects to one that was looked at. The
 // dialer looks once more, so that no mistake here opens what is closed.
 func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, error) {

@@ -20,6 +20,7 @@ type Options struct {
 	AllowPrivate   []netip.Prefix // private networks that the operator opens; metadata services stay closed
 	AnyPrivatePort bool           // those networks are open on every port, not only on Ports
 	Ports          []int          // empty: 443, 80 and 8443
+	AnyPort        bool           // of every address, not only Ports
 	Timeout        time.Duration  // for a whole exchange with its body; zero: 15 s
 	MaxBody        int64          // bytes of a response that may be read; zero: 64 KiB
 	RootCAs        *x509.CertPool // nil: the system's

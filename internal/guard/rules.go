@@ -37,10 +37,11 @@ type rules struct {
 	private []netip.Prefix
 	ports   []int
 	anyPort bool // on private networks
+	open    bool // every port of every address
 }
 
 func newRules(o Options) *rules {
-	r := &rules{ports: o.Ports, anyPort: o.AnyPrivatePort}
+	r := &rules{ports: o.Ports, anyPort: o.AnyPrivatePort, open: o.AnyPort}
 	if len(r.ports) == 0 {
 		r.ports = []int{443, 80, 8443}
 	}
@@ -72,7 +73,7 @@ func (r *rules) allow(ip netip.Addr, port int) error {
 	if !r.reachable(ip) {
 		return errBlocked
 	}
-	if r.anyPort && within(r.private, ip) || slices.Contains(r.ports, port) {
+	if r.open || r.anyPort && within(r.private, ip) || slices.Contains(r.ports, port) {
 		return nil
 	}
 	return errBlocked

@@ -195,7 +195,7 @@ func (c *config) guess(ton smpp.TON, digits string) message.Address {
 func (s *session) inbound(m *smpp.Message) message.Inbound {
 	part := smpp.ParseText(m, s.config.text)
 	in := message.Inbound{
-		Channel: s.channel, From: s.config.party(m.Source), To: s.config.party(m.Dest), Content: message.Text(part.Text),
+		Channel: s.env.Channel, From: s.config.party(m.Source), To: s.config.party(m.Dest), Content: message.Text(part.Text),
 	}
 	in.RemoteID, _ = m.TLVs.Text(smpp.TagReceiptedMessageID)
 	if part.Binary {
@@ -210,7 +210,7 @@ func (s *session) inbound(m *smpp.Message) message.Inbound {
 // receipt is what the SMSC says of a part. Its source is the part's recipient (SMPP 3.4, appendix B).
 func (s *session) receipt(m *smpp.Message, r smpp.Receipt) message.Receipt {
 	out := message.Receipt{
-		Channel: s.channel, RemoteID: s.config.rule.Receipt(r.ID), RemoteIDs: otherSpellings(s.config.rule, r.ID),
+		Channel: s.env.Channel, RemoteID: s.config.rule.Receipt(r.ID), RemoteIDs: otherSpellings(s.config.rule, r.ID),
 		Status: message.Sent, Code: r.ErrorCode, At: r.Done, Raw: withoutText(m, r),
 	}
 	if s.config.echo {

@@ -261,7 +261,7 @@ func TestPartiesOffTheWire(t *testing.T) {
 }
 
 func sessionWith(t testing.TB, more string) *session {
-	return &session{config: mustParse(t, more), channel: 9}
+	return &session{config: mustParse(t, more), env: channel.Env{Channel: 9}}
 }
 
 func TestReceipts(t *testing.T) {

@@ -51,7 +51,7 @@ func (s *session) bindAll(ctx context.Context) *channel.Failure {
 	for _, l := range s.legs {
 		making.Go(func() {
 			var conn net.Conn
-			if conn, l.refused = connect(ctx, s.config, l.mode); l.refused == nil {
+			if conn, l.refused = s.connect(ctx, l.mode); l.refused == nil {
 				s.attach(l, conn)
 			}
 		})
@@ -100,7 +100,7 @@ func (s *session) keep(ctx context.Context, l *leg) {
 // rebind makes the leg's bind anew, if it can.
 func (s *session) rebind(ctx context.Context, l *leg) {
 	var conn net.Conn
-	if conn, l.refused = connect(ctx, s.config, l.mode); l.refused != nil {
+	if conn, l.refused = s.connect(ctx, l.mode); l.refused != nil {
 		return
 	}
 	s.mu.Lock()

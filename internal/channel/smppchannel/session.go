@@ -17,12 +17,11 @@ import (
 
 // session is the binds of a channel, which share what waits to be sent.
 type session struct {
-	config  *config
-	channel message.ChannelID
-	sink    channel.Sink
-	log     *slog.Logger
-	legs    []*leg
-	turn    atomic.Uint32 // of the legs, among those that are equally free
+	config *config
+	env    channel.Env
+	log    *slog.Logger
+	legs   []*leg
+	turn   atomic.Uint32 // of the legs, among those that are equally free
 
 	work  context.Context // of what the sink is told; set by Run, before anything is read
 	hands sync.WaitGroup  // goroutines that tell the sink; as many as the SMSC may have unanswered
@@ -42,7 +41,7 @@ type outgoing struct {
 }
 
 func newSession(c *config, env channel.Env) *session {
-	s := &session{config: c, channel: env.Channel, sink: env.Sink, log: env.Log, legs: legsOf(c)}
+	s := &session{config: c, env: env, log: env.Log, legs: legsOf(c)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -217,7 +216,7 @@ func (s *session) contain() {
 func (s *session) tell(m *smpp.Message) error {
 	receipt, ok := smpp.ParseReceipt(m, s.config.receipts)
 	if !ok {
-		return s.sink.Inbound(s.work, s.inbound(m))
+		return s.env.Sink.Inbound(s.work, s.inbound(m))
 	}
 	if receipt.Mismatch {
 		s.log.Info("text and parameters of a receipt differ; the parameters count")
@@ -226,13 +225,13 @@ func (s *session) tell(m *smpp.Message) error {
 		s.log.Warn("a receipt names no message", "receipt", withoutText(m, receipt))
 		return nil
 	}
-	return s.sink.Receipt(s.work, s.receipt(m, receipt))
+	return s.env.Sink.Receipt(s.work, s.receipt(m, receipt))
 }
 
 // late tells a sink that wants to know what came of a part that was given up as unsure.
 func (s *session) late(body smpp.Body, r smpp.Response) {
 	out, isPart := body.(*outgoing)
-	sink, wanted := s.sink.(channel.LateSink)
+	sink, wanted := s.env.Sink.(channel.LateSink)
 	if !isPart || !wanted {
 		return
 	}

@@ -59,14 +59,14 @@ func open(ctx context.Context, env channel.Env) (channel.Session, error) {
 }
 
 // connect makes one bind.
-func connect(ctx context.Context, c *config, mode smpp.Command) (net.Conn, *channel.Failure) {
+func (s *session) connect(ctx context.Context, mode smpp.Command) (net.Conn, *channel.Failure) {
 	ctx, cancel := context.WithTimeout(ctx, openTime)
 	defer cancel()
-	conn, err := dial(ctx, c)
+	conn, err := s.dial(ctx)
 	if err != nil {
 		return nil, &channel.Failure{Verdict: channel.Retry, Code: "unreachable", Err: err}
 	}
-	as := c.bind
+	as := s.config.bind
 	as.Mode = mode
 	if _, err := smpp.Bind(ctx, conn, as); err != nil {
 		_ = conn.Close() // the bind's error says more
@@ -75,12 +75,14 @@ func connect(ctx context.Context, c *config, mode smpp.Command) (net.Conn, *chan
 	return conn, nil
 }
 
-func dial(ctx context.Context, c *config) (net.Conn, error) {
-	if c.tls == nil {
-		return new(net.Dialer).DialContext(ctx, "tcp", c.address)
+func (s *session) dial(ctx context.Context) (net.Conn, error) {
+	plain, err := s.env.Connect(ctx, s.config.address)
+	if err != nil || s.config.tls == nil {
+		return plain, err
 	}
-	conn, err := (&tls.Dialer{Config: c.tls}).DialContext(ctx, "tcp", c.address)
-	if err != nil {
+	conn := tls.Client(plain, s.config.tls)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		_ = plain.Close() // the handshake's error says more
 		return nil, fmt.Errorf("with TLS: %w", err)
 	}
 	return conn, nil
