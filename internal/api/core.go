@@ -18,6 +18,7 @@ import (
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/notify"
 	"tidings.dev/internal/number"
+	"tidings.dev/internal/privacy"
 	"tidings.dev/internal/route"
 	"tidings.dev/internal/store"
 	"tidings.dev/internal/telemetry"
@@ -40,6 +41,7 @@ type Core struct {
 	Webhooks *webhook.Webhooks
 	Events   *event.Log
 	Notifier *notify.Notifier
+	Privacy  *privacy.Privacy
 	Health   *telemetry.Health
 	// OriginKnown tells whether any key lists the origin of a web page. Nil: none does.
 	OriginKnown func(ctx context.Context, origin string) (bool, error)

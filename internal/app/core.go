@@ -25,6 +25,7 @@ import (
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/notify"
 	"tidings.dev/internal/number"
+	"tidings.dev/internal/privacy"
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/rate"
 	"tidings.dev/internal/report"
@@ -55,6 +56,7 @@ type Core struct {
 	Metrics     *telemetry.Metrics
 	Webhooks    *webhook.Webhooks
 	Notifier    *notify.Notifier
+	Privacy     *privacy.Privacy
 	Tracer      *telemetry.Tracer // nil: nobody is told
 }
 
@@ -107,6 +109,11 @@ func (c *Core) wire() {
 	c.Notifier = notify.New(notify.Config{Store: s, Queue: c.Queue, Events: c.Events, Sender: sender(cfg.SMTP), Operator: cfg.SMTP.AlertEmail, Log: c.Log})
 	c.Events.FollowedBy(c.Notifier)
 	c.Gateway.Also(c.Notifier.Drop)
+	c.Privacy = privacy.New(privacy.Config{
+		Store: s, Queue: c.Queue, Gateway: c.Gateway, Events: c.Events, Consent: c.Consent, Wallet: c.Wallet, Keys: c.Keys,
+		Connections: c.Connections, Log: c.Log, Webhooks: c.Webhooks.Lines,
+	})
+	c.Gateway.Also(c.Privacy.Drop)
 	if c.Tracer != nil {
 		c.Events.FollowedBy(traced{c.Tracer})
 	}

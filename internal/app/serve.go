@@ -114,6 +114,7 @@ func (s *Server) works() []func(ctx, hard context.Context) {
 		s.Gateway.House,
 		func(ctx, hard context.Context) { _ = s.Webhooks.Run(ctx, hard) },
 		s.Notifier.Run,
+		s.Privacy.Run,
 		func(ctx, _ context.Context) { s.Queue.Sweep(ctx) },
 		func(ctx, _ context.Context) { s.noteUse(ctx) },
 		s.follow,
@@ -249,7 +250,7 @@ func (s *Server) answers() http.Handler {
 	}, api.Core{
 		Store: s.Store, Gateway: s.accepts(), Keys: s.Keys, Members: s.Members, Wallet: s.Wallet, Routes: s.Routes,
 		Channels: s.Connections, Numbers: s.Numbers, Consent: s.Consent, Fleet: s.fleet,
-		Webhooks: s.Webhooks, Events: s.Events, Notifier: s.Notifier, Health: &s.health, OriginKnown: s.Keys.OriginKnown,
+		Webhooks: s.Webhooks, Events: s.Events, Notifier: s.Notifier, Privacy: s.Privacy, Health: &s.health, OriginKnown: s.Keys.OriginKnown,
 	}, surfaces()...)
 }
 

@@ -193,6 +193,15 @@ func (k *Keeper) Of(ctx context.Context, a account.ID, address message.Address) 
 	return found(optedOutOfRow(r), err)
 }
 
+// Subject is the subject of an address's events; 0 when it never opted out.
+func (k *Keeper) Subject(ctx context.Context, a account.ID, address message.Address) (int64, error) {
+	subject, err := on(k.store.Reader()).SubjectOf(ctx, subjectOfParams{AccountID: a, Address: address.String()})
+	if err != nil && !store.NoRows(err) {
+		return 0, fmt.Errorf("read an opt-out: %w", err)
+	}
+	return subject, nil
+}
+
 // Get returns one opt-out; false when there is none, or it was taken back.
 func (k *Keeper) Get(ctx context.Context, a account.ID, which int64) (OptOut, bool, error) {
 	r, err := on(k.store.Reader()).OptOutByID(ctx, optOutByIDParams{AccountID: a, ID: which})

@@ -43,3 +43,6 @@ ON CONFLICT (account_id) DO UPDATE SET replies = excluded.replies;
 -- name: ConsentsOfAddress :many
 SELECT id, address, out, source, word, actor, note FROM consent_log
 WHERE account_id = @account_id AND address = @address AND id < @before ORDER BY id DESC LIMIT CAST(@page AS bigint);
+
+-- name: SubjectOf :one
+SELECT id FROM opt_out WHERE account_id = @account_id AND address = @address;

@@ -345,3 +345,19 @@ func (q *queries) SetReplies(ctx context.Context, arg setRepliesParams) error {
 	_, err := q.db.ExecContext(ctx, setReplies, arg.AccountID, arg.Replies)
 	return err
 }
+
+const subjectOf = `-- name: SubjectOf :one
+SELECT id FROM opt_out WHERE account_id = $1 AND address = $2
+`
+
+type subjectOfParams struct {
+	AccountID account.ID
+	Address   string
+}
+
+func (q *queries) SubjectOf(ctx context.Context, arg subjectOfParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, subjectOf, arg.AccountID, arg.Address)
+	var id int64
+	err := row.Scan(&id)
+	return id, err
+}

@@ -252,3 +252,22 @@ DELETE FROM inbound_seen WHERE (channel_id, remote_id) IN (
 -- name: DropDoubts :execrows
 DELETE FROM doubt WHERE (channel_id, reference, message_id, attempt, number) IN (
     SELECT o.channel_id, o.reference, o.message_id, o.attempt, o.number FROM doubt AS o WHERE o.expires_at <= @now ORDER BY o.expires_at LIMIT 500);
+
+-- What an export reads: all of an account, or what went to a person, or came from one, oldest first.
+-- name: NextAll :many
+SELECT * FROM message WHERE id IN (
+    SELECT k.id FROM message AS k WHERE k.account_id = @account_id AND k.id > @after AND k.id < @before
+    ORDER BY k.id LIMIT CAST(@page AS bigint))
+ORDER BY id;
+
+-- name: NextTo :many
+SELECT * FROM message WHERE id IN (
+    SELECT k.id FROM message AS k WHERE k.recipient = @recipient AND k.account_id = @account_id AND k.id > @after AND k.id < @before
+    ORDER BY k.id LIMIT CAST(@page AS bigint))
+ORDER BY id;
+
+-- name: NextFrom :many
+SELECT * FROM message WHERE id IN (
+    SELECT k.id FROM message AS k WHERE k.sender = @sender AND k.account_id = @account_id AND k.direction = 2 AND k.id > @after AND k.id < @before
+    ORDER BY k.id LIMIT CAST(@page AS bigint))
+ORDER BY id;

@@ -1305,6 +1305,221 @@ func (q *queries) MessageByID(ctx context.Context, arg messageByIDParams) (messa
 	return i, err
 }
 
+const nextAll = `-- name: NextAll :many
+SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint FROM message WHERE id IN (
+    SELECT k.id FROM message AS k WHERE k.account_id = $1 AND k.id > $2 AND k.id < $3
+    ORDER BY k.id LIMIT CAST($4 AS bigint))
+ORDER BY id
+`
+
+type nextAllParams struct {
+	AccountID account.ID
+	After     message.ID
+	Before    message.ID
+	Page      int64
+}
+
+// What an export reads: all of an account, or what went to a person, or came from one, oldest first.
+func (q *queries) NextAll(ctx context.Context, arg nextAllParams) ([]messageRecord, error) {
+	rows, err := q.db.QueryContext(ctx, nextAll,
+		arg.AccountID,
+		arg.After,
+		arg.Before,
+		arg.Page,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []messageRecord
+	for rows.Next() {
+		var i messageRecord
+		if err := rows.Scan(
+			&i.ID,
+			&i.AccountID,
+			&i.Direction,
+			&i.Kind,
+			&i.ChannelID,
+			&i.Recipient,
+			&i.Sender,
+			&i.Content,
+			&i.Status,
+			&i.Seq,
+			&i.Attempt,
+			&i.Total,
+			&i.Encoding,
+			&i.Price,
+			&i.Currency,
+			&i.Priority,
+			&i.OnUnknown,
+			&i.Reference,
+			&i.Metadata,
+			&i.Test,
+			&i.Duplicate,
+			&i.Reason,
+			&i.ScheduledAt,
+			&i.ValidUntil,
+			&i.UpdatedAt,
+			&i.Answers,
+			&i.Joint,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const nextFrom = `-- name: NextFrom :many
+SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint FROM message WHERE id IN (
+    SELECT k.id FROM message AS k WHERE k.sender = $1 AND k.account_id = $2 AND k.direction = 2 AND k.id > $3 AND k.id < $4
+    ORDER BY k.id LIMIT CAST($5 AS bigint))
+ORDER BY id
+`
+
+type nextFromParams struct {
+	Sender    string
+	AccountID account.ID
+	After     message.ID
+	Before    message.ID
+	Page      int64
+}
+
+func (q *queries) NextFrom(ctx context.Context, arg nextFromParams) ([]messageRecord, error) {
+	rows, err := q.db.QueryContext(ctx, nextFrom,
+		arg.Sender,
+		arg.AccountID,
+		arg.After,
+		arg.Before,
+		arg.Page,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []messageRecord
+	for rows.Next() {
+		var i messageRecord
+		if err := rows.Scan(
+			&i.ID,
+			&i.AccountID,
+			&i.Direction,
+			&i.Kind,
+			&i.ChannelID,
+			&i.Recipient,
+			&i.Sender,
+			&i.Content,
+			&i.Status,
+			&i.Seq,
+			&i.Attempt,
+			&i.Total,
+			&i.Encoding,
+			&i.Price,
+			&i.Currency,
+			&i.Priority,
+			&i.OnUnknown,
+			&i.Reference,
+			&i.Metadata,
+			&i.Test,
+			&i.Duplicate,
+			&i.Reason,
+			&i.ScheduledAt,
+			&i.ValidUntil,
+			&i.UpdatedAt,
+			&i.Answers,
+			&i.Joint,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const nextTo = `-- name: NextTo :many
+SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint FROM message WHERE id IN (
+    SELECT k.id FROM message AS k WHERE k.recipient = $1 AND k.account_id = $2 AND k.id > $3 AND k.id < $4
+    ORDER BY k.id LIMIT CAST($5 AS bigint))
+ORDER BY id
+`
+
+type nextToParams struct {
+	Recipient string
+	AccountID account.ID
+	After     message.ID
+	Before    message.ID
+	Page      int64
+}
+
+func (q *queries) NextTo(ctx context.Context, arg nextToParams) ([]messageRecord, error) {
+	rows, err := q.db.QueryContext(ctx, nextTo,
+		arg.Recipient,
+		arg.AccountID,
+		arg.After,
+		arg.Before,
+		arg.Page,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []messageRecord
+	for rows.Next() {
+		var i messageRecord
+		if err := rows.Scan(
+			&i.ID,
+			&i.AccountID,
+			&i.Direction,
+			&i.Kind,
+			&i.ChannelID,
+			&i.Recipient,
+			&i.Sender,
+			&i.Content,
+			&i.Status,
+			&i.Seq,
+			&i.Attempt,
+			&i.Total,
+			&i.Encoding,
+			&i.Price,
+			&i.Currency,
+			&i.Priority,
+			&i.OnUnknown,
+			&i.Reference,
+			&i.Metadata,
+			&i.Test,
+			&i.Duplicate,
+			&i.Reason,
+			&i.ScheduledAt,
+			&i.ValidUntil,
+			&i.UpdatedAt,
+			&i.Answers,
+			&i.Joint,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const oldMessages = `-- name: OldMessages :many
 SELECT id, account_id, channel_id, status, valid_until FROM message WHERE id >= $1 AND id < $2 ORDER BY id LIMIT CAST($3 AS bigint)
 `

@@ -214,3 +214,28 @@ func endpointOf(r webhookRecord) Endpoint {
 		Ordered: r.Ordered == 1, Active: r.Active == 1, Reason: r.Reason, Dialect: r.Dialect, Updated: time.UnixMilli(r.UpdatedAt).UTC(),
 	}
 }
+
+// line is an endpoint in an export of its account.
+type line struct {
+	Type        string   `json:"type"`
+	ID          string   `json:"id"`
+	URL         string   `json:"url"`
+	Events      []string `json:"events"`
+	Description string   `json:"description,omitempty"`
+	Active      bool     `json:"active"`
+}
+
+// Lines is List as an export shows it; next is where the next page begins, 0 when there is none.
+func (w *Webhooks) Lines(ctx context.Context, a account.ID, before int64, page int) (lines []any, next int64, err error) {
+	list, err := w.List(ctx, a, EndpointID(before), page)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, e := range list {
+		lines = append(lines, line{"webhook", e.ID.String(), e.URL, e.Events, e.Description, e.Active})
+	}
+	if len(list) == page {
+		next = int64(list[page-1].ID)
+	}
+	return lines, next, nil
+}

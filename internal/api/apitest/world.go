@@ -32,6 +32,7 @@ import (
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/notify"
 	"tidings.dev/internal/number"
+	"tidings.dev/internal/privacy"
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/route"
 	"tidings.dev/internal/store"
@@ -90,6 +91,10 @@ func (w *World) wire(s *store.Store, log *slog.Logger) {
 	w.Core.Notifier = notify.New(notify.Config{Store: s, Queue: q, Events: events, Log: log})
 	w.Core.Webhooks = webhook.New(webhook.Config{Store: s, Queue: q, Events: events, Renderer: w.Gateway, Guard: guard.New(guard.Options{Resolver: everywhere{}}), Log: log})
 	events.FollowedBy(w.Core.Webhooks)
+	w.Core.Privacy = privacy.New(privacy.Config{
+		Store: s, Queue: q, Gateway: w.Gateway, Events: events, Consent: w.Core.Consent, Wallet: w.Core.Wallet, Keys: w.Core.Keys,
+		Connections: w.Core.Channels, Log: log, Webhooks: w.Core.Webhooks.Lines,
+	})
 }
 
 // everywhere resolves every name to one public address.

@@ -55,6 +55,7 @@ func begun(t *testing.T) (*apitest.World, map[string]string) {
 		"sender":     idOf(t, w.Do(bob, "POST", base+"/senders", `{"address":"ACME","channel":"`+ch+`"}`)),
 		"opt-out":    optOut,
 		"account":    w.Bob.ID.String(),
+		"export":     idOf(t, w.Do(bob, "POST", base+"/exports", "{}")),
 	}
 }
 

@@ -58,6 +58,7 @@ func (s *server) operations() []operation {
 		s.previewOperations(),
 		s.numberOperations(),
 		s.optOutOperations(),
+		s.privacyOperations(),
 		s.healthOperations(),
 	)
 }

@@ -1,0 +1,57 @@
+// Package privacy gives people their due: an account takes its data away, or those about one person, and has one person erased.
+package privacy
+
+import (
+	"context"
+	"log/slog"
+
+	"tidings.dev/internal/account"
+	"tidings.dev/internal/connection"
+	"tidings.dev/internal/consent"
+	"tidings.dev/internal/event"
+	"tidings.dev/internal/gateway"
+	"tidings.dev/internal/key"
+	"tidings.dev/internal/queue"
+	"tidings.dev/internal/store"
+	"tidings.dev/internal/wallet"
+)
+
+const (
+	lane     = "privacy"
+	workers  = 2
+	priority = 3
+	tries    = 20 // of one share of an export, over some hours
+)
+
+// Config is what privacy joins.
+type Config struct {
+	Store       *store.Store
+	Queue       *queue.Queue
+	Gateway     *gateway.Gateway
+	Events      *event.Log
+	Consent     *consent.Keeper
+	Wallet      *wallet.Keeper
+	Keys        *key.Keeper
+	Connections *connection.Keeper
+	Log         *slog.Logger
+	// Webhooks lists endpoints of an account before the given one (zero: from the newest), newest first, as lines of an export.
+	Webhooks func(ctx context.Context, a account.ID, before int64, page int) (lines []any, next int64, err error)
+}
+
+// Privacy exports and erases.
+type Privacy struct{ Config }
+
+// New returns privacy and makes its jobs known to the queue.
+func New(c Config) *Privacy {
+	p := &Privacy{Config: c}
+	nothing := func(*store.Tx, []*queue.Task) error { return nil }
+	c.Queue.Handle(exportKind, queue.Kind{Begin: nothing, End: p.endExports, Hardy: true})
+	return p
+}
+
+// Run works until ctx ends, then finishes what is under way; hard ends that too.
+func (p *Privacy) Run(ctx, hard context.Context) {
+	p.Queue.Work(ctx, hard, lane, workers, nil, func(hard context.Context, t *queue.Task) {
+		p.doExport(hard, t)
+	})
+}
