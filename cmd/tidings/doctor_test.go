@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,7 +36,7 @@ func installed(t *testing.T) (dir string, flags []string) {
 		flags = append(flags, "--database", opt.Database)
 	}
 	does(t, "is at this version", append(flags, "migrate")...)
-	return opt.Dir, flags
+	return opt.Dir, slices.Clip(flags) // tests append to them side by side
 }
 
 // examined runs the doctor and returns what it found by name, and whether it was content.

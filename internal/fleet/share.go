@@ -30,7 +30,7 @@ func (f *Fleet) alone(ctx, hard context.Context, c connection.Channel) {
 		}
 		f.guarding(ctx, hard, lease, func(ctx, hard context.Context) { f.keep(ctx, hard, c) })
 		if ctx.Err() == nil {
-			f.report(c, connection.State{Phase: connection.Down, Code: "no_database"})
+			f.report(c, connection.State{Phase: connection.Down, Code: noDatabase, Reason: sentence(noDatabase, nil)})
 		}
 		if err := f.gw.Store.Give(hard, lease); err != nil && !f.gw.Store.Closing() {
 			f.log.Error("cannot give a session back", "channel", c.Name, "err", err)

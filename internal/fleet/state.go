@@ -69,6 +69,9 @@ func downOf(err error) connection.State {
 	return s
 }
 
+// noDatabase is the code of a session that was closed because another server may take it over.
+const noDatabase = "no_database"
+
 // sentences are what the codes of failures that end a session say to people.
 var sentences = map[string]string{
 	"closed":          "The network closed the connection",
@@ -84,7 +87,7 @@ var sentences = map[string]string{
 	"no_answer":       "The network does not answer",
 	"protocol_error":  "The network broke the rules of the protocol",
 	"failed":          "The session failed",
-	"no_database":     "The database has not been heard of for long, and another server may take over",
+	noDatabase:        "The database has not been heard of for long, and another server may take over",
 }
 
 // sentence says what a code means, with the cause as far as one line tells it.
