@@ -253,10 +253,11 @@ func (g *Gateway) takeEchoed(tx *store.Tx, tasks []*queue.Task) error {
 			continue
 		}
 		key := earlyOfParams{ChannelID: p.row.ChannelID, RemoteID: echoName(p.out.Echo())}
-		receipts, err := g.earlyReceipts(tx, key, p.row.Recipient)
+		early, err := g.earlyUnder(tx, []earlyOfParams{key})
 		if err != nil {
 			return err
 		}
+		receipts := early.take(key, p.row.Recipient)
 		if len(receipts) == 0 {
 			continue
 		}

@@ -79,7 +79,11 @@ func (g *Gateway) late(tx *store.Tx, m message.Outbound, answer message.Part, c 
 	if answer.RemoteID != "" {
 		p := &sending{out: m, remote: answer.RemoteID, at: moment(part.SentAt)}
 		p.row.ID, p.row.AccountID, p.row.ChannelID, p.row.Recipient = m.Message, m.Account, part.ChannelID, m.To.String()
-		if err := g.takeEarly(tx, s, p); err != nil {
+		early, err := g.earlyUnder(tx, []earlyOfParams{p.earlyKey()})
+		if err != nil {
+			return err
+		}
+		if err := g.takeEarly(tx, s, p, early); err != nil {
 			return err
 		}
 	}

@@ -250,14 +250,10 @@ func (g *Gateway) keepEarly(tx *store.Tx, r message.Receipt) error {
 }
 
 // takeEarly applies the receipts that came before the result they are about.
-func (g *Gateway) takeEarly(tx *store.Tx, s *state, p *sending) error {
-	key := earlyOfParams{ChannelID: p.row.ChannelID, RemoteID: p.remote}
-	receipts, err := g.earlyReceipts(tx, key, p.row.Recipient)
-	if err != nil || len(receipts) == 0 {
-		return err
-	}
+func (g *Gateway) takeEarly(tx *store.Tx, s *state, p *sending, early earlyReceipts) error {
+	key := p.earlyKey()
 	var drop []dropEarlyParams
-	for _, rec := range receipts {
+	for _, rec := range early.take(key, p.row.Recipient) {
 		sent := g.partOf(p, message.Sent, "")
 		s.report(&partsByRemoteRow{
 			ID: p.row.ID, AccountID: p.row.AccountID, PartAttempt: sent.Attempt, Number: sent.Number, ChannelID: sent.ChannelID,
@@ -267,11 +263,21 @@ func (g *Gateway) takeEarly(tx *store.Tx, s *state, p *sending) error {
 			drop = append(drop, dropEarlyParams{ChannelID: rec.Channel, RemoteID: id, Receipt: rec.text})
 		}
 	}
+	if len(drop) == 0 {
+		return nil
+	}
 	if err := store.Run(tx, dropEarly, drop); err != nil {
 		return fmt.Errorf("drop early receipts: %w", err)
 	}
-	tx.After(func() { g.early.remove(key) })
+	if len(early[key]) == 0 { // else some are about other recipients, whose results are still to come
+		tx.After(func() { g.early.remove(key) })
+	}
 	return nil
+}
+
+// earlyKey is under which name the receipts of the part were put by that came before its result.
+func (p *sending) earlyKey() earlyOfParams {
+	return earlyOfParams{ChannelID: p.row.ChannelID, RemoteID: p.remote}
 }
 
 // earlyReceipt is a receipt as it was put by.
@@ -280,12 +286,20 @@ type earlyReceipt struct {
 	text string
 }
 
-// earlyReceipts are those that were put by under a name, for one recipient.
-func (g *Gateway) earlyReceipts(tx *store.Tx, key earlyOfParams, recipient string) (fitting []earlyReceipt, err error) {
-	if !g.Store.Shared() && !g.early.has(key) { // another server may have put one by
-		return nil, nil
+// earlyReceipts are those that were put by, by their names.
+type earlyReceipts map[earlyOfParams][]earlyReceipt
+
+// earlyUnder reads what was put by under any of the names, in one look.
+func (g *Gateway) earlyUnder(tx *store.Tx, names []earlyOfParams) (earlyReceipts, error) {
+	early, asks := earlyReceipts{}, make([]earlyOfParams, 0, len(names))
+	for _, name := range names {
+		_, asked := early[name]
+		if asked || !g.Store.Shared() && !g.early.has(name) { // another server may have put one by
+			continue
+		}
+		early[name], asks = nil, append(asks, name)
 	}
-	found, err := store.Find[earlyOfRow](tx, earlyOf, []earlyOfParams{key})
+	found, err := store.Find[earlyOfRow](tx, earlyOf, asks)
 	if err != nil {
 		return nil, fmt.Errorf("read early receipts: %w", err)
 	}
@@ -294,11 +308,25 @@ func (g *Gateway) earlyReceipts(tx *store.Tx, key earlyOfParams, recipient strin
 		if err := json.Unmarshal([]byte(rec.text), &rec.Receipt); err != nil {
 			return nil, fmt.Errorf("read an early receipt: %w", err)
 		}
+		early[asks[f.Of]] = append(early[asks[f.Of]], rec)
+	}
+	return early, nil
+}
+
+// take takes those out that are about the recipient, under all their names: a receipt is about one part.
+func (e earlyReceipts) take(name earlyOfParams, recipient string) (fitting []earlyReceipt) {
+	for _, rec := range e[name] {
 		if sameNumber(rec.To, recipient) {
 			fitting = append(fitting, rec)
 		}
 	}
-	return fitting, nil
+	for _, rec := range fitting {
+		for _, id := range earlyNames(rec.Receipt) {
+			other := earlyOfParams{ChannelID: rec.Channel, RemoteID: id}
+			e[other] = slices.DeleteFunc(e[other], func(r earlyReceipt) bool { return r.text == rec.text })
+		}
+	}
+	return fitting
 }
 
 // dropOldEarly is a share of the work of forgetting receipts whose results never came.

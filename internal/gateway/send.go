@@ -180,6 +180,10 @@ func (g *Gateway) settle(tx *store.Tx, tasks []*queue.Task) (left []*queue.Task,
 	if err != nil {
 		return nil, err
 	}
+	early, err := g.earlyOfTaken(tx, tasks)
+	if err != nil {
+		return nil, err
+	}
 	var jobs []queue.Job
 	var moves, doubted []*sending
 	for _, t := range tasks {
@@ -205,7 +209,7 @@ func (g *Gateway) settle(tx *store.Tx, tasks []*queue.Task) (left []*queue.Task,
 			doubted = append(doubted, p)
 		}
 		if p.fail == nil {
-			if err := g.takeEarly(tx, s, p); err != nil {
+			if err := g.takeEarly(tx, s, p, early); err != nil {
 				return nil, err
 			}
 		}
@@ -227,6 +231,17 @@ func (g *Gateway) settle(tx *store.Tx, tasks []*queue.Task) (left []*queue.Task,
 		return nil, err
 	}
 	return left, g.keepDoubts(tx, doubted)
+}
+
+// earlyOfTaken are the receipts that came before the results of the parts which the network has.
+func (g *Gateway) earlyOfTaken(tx *store.Tx, tasks []*queue.Task) (earlyReceipts, error) {
+	var names []earlyOfParams
+	for _, t := range tasks {
+		if p := t.Payload.(*sending); p.fail == nil && !t.Fenced {
+			names = append(names, p.earlyKey())
+		}
+	}
+	return g.earlyUnder(tx, names)
 }
 
 // statesOf is each message as its worker knows it: the row of the claim, or with several parts, attempts or tries the

@@ -257,6 +257,33 @@ func TestAReceiptAheadOfItsResult(t *testing.T) {
 	w.wantMoney(1, 0)
 }
 
+// A network may count its ids anew for each of its machines: that the one recipient's receipt was taken says nothing of the other's.
+func TestEarlyReceiptsOfTwoRecipientsUnderOneID(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	same := func(context.Context, message.Outbound) (string, error) { return "same", nil }
+	var ids [2]message.ID
+	var release [2]chan struct{}
+	for n := range ids {
+		release[n] = make(chan struct{})
+		w.network.On(phone(n), channeltest.Held(release[n], same))
+		ids[n] = w.send(draft(phone(n), "x"))
+		w.sends(n + 1)
+	}
+	for n := range ids {
+		to := message.Address{Kind: message.Phone, Value: phone(n)}
+		w.must(w.gateway.Receipt(t.Context(), message.Receipt{Channel: w.channel, RemoteID: "same", To: to, Status: message.Delivered}))
+	}
+	for n, id := range ids {
+		close(release[n])
+		w.await(id, message.Delivered)
+		w.wantTold(id, "sent delivered")
+	}
+	if n := w.count("early_receipt"); n != 0 {
+		t.Errorf("%d early receipts are left", n)
+	}
+}
+
 func TestEarlyReceiptsOutliveAKillAndThenTheirTime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
