@@ -53,7 +53,8 @@ const (
 	runPriority = 3               // of its posts: what happens now goes first
 	runShare    = perLane * 3 / 4 // posts of runs at a time in a lane, so that what happens now finds a free worker
 	runPause    = 50 * time.Millisecond
-	runsAtOnce  = 5 // of one endpoint
+	runRest     = 5 * time.Second // between looks at a lane that takes no more, at most
+	runsAtOnce  = 5               // of one endpoint
 )
 
 // LongestRun is how far back a run may begin.
@@ -158,6 +159,7 @@ type lap struct {
 	again  []deliveryRecord // failed before
 	events []event.Event
 	place  int64
+	full   bool // the lane takes no more now
 	state  RunState
 }
 
@@ -172,7 +174,12 @@ func (w *Webhooks) doRun(ctx context.Context, t *queue.Task) {
 		return
 	}
 	t.Payload = l
-	if t.Next = queue.Done(); l != nil && l.state == RunUnderWay {
+	switch {
+	case l == nil || l.state != RunUnderWay:
+		t.Next = queue.Done()
+	case l.full: // the step counts such looks
+		t.Next = queue.Again(w.store.Now().Add(min(runPause<<min(t.Step, 10), runRest)), t.Step+1, "")
+	default:
 		t.Next = queue.Again(w.store.Now().Add(runPause), 0, "")
 	}
 }
@@ -197,7 +204,7 @@ func (w *Webhooks) lap(ctx context.Context, which RunID) (*lap, error) {
 		return l, nil
 	}
 	waiting, err := w.queue.Backlog(ctx, l.to.lane, runPriority, runShare)
-	if err != nil || waiting >= runShare {
+	if l.full = waiting >= runShare; err != nil || l.full {
 		return l, err
 	}
 	if r.Failed {

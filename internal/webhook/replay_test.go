@@ -108,6 +108,34 @@ func TestWhatFailedIsReplayed(t *testing.T) {
 	}
 }
 
+// While an endpoint takes nothing, its replay looks less and less often whether it does: each look is a commit.
+func TestAReplayRestsWhileItsLaneIsFull(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	c := newCustomer(t, func(w http.ResponseWriter, p *post) {
+		p.Status = http.StatusInternalServerError
+		w.WriteHeader(p.Status)
+	})
+	since := s.store.Now().Add(-time.Second)
+	first := s.store.NewID()
+	for i := range int64(2 * runShare) {
+		s.happen(alice, first+i, 1, event.Sent)
+	}
+	s.store.Shift(time.Second)
+	e, _ := s.endpoint(Endpoint{URL: c.URL})
+	r, err := s.begin(Run{Endpoint: e.ID, Since: since})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.until("the replay to rest", func() bool {
+		var due int64
+		if err := s.store.Reader().QueryRowContext(t.Context(), "SELECT due_at FROM job WHERE id = $1", int64(r.ID)).Scan(&due); err != nil {
+			t.Fatal(err)
+		}
+		return due-s.store.Now().UnixMilli() > 4*runPause.Milliseconds()
+	})
+}
+
 // All that happened is posted, also what came while the endpoint was stopped, under the same ids, and what happens meanwhile does
 // not wait behind it. A server that is killed goes on where it was.
 func TestAllIsReplayedBesideWhatHappens(t *testing.T) {
