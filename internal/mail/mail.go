@@ -91,12 +91,13 @@ func (s Settings) converse(ctx context.Context, to string, text []byte) error {
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	secure := &tls.Config{ServerName: s.Host, RootCAs: s.Roots, MinVersion: tls.VersionTLS12}
+	talk := conn
 	if s.TLS == TLS {
-		conn = tls.Client(conn, secure)
+		talk = tls.Client(conn, secure)
 	}
-	c, err := smtp.NewClient(conn, s.Host)
+	c, err := smtp.NewClient(talk, s.Host)
 	if err != nil {
-		return err
+		return fmt.Errorf("greet: %w", temporary(err))
 	}
 	if err := s.enter(c, secure); err != nil {
 		return err
@@ -115,7 +116,7 @@ func (s Settings) enter(c *smtp.Client, secure *tls.Config) error {
 			return errors.New("the server does not offer STARTTLS")
 		}
 		if err := c.StartTLS(secure); err != nil {
-			return fmt.Errorf("encrypt: %w", err)
+			return fmt.Errorf("encrypt: %w", temporary(err))
 		}
 	}
 	if s.User == "" {

@@ -2,6 +2,7 @@ package mail
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -89,7 +90,7 @@ func (s *server) talk(conn net.Conn) {
 	}
 	in := bufio.NewReader(conn)
 	say := func(text string) { _, _ = fmt.Fprint(conn, text+"\r\n") }
-	say("220 localhost")
+	say(cmp.Or(s.answers["greeting"], "220 localhost"))
 	for {
 		line, err := in.ReadString('\n')
 		if err != nil {
@@ -196,6 +197,8 @@ func TestWhatTheServerSays(t *testing.T) {
 	}{
 		"no such address":       {None, func(s *server) { s.answers = map[string]string{"RCPT": "550 nobody here"} }, true},
 		"not now":               {None, func(s *server) { s.answers = map[string]string{"RCPT": "451 later"} }, false},
+		"a closed door":         {None, func(s *server) { s.answers = map[string]string{"greeting": "554 not now"} }, false},
+		"no encryption now":     {StartTLS, func(s *server) { s.answers = map[string]string{"STARTTLS": "554 not now"} }, false},
 		"a wrong password":      {StartTLS, func(s *server) { s.answers = map[string]string{"AUTH": "535 wrong"} }, false},
 		"no STARTTLS":           {StartTLS, func(s *server) { s.offers = "AUTH" }, false},
 		"an unknown authority":  {StartTLS, func(s *server) { s.roots = x509.NewCertPool() }, false},
