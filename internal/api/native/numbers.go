@@ -1,6 +1,7 @@
 package native
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 
@@ -183,19 +184,24 @@ func (s *server) changeNumber(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	set(&n.Keyword, in.Keyword)
+	var owner account.ID // zero: it stays
 	if in.Account != nil && *in.Account != n.Account.String() {
 		if !operates(r) {
 			return fault.New(fault.ScopeMissing, "only the operator gives a number to another account").In("account_id")
 		}
-		if n.Account, err = s.accountIn(r, *in.Account, "account_id"); err != nil {
+		if owner, err = s.accountIn(r, *in.Account, "account_id"); err != nil {
 			return err
 		}
-		if n.Account == 0 {
+		if owner == 0 {
 			return fault.New(fault.InvalidField, "a number has an owner").In("account_id")
 		}
 	}
 	err = s.core.Store.Write(func(tx *store.Tx) (err error) {
+		if n, err = s.ownNumber(r); err != nil { // it may be someone else's by now
+			return err
+		}
+		set(&n.Keyword, in.Keyword)
+		n.Account = cmp.Or(owner, n.Account)
 		n, err = s.core.Numbers.Change(tx, api.CallerOf(r).By, n)
 		return err
 	})

@@ -4,8 +4,12 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"tidings.dev/internal/account"
+	"tidings.dev/internal/api/apitest"
+	"tidings.dev/internal/audit"
+	"tidings.dev/internal/store"
 )
 
 func TestWhoMaySendAsWhom(t *testing.T) {
@@ -77,6 +81,41 @@ func TestWhoMaySendAsWhom(t *testing.T) {
 	expect(t, w.Do(alice, "POST", base+"/numbers", `{"channel":"`+own+`","address":"ACME","account_id":"`+w.Bob.ID.String()+`"}`), 403, "scope_missing", "account_id")
 	mine := idOf(t, w.Do(alice, "POST", base+"/numbers", `{"channel":"`+own+`","address":"ACME"}`))
 	expect(t, w.Do(alice, "DELETE", base+"/numbers/"+mine, ""), 204, "", "")
+}
+
+// Of two changes at once neither takes the other back: a number that was given away stays with whom it was given to.
+func TestTwoChangesOfANumberAtOnce(t *testing.T) {
+	w := begin(t)
+	op := w.Key(w.Operator, account.Operate)
+	made := idOf(t, w.Do(op, "POST", base+"/numbers", `{"channel":"`+w.Channel.String()+`","account_id":"`+w.Alice.ID.String()+`","address":"+254711000000"}`))
+	begun, release := make(chan struct{}), make(chan struct{})
+	given := make(chan error, 1)
+	go func() {
+		given <- w.Core.Store.Write(func(tx *store.Tx) error {
+			close(begun)
+			<-release
+			all, err := w.Core.Numbers.All(tx.Context())
+			if err != nil {
+				return err
+			}
+			all[0].Account = w.Bob.ID
+			_, err = w.Core.Numbers.Change(tx, audit.System, all[0])
+			return err
+		})
+	}()
+	<-begun
+	changed := make(chan apitest.Reply, 1)
+	go func() { changed <- w.Do(op, "PATCH", base+"/numbers/"+made, `{"keyword":"pizza"}`) }()
+	time.Sleep(20 * time.Millisecond) // it has looked at the number, and waits for the writer
+	close(release)
+	if err := <-given; err != nil {
+		t.Fatal(err)
+	}
+	var n NumberReply
+	(<-changed).JSON(t, &n)
+	if n.Account != w.Bob.ID.String() || n.Keyword != "PIZZA" {
+		t.Errorf("it is %+v", n)
+	}
 }
 
 func TestOptOutsAreKeptWithTheirEvidence(t *testing.T) {
