@@ -36,6 +36,9 @@ type Driver struct {
 	// Unknown is what the network of a channel with these settings lets us find out, where that differs between channels.
 	// nil: as Features says.
 	Unknown func(Settings) Unknown
+	// Receipts reports whether the network of a channel with these settings tells what became of every part, where that differs
+	// between channels. nil: as Features says.
+	Receipts func(Settings) bool
 	// Open connects, logs in, and returns when the session can send. A *Failure tells whether trying again can help.
 	Open func(context.Context, Env) (Session, error)
 }
@@ -46,6 +49,14 @@ func (d Driver) Class(s Settings) Unknown {
 		return d.Features.Unknown
 	}
 	return d.Unknown(s)
+}
+
+// Tells reports whether the network tells what became of every part on a channel with these settings.
+func (d Driver) Tells(s Settings) bool {
+	if d.Receipts == nil {
+		return d.Features.Receipts
+	}
+	return d.Receipts(s)
 }
 
 // Settings are a channel's own, as the driver defines them: a JSON object. They may hold secrets.

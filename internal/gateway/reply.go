@@ -85,8 +85,8 @@ func (g *Gateway) answer(ctx context.Context, owner account.ID, id message.ID) e
 	if err != nil {
 		return err
 	}
-	a, ok, err := g.Members.Get(ctx, owner)
-	if err != nil || !ok || !a.Active {
+	a, err := g.Members.Working(ctx, owner)
+	if err != nil {
 		return err
 	}
 	replies, err := g.Consent.Replies(ctx, owner)

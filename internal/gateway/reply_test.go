@@ -8,6 +8,7 @@ import (
 
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/audit"
+	"tidings.dev/internal/channel"
 	"tidings.dev/internal/consent"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/number"
@@ -147,6 +148,28 @@ func TestAnAccountChoosesItsAnswers(t *testing.T) {
 	}
 }
 
+// Who is suspended with its parent sends nothing, and so answers nothing.
+func TestASuspendedParentsSubaccountDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var sub account.Account
+	w.write(func(tx *store.Tx) (err error) {
+		sub, err = w.members.Create(tx, audit.System, account.Account{Name: "sub", Region: "KE", Currency: "KES", Parent: w.alice.ID, ParentPays: true}, "sub", "")
+		if err != nil {
+			return err
+		}
+		return w.members.SetActive(tx, audit.System, w.alice.ID, false)
+	})
+	const ours = "+254711000008"
+	w.own(sub, ours, "")
+	w.writes(phone(1), ours, "STOP")
+	w.settled()
+	out, err := w.consent.List(t.Context(), sub.ID, 0, 10)
+	if w.must(err); len(out) != 1 || len(w.network.Sends()) != 0 {
+		t.Errorf("%+v, and %d answers", out, len(w.network.Sends()))
+	}
+}
+
 // A kill between the STOP and its confirmation: there is one all the same, and only one.
 func TestAKillDoesNotAnswerTwice(t *testing.T) {
 	t.Parallel()
@@ -169,7 +192,13 @@ func TestAKillDoesNotAnswerTwice(t *testing.T) {
 
 func TestAMessageWithoutAReceiptIsToldOfOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(w *world) { w.network.Features.Receipts = true })
+	w := newWorld(t, withSpare, func(w *world) {
+		w.network.Features.Receipts, w.spare.Features.Receipts = true, true
+		w.spare.Receipts = func(channel.Settings) bool { return false }
+	})
+	unasked := draft(phone(4), "hello")
+	unasked.Channel = w.second
+	w.send(unasked)
 	later := draft(phone(3), "later")
 	later.ScheduledAt = w.store.Now().Add(72 * time.Hour)
 	confirmed, silent, scheduled := w.send(draft(phone(1), "hello")), w.send(draft(phone(2), "hello")), w.send(later)
@@ -194,7 +223,7 @@ func TestAMessageWithoutAReceiptIsToldOfOnce(t *testing.T) {
 	w.wantTold(silent, "sent unconfirmed")
 	w.report(silent, 1, 1, message.Delivered)
 	w.wantTold(silent, "sent unconfirmed delivered")
-	w.wantMoney(3, 0)
+	w.wantMoney(4, 0)
 }
 
 // What came while a message waited is looked at once more before it goes out.

@@ -43,18 +43,22 @@ func (g *Gateway) watch(ctx context.Context, seen *message.ID) error {
 	return ctx.Err()
 }
 
-// awaitReceipts adds a job for the end of the wait of each message that may need it.
+// awaitReceipts adds a job for the end of the wait of each message that may need it. Where no receipts are asked for, none is missing.
 func (g *Gateway) awaitReceipts(ctx context.Context, rows []oldMessagesRow) error {
 	var late []oldMessagesRow
+	tells := map[message.ChannelID]bool{}
 	for _, r := range rows {
 		if s := message.Status(r.Status); s > message.Sent {
 			continue
 		}
-		ch, ok, err := g.Connections.Get(ctx, r.ChannelID)
-		if err != nil {
-			return err
+		if _, asked := tells[r.ChannelID]; !asked {
+			ch, ok, err := g.Connections.Get(ctx, r.ChannelID)
+			if err != nil {
+				return err
+			}
+			tells[r.ChannelID] = ok && g.drivers[ch.Driver].Tells(ch.Settings)
 		}
-		if ok && g.drivers[ch.Driver].Features.Receipts {
+		if tells[r.ChannelID] {
 			late = append(late, r)
 		}
 	}

@@ -18,6 +18,7 @@ type Scripted struct {
 	Name     string       // of the driver; default "scripted"
 	Kind     message.Kind // default message.SMS
 	Features channel.Features
+	Receipts func(channel.Settings) bool
 	EachNode bool         // every server may open it at the same time
 	Window   int          // of each session; default 10
 	PartSize int          // runes in a part; default 160
@@ -83,6 +84,7 @@ func (s *Scripted) Driver() channel.Driver {
 		Name: orElse(s.Name, "scripted"), Kind: orElse(s.Kind, message.SMS), Features: s.Features,
 		Check:    func(channel.Settings) error { return nil },
 		Split:    s.split,
+		Receipts: s.Receipts,
 		EachNode: func(channel.Settings) bool { return s.EachNode },
 		Open:     s.open,
 	}

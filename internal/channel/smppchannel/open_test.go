@@ -176,6 +176,17 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+func TestWhetherEveryPartIsToldOf(t *testing.T) {
+	for settings, want := range map[string]bool{
+		``: true, `,"receipts":"all"`: true, `,"receipts":"failed"`: false, `,"receipts":"none"`: false, `,"bind":"tx"`: false, `,"bind":"tx+rx"`: true,
+	} {
+		s := channel.Settings(`{"address":"127.0.0.1:2775","system_id":"x"` + settings + `}`)
+		if err := Driver.Check(s); err != nil || Driver.Tells(s) != want {
+			t.Errorf("%s: %v, %v", settings, !want, err)
+		}
+	}
+}
+
 func TestEveryMistakeIsToldAtOnce(t *testing.T) {
 	_, err := parse(channel.Settings(`{"address":"x:0","password":7,"window":0,"tls_ca":"x","response_timeout":"1h","wnidow":1,"source_ton":256,"region":null}`))
 	joined, ok := err.(interface{ Unwrap() []error })

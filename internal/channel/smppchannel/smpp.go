@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"tidings.dev/internal/channel"
@@ -23,6 +24,7 @@ var Driver = channel.Driver{
 	Split:    newSplit(),
 	EachNode: func(s channel.Settings) bool { c, err := parse(s); return err == nil && c.eachNode },
 	Unknown:  classOf,
+	Receipts: tells,
 	Open:     open,
 }
 
@@ -42,6 +44,12 @@ func classOf(s channel.Settings) channel.Unknown {
 		return channel.Echo
 	}
 	return channel.Blind
+}
+
+// tells says whether receipts are asked for of what arrived too, and some bind takes them.
+func tells(s channel.Settings) bool {
+	c, err := parse(s)
+	return err == nil && c.registered&smpp.RegisteredFinal != 0 && slices.ContainsFunc(c.modes, smpp.Command.Receives)
 }
 
 // open makes all binds of the channel at once and returns when it can do what it is for. Only what the operator must mend
