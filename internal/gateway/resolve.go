@@ -75,13 +75,16 @@ func (g *Gateway) resolve(tx *store.Tx, s *state, row *messageRecord, last partR
 		s.refold(tx.Now(), c)
 		return nil
 	case ResolveResend:
-		s.row.Duplicate, s.row.Status, s.row.Reason = true, message.Queued, ""
-		s.happen(event.Retrying, tx.Now(), c)
 		m := messageOf(*row)
-		ch, _, err := g.Connections.Get(tx.Context(), m.Channel)
+		ch, ok, err := g.Connections.Get(tx.Context(), m.Channel)
+		if err == nil && !ok {
+			err = fault.New(fault.NoChannel, "the message's channel is no more").In("outcome")
+		}
 		if err != nil {
 			return err
 		}
+		s.row.Duplicate, s.row.Status, s.row.Reason = true, message.Queued, ""
+		s.happen(event.Retrying, tx.Now(), c)
 		job := jobFor(&m, laneOf(ch, row.Recipient), tx.Now())
 		job.Step = stepOf(int(last.Attempt)+1, int(last.Number))
 		return g.Queue.Add(tx, []queue.Job{job})

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"tidings.dev/internal/audit"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/message"
@@ -82,6 +83,26 @@ func TestTheRestOfADecidedTextGoesOut(t *testing.T) {
 	}
 	w.wantTold(id, "unknown retrying sent")
 	w.wantMoney(3, 0)
+}
+
+// What nobody can carry any more does not wait until its time is over.
+func TestNothingIsSentAgainByAChannelThatIsNoMore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.network.On(phone(1), unsure)
+	id := w.send(wanting(phone(1), "hello", message.Hold))
+	w.await(id, message.Unknown)
+	w.write(func(tx *store.Tx) error { return w.gateway.DeleteChannel(tx, audit.System, w.channel) })
+	if _, err := w.resolve(w.caller(w.alice), id, gateway.ResolveResend); !fault.Is(err, fault.NoChannel) {
+		t.Errorf("sent again: %v", err)
+	}
+	if s := w.message(id).Status; s != message.Unknown || w.hasJob(id) {
+		t.Errorf("it is %s, with a job: %v", s, w.hasJob(id))
+	}
+	_, err := w.resolve(w.caller(w.alice), id, gateway.ResolveFailed)
+	w.must(err)
+	w.wantTold(id, "unknown failed(correction)")
+	w.wantMoney(0, 0)
 }
 
 func TestADecisionComesTooLate(t *testing.T) {
