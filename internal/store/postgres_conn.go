@@ -25,10 +25,8 @@ type postgresConn struct {
 	sql      *sql.Conn // nil while there is no connection
 	raw      *pgconn.PgConn
 	prepared map[string]*prepared
-	pipe     *pgconn.Pipeline // nil outside one
-	owed     int              // answers that nobody has read yet
-	mark     mark             // of the transaction
-	params   encoder
+	pipe     *pipeline
+	mark     mark // of the transaction
 }
 
 // hangs is how long a transaction may take: a database that has not answered by then is taken for gone.
@@ -55,7 +53,7 @@ func (c *postgresConn) open() error {
 	if err != nil {
 		return errors.Join(&unreachableError{err}, conn.Close())
 	}
-	c.sql, c.prepared = conn, map[string]*prepared{}
+	c.sql, c.prepared, c.pipe = conn, map[string]*prepared{}, &pipeline{raw: c.raw}
 	return nil
 }
 
@@ -64,7 +62,6 @@ func (c *postgresConn) drop() {
 	if c.sql == nil {
 		return
 	}
-	c.pipe, c.owed = nil, 0
 	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
 	defer cancel()
 	_ = c.raw.Close(ctx)
@@ -157,7 +154,7 @@ func (c *postgresConn) begins() (now stamp, alive bool, err error) {
 	return now, alive, err
 }
 
-// prepared is a statement, and for a plain insert the one that inserts many rows.
+// prepared is a statement, and for a plain insert the one that takes many rows.
 type prepared struct {
 	*pgconn.StatementDescription
 	many *pgconn.StatementDescription // nil for others
@@ -167,7 +164,7 @@ func (c *postgresConn) prepare(text string) (*prepared, error) {
 	if s := c.prepared[text]; s != nil {
 		return s, nil
 	}
-	if err := c.leavePipeline(); err != nil {
+	if err := c.pipe.settle(); err != nil {
 		return nil, err
 	}
 	name := "w" + strconv.Itoa(len(c.prepared))
@@ -176,7 +173,7 @@ func (c *postgresConn) prepare(text string) (*prepared, error) {
 		return nil, err
 	}
 	s := &prepared{StatementDescription: one}
-	if many := insertMany(text, one.ParamOIDs); many != "" {
+	if many := copyMany(text, len(one.ParamOIDs)); many != "" {
 		if s.many, err = c.describe(name+"m", many); err != nil {
 			return nil, err
 		}
@@ -195,176 +192,87 @@ func (c *postgresConn) describe(name, text string) (*pgconn.StatementDescription
 	return s, nil
 }
 
-// send puts a statement into the pipeline for each row.
-func (c *postgresConn) send(text string, in rows) error {
+// later has a statement run whose answers nobody waits for: its rows go out with the next that does.
+func (c *postgresConn) later(text string, in rows) error {
 	s, err := c.prepare(text)
 	if err != nil {
 		return err
 	}
-	c.enterPipeline()
-	for i := range in.n {
-		values, err := c.params.encode(s.ParamOIDs, in.plan, in.at(i))
-		if err != nil {
+	if s.many != nil && in.n > 1 {
+		if err := c.pipe.copy(s.many, s.ParamOIDs, in); err != nil {
 			return err
 		}
-		c.pipe.SendQueryStatement(s.StatementDescription, values, asBinary, asBinary)
+		return c.pipe.owe()
 	}
-	return nil
-}
-
-func (c *postgresConn) enterPipeline() {
-	if c.pipe == nil {
-		c.pipe = c.raw.StartPipeline(context.Background())
+	for i := range in.n {
+		if err := c.pipe.execute(s.StatementDescription, in, i); err != nil {
+			return err
+		}
+		if err := c.pipe.owe(); err != nil {
+			return err
+		}
 	}
-}
-
-// sendLater puts a statement into the pipeline whose answers nobody waits for: one for all rows if it can.
-func (c *postgresConn) sendLater(text string, in rows) error {
-	s, err := c.prepare(text)
-	if err != nil {
-		return err
-	}
-	if s.many == nil || in.n == 1 {
-		c.owed += in.n
-		return c.send(text, in)
-	}
-	values, err := c.params.encodeLists(s.ParamOIDs, in)
-	if err != nil {
-		return err
-	}
-	c.enterPipeline()
-	c.pipe.SendQueryStatement(s.many, values, asBinary, asBinary)
-	c.owed++
 	return nil
 }
 
 func (c *postgresConn) each(text string, in rows, touched []int64) error {
 	if touched == nil {
-		return c.sendLater(text, in)
+		return c.later(text, in)
 	}
-	if err := c.send(text, in); err != nil {
-		return err
-	}
-	if err := c.sync(); err != nil {
-		return err
-	}
-	for i := range in.n {
-		tag, err := c.answer(nil, nil)
-		if err != nil {
-			return err
-		}
-		touched[i] = tag.RowsAffected()
-	}
-	return c.synced()
+	return c.run(text, in, nil, nil, func(of int, tag pgconn.CommandTag) { touched[of] = tag.RowsAffected() })
 }
 
 func (c *postgresConn) find(text string, in rows, out *plan, place func(of int) unsafe.Pointer) error {
-	if err := c.send(text, in); err != nil {
-		return err
-	}
-	if err := c.sync(); err != nil {
-		return err
-	}
-	for i := range in.n {
-		if _, err := c.answer(out, func() unsafe.Pointer { return place(i) }); err != nil {
-			return err
-		}
-	}
-	return c.synced()
+	return c.run(text, in, out, place, func(int, pgconn.CommandTag) {})
 }
 
-// sync sends what has gathered and reads the answers that nobody waits for.
-func (c *postgresConn) sync() error {
-	if err := c.pipe.Sync(); err != nil {
-		return fmt.Errorf("send: %w", err)
-	}
-	for c.owed > 0 {
-		if _, err := c.answer(nil, nil); err != nil {
-			return err
-		}
-		c.owed--
-	}
-	return nil
-}
-
-// answer reads the next answer: its rows into places, and what was done.
-func (c *postgresConn) answer(out *plan, place func() unsafe.Pointer) (tag pgconn.CommandTag, err error) {
-	got, err := c.pipe.GetResults()
-	if err != nil {
-		return tag, err
-	}
-	r, ok := got.(*pgconn.ResultReader)
-	if !ok {
-		return tag, fmt.Errorf("an answer is missing: %T", got)
-	}
-	for out != nil && r.NextRow() {
-		if err := decode(r.FieldDescriptions(), r.Values(), out, place()); err != nil {
-			return tag, err
-		}
-	}
-	return r.Close()
-}
-
-// synced reads the end of a pipeline's answers.
-func (c *postgresConn) synced() error {
-	got, err := c.pipe.GetResults()
+// run sends a statement for each row and reads the answers, a share at a time.
+func (c *postgresConn) run(text string, in rows, out *plan, place func(of int) unsafe.Pointer, done func(of int, tag pgconn.CommandTag)) error {
+	s, err := c.prepare(text)
 	if err != nil {
 		return err
 	}
-	if _, ok := got.(*pgconn.PipelineSync); !ok {
-		return fmt.Errorf("an answer too many: %T", got)
-	}
-	return nil
-}
-
-// leavePipeline ends the pipeline, so that the connection can be used otherwise.
-func (c *postgresConn) leavePipeline() error {
-	if c.pipe == nil {
-		return nil
-	}
-	var err error
-	if c.owed > 0 {
-		if err = c.sync(); err == nil {
-			err = c.synced()
+	for from := 0; from < in.n; {
+		to := from
+		for ; to < in.n && (to == from || !c.pipe.full()); to++ {
+			if err := c.pipe.execute(s.StatementDescription, in, to); err != nil {
+				return err
+			}
+		}
+		if err := c.pipe.sync(); err != nil {
+			return err
+		}
+		for ; from < to; from++ {
+			tag, err := c.pipe.answer(s.Fields, out, func() unsafe.Pointer { return place(from) })
+			if err != nil {
+				return err
+			}
+			done(from, tag)
+		}
+		if err := c.pipe.end(); err != nil {
+			return err
 		}
 	}
-	p := c.pipe
-	c.pipe, c.owed = nil, 0
-	return errors.Join(err, p.Close())
+	return nil
 }
 
 // queries is for generated queries. They run at once, so what has gathered goes before them; if that fails, so do they, and
 // the commit.
 func (c *postgresConn) queries() Queryer {
-	_ = c.leavePipeline()
+	_ = c.pipe.settle()
 	return cleaning{c.sql}
 }
 
 func (c *postgresConn) commit() error {
-	if err := c.send(commitStmt, nothing); err != nil {
-		return err
-	}
-	err := c.commits()
-	if err != nil && c.raw.IsClosed() {
+	ended := ""
+	err := c.run(commitStmt, nothing, nil, nil, func(_ int, tag pgconn.CommandTag) { ended = tag.String() })
+	switch {
+	case err != nil && c.raw.IsClosed():
 		return c.resolve(err)
+	case err == nil && ended != commitStmt: // something in it had failed: it was rolled back, which is no error to PostgreSQL
+		return fmt.Errorf("the transaction ended with %s", ended)
 	}
 	return err
-}
-
-// commits reads how the commit went. One that ends a transaction in which something failed rolls back, and is no error to
-// PostgreSQL.
-func (c *postgresConn) commits() error {
-	if err := c.sync(); err != nil {
-		return err
-	}
-	tag, err := c.answer(nil, nil)
-	if err != nil {
-		return err
-	}
-	if tag.String() != commitStmt {
-		return fmt.Errorf("the transaction ended with %s", tag)
-	}
-	return c.synced()
 }
 
 // resolve tells what became of a transaction whose commit got no answer. Whoever holds the write lock can read it: the
@@ -413,12 +321,7 @@ func (c *postgresConn) rollback() error {
 	if c.sql == nil {
 		return nil
 	}
-	p := c.pipe
-	c.pipe, c.owed = nil, 0
-	if p != nil && !c.raw.IsClosed() { // a closed one is still being cleared away
-		_ = p.Sync() // what was wrong is known already
-		_ = p.Close()
-	}
+	c.pipe.clear() // what was wrong is known already
 	if c.raw.IsClosed() || c.raw.TxStatus() == 'I' {
 		return nil
 	}
