@@ -111,7 +111,7 @@ func (c *Core) wire() {
 	c.Gateway.Also(c.Notifier.Drop)
 	c.Privacy = privacy.New(privacy.Config{
 		Store: s, Queue: c.Queue, Gateway: c.Gateway, Events: c.Events, Consent: c.Consent, Wallet: c.Wallet, Keys: c.Keys,
-		Connections: c.Connections, Log: c.Log, Webhooks: c.Webhooks.Lines,
+		Connections: c.Connections, Log: c.Log, Webhooks: c.Webhooks.Lines, Answers: c.Webhooks.Forget,
 	})
 	c.Gateway.Also(c.Privacy.Drop)
 	if c.Tracer != nil {

@@ -229,6 +229,9 @@ func (s *Server) prepare(ctx context.Context, out io.Writer) error {
 	if err := s.Queue.Recover(ctx); err != nil {
 		return err
 	}
+	if err := s.Privacy.Start(ctx); err != nil {
+		return err
+	}
 	if err := s.Gateway.Start(ctx); err != nil {
 		return err
 	}

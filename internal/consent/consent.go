@@ -39,15 +39,19 @@ type Ask struct {
 // a message is accepted, or claimed, always wins.
 func (k *Keeper) OptedOut(tx *store.Tx, asks []Ask) ([]bool, error) {
 	out := make([]bool, len(asks))
-	has, err := k.choosers.all(tx.Context())
+	look, err := k.choosers.all(tx.Context())
 	if err != nil {
 		return nil, fmt.Errorf("look for opt-outs: %w", err)
 	}
 	var rows []isOutParams
 	var of []int
 	for i, a := range asks {
-		if has(a.Account) {
+		c := look(a.Account)
+		if c.any {
 			rows, of = append(rows, isOutParams{AccountID: a.Account, Address: a.Address.String()}), append(of, i)
+		}
+		if c.erased {
+			rows, of = append(rows, isOutParams{AccountID: a.Account, Address: k.Mark(a.Account, a.Address).String()}), append(of, i)
 		}
 	}
 	found, err := store.First[int16](tx, isOut, rows)
@@ -55,7 +59,7 @@ func (k *Keeper) OptedOut(tx *store.Tx, asks []Ask) ([]bool, error) {
 		return nil, fmt.Errorf("look for opt-outs: %w", err)
 	}
 	for i, f := range found {
-		out[of[i]] = f != nil && *f == 1
+		out[of[i]] = out[of[i]] || f != nil && *f == 1
 	}
 	return out, nil
 }
@@ -72,7 +76,12 @@ type Choice struct {
 }
 
 // Record writes choices to the log and tells which changed something. Each change is an event of its address.
+// A person who opted out and was erased stays a mark.
 func (k *Keeper) Record(tx *store.Tx, choices []Choice) ([]bool, error) {
+	choices, err := k.asKept(tx, choices)
+	if err != nil {
+		return nil, err
+	}
 	if err := evidence(tx, choices); err != nil {
 		return nil, err
 	}
@@ -104,6 +113,23 @@ func (k *Keeper) Record(tx *store.Tx, choices []Choice) ([]bool, error) {
 		}
 	}
 	return changed, k.log.Append(tx, events)
+}
+
+// asKept is choices with the addresses that the opt-outs keep.
+func (k *Keeper) asKept(tx *store.Tx, choices []Choice) ([]Choice, error) {
+	asks := make([]Ask, len(choices))
+	for i, c := range choices {
+		asks[i] = Ask{c.Account, c.Address}
+	}
+	addresses, err := k.kept(tx, asks)
+	if err != nil {
+		return nil, err
+	}
+	choices = slices.Clone(choices)
+	for i := range choices {
+		choices[i].Address = addresses[i]
+	}
+	return choices, nil
 }
 
 func eventOf(c Choice, state chooseRow, at time.Time) event.Event {
@@ -179,6 +205,10 @@ func (k *Keeper) consents(ctx context.Context, a account.ID, of message.Address,
 	if of.Value == "" {
 		return q.ConsentsOf(ctx, consentsOfParams{AccountID: a, Before: before, Page: page})
 	}
+	of, err := k.known(ctx, a, of)
+	if err != nil {
+		return nil, err
+	}
 	rows, err := q.ConsentsOfAddress(ctx, consentsOfAddressParams{AccountID: a, Address: of.String(), Before: before, Page: page})
 	all := make([]consentsOfRow, len(rows))
 	for i, r := range rows {
@@ -189,12 +219,20 @@ func (k *Keeper) consents(ctx context.Context, a account.ID, of message.Address,
 
 // Of returns the opt-out of an address; false when it wants messages.
 func (k *Keeper) Of(ctx context.Context, a account.ID, address message.Address) (OptOut, bool, error) {
+	address, err := k.known(ctx, a, address)
+	if err != nil {
+		return OptOut{}, false, err
+	}
 	r, err := on(k.store.Reader()).OptOutOf(ctx, optOutOfParams{AccountID: a, Address: address.String()})
 	return found(optedOutOfRow(r), err)
 }
 
 // Subject is the subject of an address's events; 0 when it never opted out.
 func (k *Keeper) Subject(ctx context.Context, a account.ID, address message.Address) (int64, error) {
+	address, err := k.known(ctx, a, address)
+	if err != nil {
+		return 0, err
+	}
 	subject, err := on(k.store.Reader()).SubjectOf(ctx, subjectOfParams{AccountID: a, Address: address.String()})
 	if err != nil && !store.NoRows(err) {
 		return 0, fmt.Errorf("read an opt-out: %w", err)

@@ -46,3 +46,12 @@ WHERE account_id = @account_id AND address = @address AND id < @before ORDER BY 
 
 -- name: SubjectOf :one
 SELECT id FROM opt_out WHERE account_id = @account_id AND address = @address;
+
+-- name: ErasedIn :one
+SELECT address FROM opt_out WHERE account_id = @account_id AND address >= 'erased:' AND address < 'erased;' ORDER BY address LIMIT 1;
+
+-- name: ForgetOptOut :exec
+UPDATE opt_out SET address = @mark WHERE account_id = @account_id AND address = @address;
+
+-- name: ForgetConsents :exec
+UPDATE consent_log SET address = @mark, word = '', note = '' WHERE account_id = @account_id AND address = @address;

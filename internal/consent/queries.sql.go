@@ -200,6 +200,51 @@ func (q *queries) ConsentsOfAddress(ctx context.Context, arg consentsOfAddressPa
 	return items, nil
 }
 
+const erasedIn = `-- name: ErasedIn :one
+SELECT address FROM opt_out WHERE account_id = $1 AND address >= 'erased:' AND address < 'erased;' ORDER BY address LIMIT 1
+`
+
+type erasedInParams struct {
+	AccountID account.ID
+}
+
+func (q *queries) ErasedIn(ctx context.Context, arg erasedInParams) (string, error) {
+	row := q.db.QueryRowContext(ctx, erasedIn, arg.AccountID)
+	var address string
+	err := row.Scan(&address)
+	return address, err
+}
+
+const forgetConsents = `-- name: ForgetConsents :exec
+UPDATE consent_log SET address = $1, word = '', note = '' WHERE account_id = $2 AND address = $3
+`
+
+type forgetConsentsParams struct {
+	Mark      string
+	AccountID account.ID
+	Address   string
+}
+
+func (q *queries) ForgetConsents(ctx context.Context, arg forgetConsentsParams) error {
+	_, err := q.db.ExecContext(ctx, forgetConsents, arg.Mark, arg.AccountID, arg.Address)
+	return err
+}
+
+const forgetOptOut = `-- name: ForgetOptOut :exec
+UPDATE opt_out SET address = $1 WHERE account_id = $2 AND address = $3
+`
+
+type forgetOptOutParams struct {
+	Mark      string
+	AccountID account.ID
+	Address   string
+}
+
+func (q *queries) ForgetOptOut(ctx context.Context, arg forgetOptOutParams) error {
+	_, err := q.db.ExecContext(ctx, forgetOptOut, arg.Mark, arg.AccountID, arg.Address)
+	return err
+}
+
 const isOut = `-- name: IsOut :one
 SELECT out FROM opt_out WHERE account_id = $1 AND address = $2
 `

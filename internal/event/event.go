@@ -160,6 +160,28 @@ func (l *Log) One(ctx context.Context, a account.ID, subject int64, seq int) (Ev
 	return eventOf(r), nil
 }
 
+// Rewrite changes what the events of a subject say, where it may not be kept. Whoever was told already is not told again.
+func (l *Log) Rewrite(tx *store.Tx, a account.ID, subject int64, change func(*Change)) error {
+	rows, err := store.Find[eventRecord](tx, eventsOf, []eventsOfParams{{Subject: subject, AccountID: a}})
+	if err != nil {
+		return fmt.Errorf("list events: %w", err)
+	}
+	updates := make([]rewriteEventParams, len(rows))
+	for i, r := range rows {
+		e := eventOf(r.Row)
+		change(&e.Change)
+		data, err := json.Marshal(e.Change)
+		if err != nil {
+			return fmt.Errorf("encode event: %w", err)
+		}
+		updates[i] = rewriteEventParams{Data: string(data), Subject: subject, Seq: r.Row.Seq}
+	}
+	if err := store.Run(tx, rewriteEvent, updates); err != nil {
+		return fmt.Errorf("rewrite events: %w", err)
+	}
+	return nil
+}
+
 // Span is subjects from the first to the last.
 type Span struct{ First, Last int64 }
 

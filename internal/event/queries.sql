@@ -40,3 +40,6 @@ SELECT * FROM event WHERE account_id = @account_id AND place > @after AND place 
 
 -- name: FeedOf :many
 SELECT * FROM event WHERE subject = @subject AND account_id = @account_id AND place > @after ORDER BY seq LIMIT CAST(@page AS bigint);
+
+-- name: RewriteEvent :exec
+UPDATE event SET data = @data WHERE subject = @subject AND seq = @seq;

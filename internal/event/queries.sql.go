@@ -338,6 +338,21 @@ func (q *queries) OtherEvent(ctx context.Context, arg otherEventParams) (int64, 
 	return subject, err
 }
 
+const rewriteEvent = `-- name: RewriteEvent :exec
+UPDATE event SET data = $1 WHERE subject = $2 AND seq = $3
+`
+
+type rewriteEventParams struct {
+	Data    string
+	Subject int64
+	Seq     int64
+}
+
+func (q *queries) RewriteEvent(ctx context.Context, arg rewriteEventParams) error {
+	_, err := q.db.ExecContext(ctx, rewriteEvent, arg.Data, arg.Subject, arg.Seq)
+	return err
+}
+
 const takePlaces = `-- name: TakePlaces :one
 INSERT INTO feed (id, place) VALUES (1, CAST($1 AS bigint) + CAST($2 AS bigint)) ON CONFLICT (id) DO UPDATE
 SET place = CASE WHEN feed.place < CAST($1 AS bigint) THEN CAST($1 AS bigint) ELSE feed.place END + CAST($2 AS bigint)

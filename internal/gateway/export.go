@@ -45,8 +45,12 @@ func (g *Gateway) after(ctx context.Context, a account.ID, of message.Address, a
 		return nil, err
 	}
 	from, err := q.NextFrom(ctx, nextFromParams{Sender: of.String(), AccountID: a, After: after, Before: before, Page: int64(page)})
-	rows = append(rows, from...)
+	return inOrder(append(rows, from...), page), err
+}
+
+// inOrder is so many of the oldest rows, each once.
+func inOrder(rows []messageRecord, page int) []messageRecord {
 	slices.SortFunc(rows, func(a, b messageRecord) int { return cmp.Compare(a.ID, b.ID) })
 	rows = slices.CompactFunc(rows, func(a, b messageRecord) bool { return a.ID == b.ID })
-	return rows[:min(page, len(rows))], err
+	return rows[:min(page, len(rows))]
 }

@@ -271,3 +271,25 @@ SELECT * FROM message WHERE id IN (
     SELECT k.id FROM message AS k WHERE k.sender = @sender AND k.account_id = @account_id AND k.direction = 2 AND k.id > @after AND k.id < @before
     ORDER BY k.id LIMIT CAST(@page AS bigint))
 ORDER BY id;
+
+-- What is left of a message once a person is erased: what it cost, and what became of it.
+-- name: EraseMessage :exec
+UPDATE message SET recipient = @recipient, sender = @sender, content = '', reference = '', metadata = '' WHERE id = @id;
+
+-- name: DropReference :exec
+DELETE FROM reference WHERE account_id = @account_id AND reference = @reference AND message_id = @message_id;
+
+-- Parts of a text from a person: all at a channel, or those to one number.
+-- name: DropPartsFrom :exec
+DELETE FROM inbound_part WHERE channel_id = @channel_id AND sender = @sender
+    AND (CAST(@any_recipient AS bigint) = 1 OR recipient = @recipient);
+
+-- name: NextKeys :many
+SELECT scope, key, outcome FROM idempotency
+WHERE account_id = @account_id AND scope >= @scope AND (scope > @scope OR key > @key) ORDER BY scope, key LIMIT CAST(@page AS bigint);
+
+-- name: DropKey :exec
+DELETE FROM idempotency WHERE account_id = @account_id AND scope = @scope AND key = @key;
+
+-- name: SetOutcome :exec
+UPDATE idempotency SET outcome = @outcome WHERE account_id = @account_id AND scope = @scope AND key = @key;

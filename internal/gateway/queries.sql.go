@@ -328,6 +328,21 @@ func (q *queries) DropInboundParts(ctx context.Context, arg dropInboundPartsPara
 	return err
 }
 
+const dropKey = `-- name: DropKey :exec
+DELETE FROM idempotency WHERE account_id = $1 AND scope = $2 AND key = $3
+`
+
+type dropKeyParams struct {
+	AccountID account.ID
+	Scope     string
+	Key       string
+}
+
+func (q *queries) DropKey(ctx context.Context, arg dropKeyParams) error {
+	_, err := q.db.ExecContext(ctx, dropKey, arg.AccountID, arg.Scope, arg.Key)
+	return err
+}
+
 const dropMessages = `-- name: DropMessages :exec
 DELETE FROM message WHERE id >= $1 AND id <= $2 AND status + 0 >= 10 AND valid_until < $3
 `
@@ -389,6 +404,44 @@ type dropPartsParams struct {
 
 func (q *queries) DropParts(ctx context.Context, arg dropPartsParams) error {
 	_, err := q.db.ExecContext(ctx, dropParts, arg.First, arg.Last)
+	return err
+}
+
+const dropPartsFrom = `-- name: DropPartsFrom :exec
+DELETE FROM inbound_part WHERE channel_id = $1 AND sender = $2
+    AND (CAST($3 AS bigint) = 1 OR recipient = $4)
+`
+
+type dropPartsFromParams struct {
+	ChannelID    message.ChannelID
+	Sender       string
+	AnyRecipient int64
+	Recipient    string
+}
+
+// Parts of a text from a person: all at a channel, or those to one number.
+func (q *queries) DropPartsFrom(ctx context.Context, arg dropPartsFromParams) error {
+	_, err := q.db.ExecContext(ctx, dropPartsFrom,
+		arg.ChannelID,
+		arg.Sender,
+		arg.AnyRecipient,
+		arg.Recipient,
+	)
+	return err
+}
+
+const dropReference = `-- name: DropReference :exec
+DELETE FROM reference WHERE account_id = $1 AND reference = $2 AND message_id = $3
+`
+
+type dropReferenceParams struct {
+	AccountID account.ID
+	Reference string
+	MessageID message.ID
+}
+
+func (q *queries) DropReference(ctx context.Context, arg dropReferenceParams) error {
+	_, err := q.db.ExecContext(ctx, dropReference, arg.AccountID, arg.Reference, arg.MessageID)
 	return err
 }
 
@@ -553,6 +606,22 @@ type emptyMessageParams struct {
 
 func (q *queries) EmptyMessage(ctx context.Context, arg emptyMessageParams) error {
 	_, err := q.db.ExecContext(ctx, emptyMessage, arg.ID)
+	return err
+}
+
+const eraseMessage = `-- name: EraseMessage :exec
+UPDATE message SET recipient = $1, sender = $2, content = '', reference = '', metadata = '' WHERE id = $3
+`
+
+type eraseMessageParams struct {
+	Recipient string
+	Sender    string
+	ID        message.ID
+}
+
+// What is left of a message once a person is erased: what it cost, and what became of it.
+func (q *queries) EraseMessage(ctx context.Context, arg eraseMessageParams) error {
+	_, err := q.db.ExecContext(ctx, eraseMessage, arg.Recipient, arg.Sender, arg.ID)
 	return err
 }
 
@@ -1448,6 +1517,52 @@ func (q *queries) NextFrom(ctx context.Context, arg nextFromParams) ([]messageRe
 	return items, nil
 }
 
+const nextKeys = `-- name: NextKeys :many
+SELECT scope, key, outcome FROM idempotency
+WHERE account_id = $1 AND scope >= $2 AND (scope > $2 OR key > $3) ORDER BY scope, key LIMIT CAST($4 AS bigint)
+`
+
+type nextKeysParams struct {
+	AccountID account.ID
+	Scope     string
+	Key       string
+	Page      int64
+}
+
+type nextKeysRow struct {
+	Scope   string
+	Key     string
+	Outcome string
+}
+
+func (q *queries) NextKeys(ctx context.Context, arg nextKeysParams) ([]nextKeysRow, error) {
+	rows, err := q.db.QueryContext(ctx, nextKeys,
+		arg.AccountID,
+		arg.Scope,
+		arg.Key,
+		arg.Page,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []nextKeysRow
+	for rows.Next() {
+		var i nextKeysRow
+		if err := rows.Scan(&i.Scope, &i.Key, &i.Outcome); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const nextTo = `-- name: NextTo :many
 SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint FROM message WHERE id IN (
     SELECT k.id FROM message AS k WHERE k.recipient = $1 AND k.account_id = $2 AND k.id > $3 AND k.id < $4
@@ -1869,6 +1984,27 @@ func (q *queries) SetInboundPart(ctx context.Context, arg setInboundPartParams) 
 		arg.Number,
 		arg.Content,
 		arg.ExpiresAt,
+	)
+	return err
+}
+
+const setOutcome = `-- name: SetOutcome :exec
+UPDATE idempotency SET outcome = $1 WHERE account_id = $2 AND scope = $3 AND key = $4
+`
+
+type setOutcomeParams struct {
+	Outcome   string
+	AccountID account.ID
+	Scope     string
+	Key       string
+}
+
+func (q *queries) SetOutcome(ctx context.Context, arg setOutcomeParams) error {
+	_, err := q.db.ExecContext(ctx, setOutcome,
+		arg.Outcome,
+		arg.AccountID,
+		arg.Scope,
+		arg.Key,
 	)
 	return err
 }

@@ -75,6 +75,9 @@ func (g *Gateway) resolve(tx *store.Tx, s *state, row *messageRecord, last partR
 		s.refold(tx.Now(), c)
 		return nil
 	case ResolveResend:
+		if err := erasedPerson(row.Recipient); err != nil {
+			return err
+		}
 		m := messageOf(*row)
 		ch, ok, err := g.Connections.Get(tx.Context(), m.Channel)
 		if err == nil && !ok {

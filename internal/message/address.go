@@ -12,13 +12,14 @@ type AddressKind string
 
 // The kinds of address.
 const (
-	Phone  AddressKind = "phone" // +E.164
-	LID    AddressKind = "lid"   // a WhatsApp linked id
-	Group  AddressKind = "group" // a WhatsApp group
-	BSUID  AddressKind = "bsuid" // a business-scoped user id
-	Name   AddressKind = "name"  // an alphanumeric sender
-	Short  AddressKind = "short" // a short code
-	NoAddr AddressKind = ""      // none
+	Phone  AddressKind = "phone"  // +E.164
+	LID    AddressKind = "lid"    // a WhatsApp linked id
+	Group  AddressKind = "group"  // a WhatsApp group
+	BSUID  AddressKind = "bsuid"  // a business-scoped user id
+	Name   AddressKind = "name"   // an alphanumeric sender
+	Short  AddressKind = "short"  // a short code
+	Erased AddressKind = "erased" // of a person whose data were erased: a mark that leads nowhere
+	NoAddr AddressKind = ""       // none
 )
 
 // Address is where a message goes to or comes from.

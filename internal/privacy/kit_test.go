@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"sync"
@@ -64,6 +65,7 @@ type world struct {
 	channel     message.ChannelID
 	alice, bob  account.Account
 	stop        func()
+	sent        int
 }
 
 // newWorld returns a world in which nothing works yet.
@@ -91,6 +93,9 @@ func (w *world) open() {
 		Store: s, Queue: w.queue, Gateway: w.gateway, Events: w.events, Consent: w.consent, Wallet: w.wallet, Keys: w.keys,
 		Connections: w.connections, Log: quiet,
 		Webhooks: func(context.Context, account.ID, int64, int) ([]any, int64, error) { return nil, 0, nil },
+		Answers: func(tx *store.Tx, subjects []int64) error {
+			return store.Run(tx, "UPDATE delivery SET response = '' WHERE subject = $1 AND response <> ''", subjects)
+		},
 	})
 	w.stop = func() {}
 	closed := sync.OnceFunc(func() { w.stop(); _ = s.Close() })
@@ -140,6 +145,7 @@ func (w *world) settle() {
 func (w *world) start() {
 	w.t.Helper()
 	w.must(w.queue.Recover(w.t.Context()))
+	w.must(w.privacy.Start(w.t.Context()))
 	w.must(w.gateway.Start(w.t.Context()))
 	soft, stop := context.WithCancel(context.Background())
 	hard, end := context.WithCancel(context.Background())
@@ -194,8 +200,9 @@ func (w *world) write(f func(*store.Tx) error) {
 // send submits a draft that must be accepted.
 func (w *world) send(a account.Account, d message.Draft) message.ID {
 	w.t.Helper()
+	w.sent++
 	c := gateway.Caller{Account: a, Key: account.Key{Account: a.ID}, By: audit.Actor{Name: "key:test"}}
-	reply, err := w.gateway.Submit(w.t.Context(), c, gateway.Request{Drafts: []message.Draft{d}, Key: d.Reference, Scope: "POST /messages", Fingerprint: "f"})
+	reply, err := w.gateway.Submit(w.t.Context(), c, gateway.Request{Drafts: []message.Draft{d}, Key: fmt.Sprint("k", w.sent), Scope: "POST /messages", Fingerprint: "f"})
 	w.must(err)
 	if f := reply.Results[0].Fault; f != nil {
 		w.t.Fatal(f)

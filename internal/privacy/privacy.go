@@ -36,22 +36,32 @@ type Config struct {
 	Log         *slog.Logger
 	// Webhooks lists endpoints of an account before the given one (zero: from the newest), newest first, as lines of an export.
 	Webhooks func(ctx context.Context, a account.ID, before int64, page int) (lines []any, next int64, err error)
+	// Answers empties what endpoints answered to posts about the subjects.
+	Answers func(tx *store.Tx, subjects []int64) error
 }
 
 // Privacy exports and erases.
-type Privacy struct{ Config }
+type Privacy struct {
+	Config
+	orders orders
+}
 
 // New returns privacy and makes its jobs known to the queue.
 func New(c Config) *Privacy {
-	p := &Privacy{Config: c}
+	p := &Privacy{Config: c, orders: orders{dir: c.Store.Dir()}}
 	nothing := func(*store.Tx, []*queue.Task) error { return nil }
 	c.Queue.Handle(exportKind, queue.Kind{Begin: nothing, End: p.endExports, Hardy: true})
+	c.Queue.Handle(eraseKind, queue.Kind{Begin: nothing, End: p.endErasures, Hardy: true})
 	return p
 }
 
 // Run works until ctx ends, then finishes what is under way; hard ends that too.
 func (p *Privacy) Run(ctx, hard context.Context) {
 	p.Queue.Work(ctx, hard, lane, workers, nil, func(hard context.Context, t *queue.Task) {
+		if t.Kind == eraseKind {
+			p.doErase(hard, t)
+			return
+		}
 		p.doExport(hard, t)
 	})
 }

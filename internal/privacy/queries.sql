@@ -32,3 +32,22 @@ DELETE FROM export_piece WHERE (export_id, number) IN (
 DELETE FROM export WHERE id IN (
     SELECT o.id FROM export AS o WHERE o.expires_at <= @now AND NOT EXISTS (SELECT 1 FROM export_piece AS p WHERE p.export_id = o.id)
     ORDER BY o.expires_at LIMIT 100);
+
+-- name: ExpireExports :exec
+UPDATE export SET expires_at = 0 WHERE account_id = @account_id AND expires_at > 0;
+
+-- An erasure that comes back after a restore may be there already.
+-- name: AddErasure :execrows
+INSERT INTO erasure (id, account_id, address, mark) VALUES (@id, @account_id, @address, @mark) ON CONFLICT (id) DO NOTHING;
+
+-- name: OneErasure :one
+SELECT * FROM erasure WHERE id = @id;
+
+-- name: ErasuresOf :many
+SELECT * FROM erasure WHERE account_id = @account_id AND id < @before ORDER BY id DESC LIMIT CAST(@page AS bigint);
+
+-- name: CountErased :exec
+UPDATE erasure SET messages = messages + CAST(@messages AS bigint), cancelled = cancelled + CAST(@cancelled AS bigint) WHERE id = @id;
+
+-- name: EndErasure :exec
+UPDATE erasure SET state = 1, address = '', ended_at = @ended_at WHERE id = @id AND state = 0;

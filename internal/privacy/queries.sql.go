@@ -23,6 +23,17 @@ type queries struct {
 	db dbtx
 }
 
+type erasureRecord struct {
+	ID        int64
+	AccountID account.ID
+	Address   string
+	Mark      string
+	State     int16
+	Messages  int64
+	Cancelled int64
+	EndedAt   int64
+}
+
 type exportRecord struct {
 	ID        int64
 	AccountID account.ID
@@ -32,6 +43,31 @@ type exportRecord struct {
 	Size      int64
 	EndedAt   int64
 	ExpiresAt int64
+}
+
+const addErasure = `-- name: AddErasure :execrows
+INSERT INTO erasure (id, account_id, address, mark) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING
+`
+
+type addErasureParams struct {
+	ID        int64
+	AccountID account.ID
+	Address   string
+	Mark      string
+}
+
+// An erasure that comes back after a restore may be there already.
+func (q *queries) AddErasure(ctx context.Context, arg addErasureParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, addErasure,
+		arg.ID,
+		arg.AccountID,
+		arg.Address,
+		arg.Mark,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 const addExport = `-- name: AddExport :exec
@@ -74,6 +110,21 @@ func (q *queries) AddPiece(ctx context.Context, arg addPieceParams) error {
 	return err
 }
 
+const countErased = `-- name: CountErased :exec
+UPDATE erasure SET messages = messages + CAST($1 AS bigint), cancelled = cancelled + CAST($2 AS bigint) WHERE id = $3
+`
+
+type countErasedParams struct {
+	Messages  int64
+	Cancelled int64
+	ID        int64
+}
+
+func (q *queries) CountErased(ctx context.Context, arg countErasedParams) error {
+	_, err := q.db.ExecContext(ctx, countErased, arg.Messages, arg.Cancelled, arg.ID)
+	return err
+}
+
 const dropExports = `-- name: DropExports :execrows
 DELETE FROM export WHERE id IN (
     SELECT o.id FROM export AS o WHERE o.expires_at <= $1 AND NOT EXISTS (SELECT 1 FROM export_piece AS p WHERE p.export_id = o.id)
@@ -108,6 +159,75 @@ func (q *queries) DropPieces(ctx context.Context, arg dropPiecesParams) (int64, 
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+const endErasure = `-- name: EndErasure :exec
+UPDATE erasure SET state = 1, address = '', ended_at = $1 WHERE id = $2 AND state = 0
+`
+
+type endErasureParams struct {
+	EndedAt int64
+	ID      int64
+}
+
+func (q *queries) EndErasure(ctx context.Context, arg endErasureParams) error {
+	_, err := q.db.ExecContext(ctx, endErasure, arg.EndedAt, arg.ID)
+	return err
+}
+
+const erasuresOf = `-- name: ErasuresOf :many
+SELECT id, account_id, address, mark, state, messages, cancelled, ended_at FROM erasure WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT CAST($3 AS bigint)
+`
+
+type erasuresOfParams struct {
+	AccountID account.ID
+	Before    int64
+	Page      int64
+}
+
+func (q *queries) ErasuresOf(ctx context.Context, arg erasuresOfParams) ([]erasureRecord, error) {
+	rows, err := q.db.QueryContext(ctx, erasuresOf, arg.AccountID, arg.Before, arg.Page)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []erasureRecord
+	for rows.Next() {
+		var i erasureRecord
+		if err := rows.Scan(
+			&i.ID,
+			&i.AccountID,
+			&i.Address,
+			&i.Mark,
+			&i.State,
+			&i.Messages,
+			&i.Cancelled,
+			&i.EndedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const expireExports = `-- name: ExpireExports :exec
+UPDATE export SET expires_at = 0 WHERE account_id = $1 AND expires_at > 0
+`
+
+type expireExportsParams struct {
+	AccountID account.ID
+}
+
+func (q *queries) ExpireExports(ctx context.Context, arg expireExportsParams) error {
+	_, err := q.db.ExecContext(ctx, expireExports, arg.AccountID)
+	return err
 }
 
 const exportsOf = `-- name: ExportsOf :many
@@ -179,6 +299,30 @@ func (q *queries) MoveExport(ctx context.Context, arg moveExportParams) error {
 		arg.ID,
 	)
 	return err
+}
+
+const oneErasure = `-- name: OneErasure :one
+SELECT id, account_id, address, mark, state, messages, cancelled, ended_at FROM erasure WHERE id = $1
+`
+
+type oneErasureParams struct {
+	ID int64
+}
+
+func (q *queries) OneErasure(ctx context.Context, arg oneErasureParams) (erasureRecord, error) {
+	row := q.db.QueryRowContext(ctx, oneErasure, arg.ID)
+	var i erasureRecord
+	err := row.Scan(
+		&i.ID,
+		&i.AccountID,
+		&i.Address,
+		&i.Mark,
+		&i.State,
+		&i.Messages,
+		&i.Cancelled,
+		&i.EndedAt,
+	)
+	return i, err
 }
 
 const oneExport = `-- name: OneExport :one

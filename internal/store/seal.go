@@ -22,7 +22,10 @@ import (
 const masterKeyFile = "master.key"
 
 // sealer encrypts secrets at rest with AES-256-GCM under the master key, a Tink keyset.
-type sealer struct{ aead tink.AEAD }
+type sealer struct {
+	aead   tink.AEAD
+	marker []byte // the key of marks
+}
 
 // NewMasterKey returns a fresh master key in the form that settings and master.key take.
 func NewMasterKey() (string, error) {
@@ -89,7 +92,7 @@ func openSealer(dir, key string) (*sealer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("use the master key: %w", err)
 	}
-	return &sealer{a}, nil
+	return &sealer{aead: a}, nil
 }
 
 func readMasterKey(path string) (string, error) {

@@ -109,6 +109,9 @@ func (s *Store) begin(ctx context.Context) error {
 	if err := s.sealer.verify(ctx, s.engine.ask()); err != nil {
 		return err
 	}
+	if err := s.sealer.loadMarker(ctx, s.engine.ask()); err != nil {
+		return err
+	}
 	s.ids.Store(id.NewSource(commandNode))
 	if s.opt.Serve {
 		if err := s.join(ctx); err != nil {

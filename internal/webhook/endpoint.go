@@ -239,3 +239,11 @@ func (w *Webhooks) Lines(ctx context.Context, a account.ID, before int64, page i
 	}
 	return lines, next, nil
 }
+
+// Forget empties what endpoints answered to posts about the subjects: an answer may repeat what was posted.
+func (w *Webhooks) Forget(tx *store.Tx, subjects []int64) error {
+	if err := store.Run(tx, forgetAnswers, subjects); err != nil {
+		return fmt.Errorf("forget answers: %w", err)
+	}
+	return nil
+}

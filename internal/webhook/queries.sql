@@ -120,3 +120,6 @@ WHERE webhook_id = @webhook_id AND account_id = @account_id AND subject = @subje
 
 -- name: OpenAbout :one
 SELECT id FROM delivery WHERE done = 0 AND subject >= @from_subject AND subject < @before LIMIT 1;
+
+-- name: ForgetAnswers :exec
+UPDATE delivery SET response = '' WHERE subject = @subject AND response <> '';

@@ -556,6 +556,19 @@ func (q *queries) FailedDeliveries(ctx context.Context, arg failedDeliveriesPara
 	return items, nil
 }
 
+const forgetAnswers = `-- name: ForgetAnswers :exec
+UPDATE delivery SET response = '' WHERE subject = $1 AND response <> ''
+`
+
+type forgetAnswersParams struct {
+	Subject int64
+}
+
+func (q *queries) ForgetAnswers(ctx context.Context, arg forgetAnswersParams) error {
+	_, err := q.db.ExecContext(ctx, forgetAnswers, arg.Subject)
+	return err
+}
+
 const holdDelivery = `-- name: HoldDelivery :exec
 INSERT INTO delivery (id, webhook_id, account_id, subject, seq, kind, tries, done, status, at, due_at)
 VALUES ($1, $2, $3, $4, $5, $6, 0, 0, 0, $7, $8)

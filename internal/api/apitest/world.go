@@ -93,7 +93,7 @@ func (w *World) wire(s *store.Store, log *slog.Logger) {
 	events.FollowedBy(w.Core.Webhooks)
 	w.Core.Privacy = privacy.New(privacy.Config{
 		Store: s, Queue: q, Gateway: w.Gateway, Events: events, Consent: w.Core.Consent, Wallet: w.Core.Wallet, Keys: w.Core.Keys,
-		Connections: w.Core.Channels, Log: log, Webhooks: w.Core.Webhooks.Lines,
+		Connections: w.Core.Channels, Log: log, Webhooks: w.Core.Webhooks.Lines, Answers: w.Core.Webhooks.Forget,
 	})
 }
 

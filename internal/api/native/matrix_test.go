@@ -55,6 +55,7 @@ func begun(t *testing.T) (*apitest.World, map[string]string) {
 		"sender":     idOf(t, w.Do(bob, "POST", base+"/senders", `{"address":"ACME","channel":"`+ch+`"}`)),
 		"opt-out":    optOut,
 		"account":    w.Bob.ID.String(),
+		"erasure":    idOf(t, w.Do(bob, "POST", base+"/erasures", `{"address":"+254701000008"}`)),
 		"export":     idOf(t, w.Do(bob, "POST", base+"/exports", "{}")),
 	}
 }

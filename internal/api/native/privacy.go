@@ -18,6 +18,9 @@ func (s *server) privacyOperations() []operation {
 		op[PageInput, output[page[ExportReply]]]("GET /exports", account.Admin, "listExports", "List exports", s.listExports),
 		op[IDInput, output[ExportReply]]("GET /exports/{id}", account.Admin, "readExport", "Tell how far an export is", s.readExport),
 		op[IDInput, fileOutput]("GET /exports/{id}/file", account.Admin, "readExportFile", "Read the file of an export", s.readExportFile),
+		op[input[erasureRequest], output[ErasureReply]]("POST /erasures", account.Admin, "createErasure", "Erase one person", s.createErasure).answers(202).once(),
+		op[PageInput, output[page[ErasureReply]]]("GET /erasures", account.Admin, "listErasures", "List erasures", s.listErasures),
+		op[IDInput, output[ErasureReply]]("GET /erasures/{id}", account.Admin, "readErasure", "Tell how far an erasure is", s.readErasure),
 		op[linkInput, fileOutput]("GET /downloads/{link}", open, "download", "Read the file of an export by its link", s.download),
 	}
 }
@@ -164,4 +167,68 @@ const pieceTime = time.Minute
 func (p patient) Write(b []byte) (int, error) {
 	_ = http.NewResponseController(p.ResponseWriter).SetWriteDeadline(time.Now().Add(pieceTime)) // where there is none, none ends
 	return p.ResponseWriter.Write(b)
+}
+
+// erasureRequest says whom to erase.
+type erasureRequest struct {
+	Address string `json:"address" doc:"The number of the person." example:"+254701234567"`
+}
+
+// ErasureReply is an erasure. It does not tell of whom.
+type ErasureReply struct {
+	ID        string  `json:"id" format:"uuid"`
+	Mark      string  `json:"mark" doc:"What stands where the number stood." example:"erased:3f9a01c2d4e5"`
+	Status    string  `json:"status" enum:"running,done"`
+	Messages  int     `json:"messages" doc:"Erased so far."`
+	Cancelled int     `json:"cancelled" doc:"Of those, the ones that had not gone out."`
+	CreatedAt string  `json:"created_at" format:"date-time"`
+	EndedAt   *string `json:"ended_at" format:"date-time" nullable:"true"`
+}
+
+func showErasure(e *privacy.Erasure) ErasureReply {
+	return ErasureReply{
+		ID: e.ID.String(), Mark: e.Mark.String(), Status: string(e.State), Messages: e.Messages, Cancelled: e.Cancelled,
+		CreatedAt: showTime(e.ID.Time()), EndedAt: showMaybe(e.Ended),
+	}
+}
+
+// createErasure begins to erase a person, in the background.
+func (s *server) createErasure(w http.ResponseWriter, r *http.Request) error {
+	in, err := api.Decode[erasureRequest](r)
+	if err != nil {
+		return err
+	}
+	if in.Address == "" {
+		return fault.New(fault.MissingField, "an erasure is of somebody").In("address")
+	}
+	c := api.CallerOf(r)
+	of, err := person(in.Address, c.Account.Region)
+	if err != nil {
+		return err
+	}
+	return api.Commit(w, r, http.StatusAccepted, func(tx *store.Tx) (any, error) {
+		e, err := s.core.Privacy.StartErasure(tx, c.By, c.Account.ID, of)
+		return showErasure(&e), err
+	})
+}
+
+// listErasures lists the account's erasures, newest first.
+func (s *server) listErasures(w http.ResponseWriter, r *http.Request) error {
+	a := api.CallerOf(r).Account.ID
+	return simple(s, w, r, "erasures", func(after int64, limit int) ([]privacy.Erasure, error) {
+		return s.core.Privacy.Erasures(r.Context(), a, privacy.ErasureID(after), limit)
+	}, func(e *privacy.Erasure) (ErasureReply, int64) { return showErasure(e), int64(e.ID) })
+}
+
+// readErasure shows one erasure.
+func (s *server) readErasure(w http.ResponseWriter, r *http.Request) error {
+	at, err := pathID[privacy.Erasure](r, "id")
+	if err != nil {
+		return err
+	}
+	e, err := s.core.Privacy.ReadErasure(r.Context(), api.CallerOf(r).Account.ID, at)
+	if err != nil {
+		return err
+	}
+	return api.Reply(w, http.StatusOK, showErasure(&e))
 }

@@ -90,6 +90,9 @@ func TestBadExportsAreRefused(t *testing.T) {
 	expect(t, w.Do(secret, "POST", base+"/exports", `{"address":7}`), 400, "malformed_body", "address")
 	expect(t, w.Do(secret, "POST", base+"/exports", `{"addr":"+254701234567"}`), 400, "unknown_field", "addr")
 	expect(t, w.Do(secret, "POST", base+"/exports", ``), 400, "malformed_body", "")
+	expect(t, w.Do(secret, "POST", base+"/erasures", `{}`), 422, "missing_field", "address")
+	expect(t, w.Do(secret, "POST", base+"/erasures", `{"address":"ACME"}`), 422, "invalid_field", "address")
+	expect(t, w.Do(secret, "POST", base+"/erasures", `{"address":"+254701234567","all":true}`), 400, "unknown_field", "all")
 	if now := seen(t, w, secret); now != unchanged {
 		t.Errorf("was\n%s\nis\n%s", unchanged, now)
 	}
