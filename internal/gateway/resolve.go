@@ -75,8 +75,8 @@ func (g *Gateway) resolve(tx *store.Tx, s *state, row *messageRecord, last partR
 		s.refold(tx.Now(), c)
 		return nil
 	case ResolveResend:
-		if err := erasedPerson(row.Recipient); err != nil {
-			return err
+		if isErased(row.Recipient) {
+			return fault.New(fault.NotInDoubt, "the recipient was erased")
 		}
 		m := messageOf(*row)
 		ch, ok, err := g.Connections.Get(tx.Context(), m.Channel)

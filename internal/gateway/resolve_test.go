@@ -105,6 +105,34 @@ func TestNothingIsSentAgainByAChannelThatIsNoMore(t *testing.T) {
 	w.wantMoney(0, 0)
 }
 
+// Of a long text that was in doubt, the rest does not go out to a person who was erased meanwhile.
+func TestNothingMoreGoesToAnErasedPerson(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.network.On(phone(1), unsure, w.network.Take)
+	id := w.send(wanting(phone(1), long(3), message.Hold))
+	w.await(id, message.Unknown)
+	to := message.Address{Kind: message.Phone, Value: phone(1)}
+	w.write(func(tx *store.Tx) error {
+		who := gateway.Person{Account: w.alice.ID, Address: to, Mark: w.consent.Mark(w.alice.ID, to), Before: message.ID(tx.NewID())}
+		done, err := w.gateway.EraseMessages(tx, who, 0)
+		if len(done.Messages) != 1 || done.Cancelled != 0 || done.Busy {
+			t.Errorf("%+v", done)
+		}
+		return err
+	})
+	if _, err := w.resolve(w.caller(w.alice), id, gateway.ResolveResend); !fault.Is(err, fault.NotInDoubt) {
+		t.Errorf("sent again: %v", err)
+	}
+	_, err := w.resolve(w.caller(w.alice), id, gateway.ResolveSent)
+	w.must(err)
+	w.until(func() bool { return !w.hasJob(id) }, func() string { return "the rest still waits" })
+	if m := w.message(id); m.Status.Waiting() || m.Content.Text != "" {
+		t.Errorf("the message is %+v", m)
+	}
+	w.sends(1)
+}
+
 func TestADecisionComesTooLate(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

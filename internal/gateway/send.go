@@ -98,7 +98,7 @@ func (g *Gateway) beginSend(tx *store.Tx, tasks []*queue.Task) error {
 		case !ok || !message.Status(row.Status).Waiting():
 		case row.ValidUntil <= tx.NowMilli():
 			over[row.ID] = message.Expired
-		case out[i] && row.Answers == 0:
+		case out[i] && row.Answers == 0, isErased(row.Recipient):
 			over[row.ID] = message.Blocked
 		default:
 			if t.Payload, err = g.compose(tx.Context(), t, row); err == nil {
