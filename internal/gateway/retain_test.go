@@ -31,8 +31,9 @@ func TestRetention(t *testing.T) {
 	w.await(old, message.Sent)
 	keyed := gateway.Request{Drafts: []message.Draft{draft(phone(3), "x")}, Key: "k"}
 	keyed.Drafts[0].Reference = "r"
-	_, err := w.submit(keyed)
+	reply, err := w.submit(keyed)
 	w.must(err)
+	w.await(reply.Results[0].Message.ID, message.Sent) // else its validity may end first
 	w.must(w.gateway.Receipt(t.Context(), message.Receipt{Channel: w.channel, RemoteID: "nobody's", Status: message.Delivered}))
 
 	w.pass(2 * day)
