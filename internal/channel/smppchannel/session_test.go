@@ -305,7 +305,7 @@ func TestReceiptsReachTheSinkTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := join(t, "", never)
 		counting := &countingSink{Sink: p.sink}
-		p.session.env.Sink = counting
+		p.env.Sink = counting
 		var open sync.WaitGroup
 		for range 50 {
 			open.Go(func() {
@@ -336,7 +336,7 @@ func TestRunOutlivesItsCallsToTheSink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := join(t, "", never)
 		counting := &countingSink{Sink: p.sink}
-		p.session.env.Sink = counting
+		p.env.Sink = counting
 		go func() {
 			_, _ = p.smsc.Do(t.Context(), smpp.DeliverSM, &smpp.Message{ESMClass: 4, ShortMessage: []byte("id:1 stat:DELIVRD")})
 		}()
