@@ -16,6 +16,7 @@ import (
 
 // A customer's channel must not lead into the operator's networks, nor tell what is there.
 func TestACustomersChannelReachesWhatCustomersMay(t *testing.T) {
+	t.Parallel()
 	for name, row := range map[string]struct {
 		settings map[string]string
 		customer bool
