@@ -346,14 +346,19 @@ func (g *Gateway) doubt(tx *store.Tx, p *sending) queue.Job {
 	}
 }
 
-// endDoubt gives back the money of messages of which no news came while they were valid. A late receipt still corrects
-// their status, and is not charged.
-func (g *Gateway) endDoubt(tx *store.Tx, tasks []*queue.Task) error {
+// loadSubjects reads the messages that jobs are about.
+func (g *Gateway) loadSubjects(tx *store.Tx, tasks []*queue.Task) (map[message.ID]*state, error) {
 	ids := make([]message.ID, len(tasks))
 	for i, t := range tasks {
 		ids[i] = message.ID(t.Subject)
 	}
-	states, err := g.load(tx, ids)
+	return g.load(tx, ids)
+}
+
+// endDoubt gives back the money of messages of which no news came while they were valid. A late receipt still corrects
+// their status, and is not charged.
+func (g *Gateway) endDoubt(tx *store.Tx, tasks []*queue.Task) error {
+	states, err := g.loadSubjects(tx, tasks)
 	if err != nil {
 		return err
 	}

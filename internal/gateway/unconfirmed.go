@@ -79,11 +79,7 @@ func (g *Gateway) awaitReceipts(ctx context.Context, rows []oldMessagesRow) erro
 
 // endReceiptWait tells of messages that a network took and never told of. They stay sent; a receipt that comes later is true.
 func (g *Gateway) endReceiptWait(tx *store.Tx, tasks []*queue.Task) error {
-	ids := make([]message.ID, len(tasks))
-	for i, t := range tasks {
-		ids[i] = message.ID(t.Subject)
-	}
-	states, err := g.load(tx, ids)
+	states, err := g.loadSubjects(tx, tasks)
 	if err != nil {
 		return err
 	}

@@ -143,10 +143,15 @@ func (s *server) createNumber(w http.ResponseWriter, r *http.Request) error {
 func (s *server) listNumbers(w http.ResponseWriter, r *http.Request) error {
 	return simple(s, w, r, "numbers", func(after int64, limit int) ([]number.Number, error) {
 		all, err := s.core.Numbers.All(r.Context())
-		slices.Reverse(all)
-		all = slices.DeleteFunc(all, func(n number.Number) bool { return !has(r, n.Account) || after != 0 && int64(n.ID) >= after })
-		return all[:min(len(all), limit)], err
+		return newest(all, limit, func(n number.Number) bool { return has(r, n.Account) && (after == 0 || int64(n.ID) < after) }), err
 	}, func(n *number.Number) (NumberReply, int64) { return showNumber(n), int64(n.ID) })
+}
+
+// newest are the last of a list that are wanted, the last first.
+func newest[T any](all []T, limit int, wanted func(T) bool) []T {
+	slices.Reverse(all)
+	all = slices.DeleteFunc(all, func(one T) bool { return !wanted(one) })
+	return all[:min(len(all), limit)]
 }
 
 // has tells whether what an account has may be shown to the caller.
@@ -248,9 +253,7 @@ func (s *server) createSender(w http.ResponseWriter, r *http.Request) error {
 func (s *server) listSenders(w http.ResponseWriter, r *http.Request) error {
 	return simple(s, w, r, "senders", func(after int64, limit int) ([]number.Sender, error) {
 		all, err := s.core.Numbers.Senders(r.Context())
-		slices.Reverse(all)
-		all = slices.DeleteFunc(all, func(n number.Sender) bool { return !has(r, n.Account) || after != 0 && int64(n.ID) >= after })
-		return all[:min(len(all), limit)], err
+		return newest(all, limit, func(n number.Sender) bool { return has(r, n.Account) && (after == 0 || int64(n.ID) < after) }), err
 	}, func(n *number.Sender) (SenderReply, int64) { return showSender(n), int64(n.ID) })
 }
 
