@@ -41,6 +41,12 @@ type Driver struct {
 	Receipts func(Settings) bool
 	// Open connects, logs in, and returns when the session can send. A *Failure tells whether trying again can help.
 	Open func(context.Context, Env) (Session, error)
+	// RemoteID is the id under which the network will know a part, where the driver chooses it before it sends. nil: the network does.
+	RemoteID func(m message.Outbound) string
+	// Link is what a channel of linked devices can do before it has a session. nil: channels of the driver need no linking.
+	Link *Link
+	// Care is how carefully a channel with these settings sends. nil: as fast as the channel's rate allows.
+	Care func(Settings) Care
 }
 
 // Class is what can be found out about unknown outcomes on a channel with these settings.
@@ -67,10 +73,11 @@ func (s Settings) Decode(into any) error { return json.Unmarshal(s, into) }
 
 // Features is what a network can do, for surfaces, dashboard and gateway to read.
 type Features struct {
-	Receipts bool    // it reports what became of a part
-	Media    bool    // it carries more than text
-	Unknown  Unknown // what can be found out after an outcome nobody knows
-	Strict   bool    // order to a recipient holds even while an earlier message backs off
+	Receipts bool           // it reports what became of a part
+	Media    bool           // it carries files
+	Types    []message.Type // what it carries besides text
+	Unknown  Unknown        // what can be found out after an outcome nobody knows
+	Strict   bool           // order to a recipient holds even while an earlier message backs off
 
 	// Remembers is, for Dedupe, how long the network knows an id again. 0: as long as a message is valid.
 	Remembers time.Duration
@@ -96,6 +103,10 @@ type Env struct {
 	Log      *slog.Logger
 	// Dial makes every connection of the driver: a customer's channel reaches only what customers may reach. nil: anything goes.
 	Dial Dial
+	// State is what the driver keeps of the channel between sessions. nil for drivers without Link.
+	State State
+	// Media are the files that messages carry. nil for drivers without Features.Media.
+	Media Media
 }
 
 // Dial connects to an address, as net.Dialer.DialContext does.

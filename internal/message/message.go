@@ -77,16 +77,6 @@ func DefaultOnUnknown(p Priority) OnUnknown {
 	return Resend
 }
 
-// Content is what a message says. Stored as JSON with its version, so that later versions can read older ones.
-type Content struct {
-	Version int    `json:"v"`
-	Type    string `json:"type"` // "text"
-	Text    string `json:"text,omitempty"`
-}
-
-// Text is the content of a plain text.
-func Text(text string) Content { return Content{Version: 1, Type: "text", Text: text} }
-
 // Draft is a wish to send one message, in the words of a surface. The gateway decides whether it is granted.
 type Draft struct {
 	Channel     ChannelID       // zero: the account's default of the kind
@@ -193,9 +183,25 @@ type Inbound struct {
 	RemoteID string // the network's id, if it has one: repeats with the same id are taken once
 	From     Address
 	To       Address
+	Chat     Address // the group it was written in; none: to us alone
+	Sender   Person  // what the network tells about From; may be empty
 	Content  Content
+	Fetch    []byte // of media: what the driver needs to fetch it (channel.Fetcher); nobody else reads it, and it may hold keys
+	Own      bool   // the owner of our address wrote it himself, on another device of his: From is ours, and To is whom he wrote to
+	Past     bool   // it is history: kept, and nobody is told or answered
 	Joint    Joint
 	At       time.Time // when the network says it came; zero if it does not
+}
+
+// Person is what a network tells about somebody. Any part may be missing, or come later.
+type Person struct {
+	Phone    Address
+	LID      Address
+	BSUID    Address
+	UserName string
+	Name     string // as the account's own address book calls them
+	PushName string // as they call themselves
+	Business string // the verified name of a business
 }
 
 // Joint says which part of a longer inbound text this is. Total 0 or 1 is a whole one.

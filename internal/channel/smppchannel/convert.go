@@ -199,7 +199,7 @@ func (s *session) inbound(m *smpp.Message) message.Inbound {
 	}
 	in.RemoteID, _ = m.TLVs.Text(smpp.TagReceiptedMessageID)
 	if part.Binary {
-		in.Content = message.Content{Version: 1, Type: "binary", Text: hex.EncodeToString(part.Octets)}
+		in.Content = message.Content{Version: 1, Type: message.TypeBinary, Text: hex.EncodeToString(part.Octets)}
 	}
 	if part.Concat.IsPart() {
 		in.Joint = message.Joint{Reference: int(part.Concat.Ref), Total: int(part.Concat.Total), Number: int(part.Concat.Number)}
