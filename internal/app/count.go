@@ -3,6 +3,7 @@ package app
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tidings.dev/internal/channel"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/store"
 	"tidings.dev/internal/telemetry"
@@ -27,4 +28,10 @@ func (t *tally) Follow(tx *store.Tx, events []event.Event) error {
 		}
 	})
 	return nil
+}
+
+// countOddities counts what networks do that they should not.
+func (c *Core) countOddities() func(driver string, o channel.Oddity) {
+	odd := c.Metrics.Counter("channel_oddities_total", "What networks do that they should not and that nothing fails of, such as receipt_mismatch.", "driver", "kind")
+	return func(driver string, o channel.Oddity) { odd.WithLabelValues(driver, string(o)).Inc() }
 }

@@ -223,6 +223,7 @@ func (s *Server) prepare(ctx context.Context, out io.Writer) error {
 	}
 	s.fleet = fleet.New(s.Gateway, s.Queue, Drivers(), s.Log) // before the first dead are buried: their sessions go with them
 	s.fleet.Reach = s.reach
+	s.fleet.Odd = s.countOddities()
 	if s.Tracer != nil {
 		s.fleet.Watch = traced{s.Tracer}.handed
 	}

@@ -311,6 +311,17 @@ func TestCase6c03NoAnswerFollowsTheMessagesChoice(t *testing.T) {
 	}
 }
 
+// A network that answers too late is heard all the same, and counted.
+func TestCase6c03LateAnswersAreCounted(t *testing.T) {
+	t.Parallel()
+	l := newPlant(t).reach(smsc.Config{AnswerDelay: 1500 * time.Millisecond}, `"response_timeout":"1s"`, 0, 1)
+	id := l.submit(message.Draft{To: "+254700000001", Content: message.Text("late"), OnUnknown: message.Hold})[0]
+	l.until("the receipt", func() bool { return l.status(id) == message.Delivered })
+	if all := l.metrics(); !strings.Contains(all, `tidings_channel_oddities_total{driver="smpp",kind="answer_late"} 1`) {
+		t.Errorf("the late answer is not counted\n%s", all)
+	}
+}
+
 func TestCase6b10ReceiptsAheadOfTheirAnswers(t *testing.T) {
 	t.Parallel()
 	l := newPlant(t).reach(smsc.Config{}, `"binds":2`, 0, 1)

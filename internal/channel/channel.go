@@ -107,6 +107,26 @@ type Env struct {
 	State State
 	// Media are the files that messages carry. nil for drivers without Features.Media.
 	Media Media
+	// Odd counts what a network does that it should not, and that nothing fails of. nil: nobody counts.
+	Odd func(Oddity)
+}
+
+// Oddity is something that a network does which it should not: by itself it harms nothing, and many tell of a network that is ill.
+type Oddity string
+
+// The oddities.
+const (
+	ReceiptMismatch Oddity = "receipt_mismatch" // a receipt says two things in two places; the more exact one counts
+	ReceiptNameless Oddity = "receipt_nameless" // a receipt names no message and is thrown away
+	AnswerLate      Oddity = "answer_late"      // an answer came after its request was given up
+	AnswerStray     Oddity = "answer_stray"     // an answer to no request of ours
+)
+
+// Note counts an oddity.
+func (e *Env) Note(o Oddity) {
+	if e.Odd != nil {
+		e.Odd(o)
+	}
 }
 
 // Dial connects to an address, as net.Dialer.DialContext does.

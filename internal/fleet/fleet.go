@@ -51,6 +51,8 @@ type Fleet struct {
 	told    ledger
 	// Watch is told of each part that a network was given, and of what it said. Set before Run; nil: nobody watches.
 	Watch func(m message.Outbound, from, to time.Time, err error)
+	// Odd is told of each oddity of a driver's network. Set before Run; nil: nobody counts.
+	Odd func(driver string, o channel.Oddity)
 	// Reach is how a channel's driver may connect. Set before Run; nil: to anything.
 	Reach func(c connection.Channel) channel.Dial
 }
@@ -58,6 +60,9 @@ type Fleet struct {
 // env is what a driver is given to open the channel.
 func (f *Fleet) env(c connection.Channel) channel.Env {
 	env := channel.Env{Channel: c.ID, Settings: c.Settings, Sink: f.gw, Log: f.log.With("channel", c.Name)}
+	if f.Odd != nil {
+		env.Odd = func(o channel.Oddity) { f.Odd(c.Driver, o) }
+	}
 	if f.Reach != nil {
 		env.Dial = f.Reach(c)
 	}

@@ -393,3 +393,18 @@ func TestTheEndOfADrainLetsGo(t *testing.T) {
 		t.Errorf("%s", s)
 	}
 }
+
+func TestOdditiesAreToldWithTheirDriver(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	var told []string
+	y.Odd = func(driver string, o channel.Oddity) { told = append(told, driver+" "+string(o)) }
+	env := y.env(connection.Channel{Driver: "smpp"})
+	env.Note(channel.AnswerStray)
+	y.Odd = nil
+	env = y.env(connection.Channel{Driver: "smpp"})
+	env.Note(channel.AnswerStray)
+	if !slices.Equal(told, []string{"smpp answer_stray"}) {
+		t.Error(told)
+	}
+}

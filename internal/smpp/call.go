@@ -212,12 +212,16 @@ func (s *Session) answered(r Response) {
 // answeredLate counts, and tells the hook. It is entered with the lock held and leaves it free.
 func (s *Session) answeredLate(r Response) {
 	body, known := s.late.take(r.Sequence)
-	if !known && r.Command != EnquireLinkResp { // tend does not wait for its own: reading anything proves life
+	stray := !known && r.Command != EnquireLinkResp // tend does not wait for its own: reading anything proves life
+	if stray {
 		s.stats.Unknown++
 	}
 	s.mu.Unlock()
-	if known {
+	switch {
+	case known:
 		s.tellLate(body, r)
+	case stray && s.config.Stray != nil:
+		s.config.Stray(r)
 	}
 }
 

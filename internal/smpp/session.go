@@ -29,6 +29,9 @@ type Config struct {
 	// Late gets an answer that came after its request was given up (time-out or context). The body is the very pointer
 	// that was sent. It must not block.
 	Late func(Body, Response)
+
+	// Stray gets an answer to no request of ours. It must not block.
+	Stray func(Response)
 }
 
 // Bounds and defaults of Config.

@@ -168,10 +168,12 @@ func TestCase6c03LateAnswerReachesTheHookWithItsMessage(t *testing.T) {
 func TestCase6c03AnswerToNothingIsCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := net.Pipe()
-		left := run(t.Context(), a, Config{})
+		stray := make(chan Response, 2)
+		left := run(t.Context(), a, Config{Stray: func(r Response) { stray <- r }})
 		_, _ = b.Write(Append(nil, PDU{Header: Header{Command: SubmitSMResp, Sequence: 77}}))
+		_, _ = b.Write(Append(nil, PDU{Header: Header{Command: EnquireLinkResp, Sequence: 78}}))
 		synctest.Wait()
-		if left.Stats().Unknown != 1 {
+		if left.Stats().Unknown != 1 || len(stray) != 1 || (<-stray).Sequence != 77 {
 			t.Errorf("%+v", left.Stats())
 		}
 		left.Close()

@@ -40,7 +40,7 @@ func legsOf(c *config) (legs []*leg) {
 // attach gives the leg a bound connection. Nothing moves on it until its link runs.
 func (s *session) attach(l *leg, conn net.Conn) {
 	link := s.config.session
-	link.Handler, link.Late = s.receive, s.late
+	link.Handler, link.Late, link.Stray = s.receive, s.late, s.stray
 	l.link.Store(smpp.NewSession(conn, link))
 }
 

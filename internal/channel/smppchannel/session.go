@@ -219,9 +219,11 @@ func (s *session) tell(m *smpp.Message) error {
 		return s.env.Sink.Inbound(s.work, s.inbound(m))
 	}
 	if receipt.Mismatch {
+		s.env.Note(channel.ReceiptMismatch)
 		s.log.Info("text and parameters of a receipt differ; the parameters count")
 	}
 	if receipt.ID == "" {
+		s.env.Note(channel.ReceiptNameless)
 		s.log.Warn("a receipt names no message", "receipt", withoutText(m, receipt))
 		return nil
 	}
@@ -230,6 +232,7 @@ func (s *session) tell(m *smpp.Message) error {
 
 // late tells a sink that wants to know what came of a part that was given up as unsure.
 func (s *session) late(body smpp.Body, r smpp.Response) {
+	s.env.Note(channel.AnswerLate)
 	out, isPart := body.(*outgoing)
 	sink, wanted := s.env.Sink.(channel.LateSink)
 	if !isPart || !wanted {
@@ -242,4 +245,10 @@ func (s *session) late(body smpp.Body, r smpp.Response) {
 			s.log.Warn("late answer not taken", "message", out.part.Message, "error", err)
 		}
 	})
+}
+
+// stray counts an answer to nothing that we asked.
+func (s *session) stray(r smpp.Response) {
+	s.env.Note(channel.AnswerStray)
+	s.log.Info("an answer to no request of ours", "command", r.Command, "sequence", r.Sequence)
 }

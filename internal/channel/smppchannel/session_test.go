@@ -3,8 +3,10 @@ package smppchannel
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -118,6 +120,12 @@ func TestCase6c03NoAnswerIsUnsureAndALateOneIsTold(t *testing.T) {
 			}
 			time.AfterFunc(70*time.Second, func() { r.Respond(status, "0AB") })
 		})
+		var odd atomic.Int64
+		p.env.Odd = func(o channel.Oddity) {
+			if o == channel.AnswerLate {
+				odd.Add(1)
+			}
+		}
 		other := one("hi", "gsm7")
 		other.To.Value = "+1"
 		var sends sync.WaitGroup
@@ -144,6 +152,9 @@ func TestCase6c03NoAnswerIsUnsureAndALateOneIsTold(t *testing.T) {
 			if late.Err != nil || late.RemoteID != "ab" {
 				t.Errorf("%+v", late)
 			}
+		}
+		if odd.Load() != 2 {
+			t.Errorf("%d late answers are counted", odd.Load())
 		}
 	})
 }
@@ -298,6 +309,49 @@ func TestOddRequests(t *testing.T) {
 			t.Error("the sink was told")
 		}
 	})
+}
+
+// Cases 6b.4 and 6c.3: what harms nothing by itself is counted.
+func TestOdditiesAreCounted(t *testing.T) {
+	text := func(text string, tlvs smpp.TLVs) *smpp.Message {
+		return &smpp.Message{ESMClass: 4, ShortMessage: []byte(text), TLVs: tlvs}
+	}
+	params := smpp.TLVs(nil).AddText(smpp.TagReceiptedMessageID, "ABC").AddUint8(smpp.TagMessageState, 2)
+	for name, row := range map[string]struct {
+		pdu  smpp.PDU
+		want []channel.Oddity
+	}{
+		"text and parameters differ": {smpp.PDU{Header: smpp.Header{Command: smpp.DeliverSM}, Body: text("id:ABC stat:UNDELIV", params)}, []channel.Oddity{channel.ReceiptMismatch}},
+		"they agree":                 {smpp.PDU{Header: smpp.Header{Command: smpp.DeliverSM}, Body: text("id:ABC stat:DELIVRD", params)}, nil},
+		"a receipt of nothing":       {smpp.PDU{Header: smpp.Header{Command: smpp.DeliverSM}, Body: text("lorem ipsum", nil)}, []channel.Oddity{channel.ReceiptNameless}},
+		"an answer to nothing":       {smpp.PDU{Header: smpp.Header{Command: smpp.SubmitSMResp}}, []channel.Oddity{channel.AnswerStray}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ours, theirs := net.Pipe()
+			var mu sync.Mutex
+			var odd []channel.Oddity
+			s := sessionOn(ours, mustParse(t, ""), channel.Env{Sink: new(channeltest.Sink), Odd: func(o channel.Oddity) {
+				mu.Lock()
+				defer mu.Unlock()
+				odd = append(odd, o)
+			}})
+			ctx, stop := context.WithCancel(t.Context())
+			over := make(chan error, 1)
+			go func() { over <- s.Run(ctx) }()
+			go func() { _, _ = io.Copy(io.Discard, theirs) }()
+			row.pdu.Sequence = 77
+			if _, err := theirs.Write(smpp.Append(nil, row.pdu)); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			_ = theirs.Close()
+			stop()
+			<-over
+			if !slices.Equal(odd, row.want) {
+				t.Errorf("%s: %v", name, odd)
+			}
+		})
+	}
 }
 
 // Many receipts reach the sink at once, so that one commit serves them.
