@@ -124,6 +124,7 @@ func (c *Core) wire() {
 	c.Gateway.Also(func(tx *store.Tx) (bool, error) { return key.Warn(tx, c.Events) })
 	c.Gateway.Also(gateway.Older(cfg.Retention.Deliveries, c.Webhooks.DropRuns))
 	c.Gateway.Also(rate.Drop)
+	c.Gateway.Also(connection.DropExpired)
 	c.Gateway.Also(gateway.Older(cfg.Retention.Usage, report.Drop))
 	c.Gateway.Needs(c.Webhooks.Owes)
 }

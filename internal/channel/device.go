@@ -2,7 +2,6 @@ package channel
 
 import (
 	"context"
-	"database/sql"
 	"io"
 	"time"
 
@@ -42,16 +41,24 @@ type Care struct {
 	First  int           // messages on the first day of the warm-up
 }
 
-// State keeps what a driver must know again at the next session of a channel, on whichever server that is. Only the server whose
-// session it is can write; for any other a write fails.
+// State keeps what a driver must know again at the next session of a channel, on whichever server that is. Values are sealed at
+// rest; names are not. Only the server whose session it is can write: for any other a write fails.
 type State interface {
-	// Load returns what Save kept under the name, or nil. It is sealed at rest.
-	Load(ctx context.Context, name string) ([]byte, error)
-	// Save keeps value under the name; nil forgets it.
-	Save(ctx context.Context, name string, value []byte) error
-	// Database is where the driver's library keeps its own tables, for all channels of the installation; dialect is "sqlite" or
-	// "postgres". Its transactions fail once another server may have the session. What is in it is not sealed.
-	Database(ctx context.Context) (db *sql.DB, dialect string, err error)
+	// Load returns what is kept under each of the names, nil where nothing is.
+	Load(ctx context.Context, names ...string) (values [][]byte, err error)
+	// List returns all that is kept under names that begin with the prefix, in the order of the names.
+	List(ctx context.Context, prefix string) ([]Kept, error)
+	// Save keeps all of these, or none of them after an error. One with a nil value is forgotten.
+	Save(ctx context.Context, kept ...Kept) error
+	// Clear forgets everything.
+	Clear(ctx context.Context) error
+}
+
+// Kept is something that a driver keeps.
+type Kept struct {
+	Name  string
+	Value []byte
+	Until time.Time // in Save: when it may be forgotten; zero: with the channel
 }
 
 // Media opens the files that messages carry.

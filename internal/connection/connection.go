@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -60,17 +61,22 @@ const (
 	RegisteredSender Senders = "registered" // an account's numbers, those it was given leave to use, and the channel's own
 )
 
+// stateOrder is where what drivers keep is written in a shared transaction: before what is told of it.
+const stateOrder = 4
+
 // Keeper keeps channels.
 type Keeper struct {
-	store *store.Store
-	all   *store.Cached[*register]
-	live  *store.Cached[*states]
+	store  *store.Store
+	all    *store.Cached[*register]
+	live   *store.Cached[*states]
+	states *store.Batch[stateChange]
 }
 
 // New returns the keeper of the store's channels.
 func New(s *store.Store) *Keeper {
 	k := &Keeper{store: s}
 	k.all, k.live = store.NewCached(s, topic, k.load), store.NewCached(s, topicState, k.loadStates)
+	k.states = store.NewBatch(s, "driver state", stateOrder, changeStates)
 	return k
 }
 
@@ -186,7 +192,8 @@ func (k *Keeper) Delete(tx *store.Tx, by audit.Actor, c Channel) error {
 	if dropped[0] == 0 {
 		return fault.New(fault.NotHere, "channel %s", c.ID)
 	}
-	if err := store.Run(tx, dropStatesOn, []dropStatesOnParams{{ChannelID: c.ID}}); err != nil {
+	err = errors.Join(store.Run(tx, dropStatesOn, []dropStatesOnParams{{ChannelID: c.ID}}), store.Run(tx, dropDriverStates, []dropDriverStatesParams{{ChannelID: c.ID}}))
+	if err != nil {
 		return fmt.Errorf("delete channel: %w", err)
 	}
 	if _, err := k.Rose(tx, c.ID); err != nil {

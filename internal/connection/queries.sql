@@ -75,3 +75,28 @@ ON CONFLICT (channel_id) DO NOTHING;
 
 -- name: DropOutage :execrows
 DELETE FROM channel_outage WHERE channel_id = @channel_id;
+
+-- A session may still write while its channel is deleted.
+-- name: PutDriverState :exec
+INSERT INTO driver_state (channel_id, name, value, expires_at)
+SELECT CAST(@channel_id AS bigint), CAST(@name AS text), CAST(@value AS text), CAST(@expires_at AS bigint)
+WHERE EXISTS (SELECT 1 FROM channel AS c WHERE c.id = CAST(@channel_id AS bigint))
+ON CONFLICT (channel_id, name) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at;
+
+-- name: DropDriverState :exec
+DELETE FROM driver_state WHERE channel_id = @channel_id AND name = @name;
+
+-- name: DropDriverStates :exec
+DELETE FROM driver_state WHERE channel_id = @channel_id;
+
+-- name: DriverState :one
+SELECT value FROM driver_state WHERE channel_id = @channel_id AND name = @name;
+
+-- name: DriverStates :many
+SELECT name, value FROM driver_state WHERE channel_id = @channel_id AND name >= @first AND name < @past ORDER BY name;
+
+-- A share at a time.
+-- name: DropExpiredDriverStates :execrows
+DELETE FROM driver_state WHERE (channel_id, name) IN (
+    SELECT e.channel_id, e.name FROM driver_state AS e WHERE e.expires_at > 0 AND e.expires_at < @now ORDER BY e.expires_at LIMIT 1000
+);

@@ -237,6 +237,60 @@ func (q *queries) Channels(ctx context.Context) ([]channelsRow, error) {
 	return items, nil
 }
 
+const driverState = `-- name: DriverState :one
+SELECT value FROM driver_state WHERE channel_id = $1 AND name = $2
+`
+
+type driverStateParams struct {
+	ChannelID message.ChannelID
+	Name      string
+}
+
+func (q *queries) DriverState(ctx context.Context, arg driverStateParams) (string, error) {
+	row := q.db.QueryRowContext(ctx, driverState, arg.ChannelID, arg.Name)
+	var value string
+	err := row.Scan(&value)
+	return value, err
+}
+
+const driverStates = `-- name: DriverStates :many
+SELECT name, value FROM driver_state WHERE channel_id = $1 AND name >= $2 AND name < $3 ORDER BY name
+`
+
+type driverStatesParams struct {
+	ChannelID message.ChannelID
+	First     string
+	Past      string
+}
+
+type driverStatesRow struct {
+	Name  string
+	Value string
+}
+
+func (q *queries) DriverStates(ctx context.Context, arg driverStatesParams) ([]driverStatesRow, error) {
+	rows, err := q.db.QueryContext(ctx, driverStates, arg.ChannelID, arg.First, arg.Past)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []driverStatesRow
+	for rows.Next() {
+		var i driverStatesRow
+		if err := rows.Scan(&i.Name, &i.Value); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const dropChannel = `-- name: DropChannel :execrows
 DELETE FROM channel WHERE id = $1
 `
@@ -247,6 +301,52 @@ type dropChannelParams struct {
 
 func (q *queries) DropChannel(ctx context.Context, arg dropChannelParams) (int64, error) {
 	result, err := q.db.ExecContext(ctx, dropChannel, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const dropDriverState = `-- name: DropDriverState :exec
+DELETE FROM driver_state WHERE channel_id = $1 AND name = $2
+`
+
+type dropDriverStateParams struct {
+	ChannelID message.ChannelID
+	Name      string
+}
+
+func (q *queries) DropDriverState(ctx context.Context, arg dropDriverStateParams) error {
+	_, err := q.db.ExecContext(ctx, dropDriverState, arg.ChannelID, arg.Name)
+	return err
+}
+
+const dropDriverStates = `-- name: DropDriverStates :exec
+DELETE FROM driver_state WHERE channel_id = $1
+`
+
+type dropDriverStatesParams struct {
+	ChannelID message.ChannelID
+}
+
+func (q *queries) DropDriverStates(ctx context.Context, arg dropDriverStatesParams) error {
+	_, err := q.db.ExecContext(ctx, dropDriverStates, arg.ChannelID)
+	return err
+}
+
+const dropExpiredDriverStates = `-- name: DropExpiredDriverStates :execrows
+DELETE FROM driver_state WHERE (channel_id, name) IN (
+    SELECT e.channel_id, e.name FROM driver_state AS e WHERE e.expires_at > 0 AND e.expires_at < $1 ORDER BY e.expires_at LIMIT 1000
+)
+`
+
+type dropExpiredDriverStatesParams struct {
+	Now int64
+}
+
+// A share at a time.
+func (q *queries) DropExpiredDriverStates(ctx context.Context, arg dropExpiredDriverStatesParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, dropExpiredDriverStates, arg.Now)
 	if err != nil {
 		return 0, err
 	}
@@ -420,6 +520,31 @@ func (q *queries) Outages(ctx context.Context) ([]channelOutageRecord, error) {
 		return nil, err
 	}
 	return items, nil
+}
+
+const putDriverState = `-- name: PutDriverState :exec
+INSERT INTO driver_state (channel_id, name, value, expires_at)
+SELECT CAST($1 AS bigint), CAST($2 AS text), CAST($3 AS text), CAST($4 AS bigint)
+WHERE EXISTS (SELECT 1 FROM channel AS c WHERE c.id = CAST($1 AS bigint))
+ON CONFLICT (channel_id, name) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at
+`
+
+type putDriverStateParams struct {
+	ChannelID int64
+	Name      string
+	Value     string
+	ExpiresAt int64
+}
+
+// A session may still write while its channel is deleted.
+func (q *queries) PutDriverState(ctx context.Context, arg putDriverStateParams) error {
+	_, err := q.db.ExecContext(ctx, putDriverState,
+		arg.ChannelID,
+		arg.Name,
+		arg.Value,
+		arg.ExpiresAt,
+	)
+	return err
 }
 
 const putState = `-- name: PutState :exec

@@ -18,6 +18,7 @@ import (
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/queue"
+	"tidings.dev/internal/store"
 )
 
 const (
@@ -57,9 +58,12 @@ type Fleet struct {
 	Reach func(c connection.Channel) channel.Dial
 }
 
-// env is what a driver is given to open the channel.
-func (f *Fleet) env(c connection.Channel) channel.Env {
+// env is what a driver is given to open the channel. lease is of the channel's session; nil where every server may open one.
+func (f *Fleet) env(c connection.Channel, lease *store.Lease) channel.Env {
 	env := channel.Env{Channel: c.ID, Settings: c.Settings, Sink: f.gw, Log: f.log.With("channel", c.Name)}
+	if lease != nil {
+		env.State = f.gw.Connections.State(c.ID, lease)
+	}
 	if f.Odd != nil {
 		env.Odd = func(o channel.Oddity) { f.Odd(c.Driver, o) }
 	}
@@ -177,7 +181,7 @@ func (f *Fleet) start(ctx, hard context.Context, c connection.Channel) *crew {
 	go func() {
 		defer close(w.done)
 		if f.eachNode(c) {
-			f.keep(run, hard, c)
+			f.keep(run, hard, c, nil)
 			return
 		}
 		f.alone(run, hard, c)
@@ -186,11 +190,11 @@ func (f *Fleet) start(ctx, hard context.Context, c connection.Channel) *crew {
 }
 
 // keep opens the channel's session again and again, waiting longer while that fails.
-func (f *Fleet) keep(ctx, hard context.Context, c connection.Channel) {
+func (f *Fleet) keep(ctx, hard context.Context, c connection.Channel, lease *store.Lease) {
 	wait := firstWait
 	for ctx.Err() == nil {
 		f.report(c, connection.State{Phase: connection.Connecting})
-		lived, err := f.serve(ctx, hard, c)
+		lived, err := f.serve(ctx, hard, c, lease)
 		if ctx.Err() != nil {
 			return
 		}
@@ -222,7 +226,7 @@ func patience(err error) time.Duration {
 
 // serve opens a session and works the channel's lanes with it until it is lost or ctx ends. It tells how long the session
 // lived.
-func (f *Fleet) serve(ctx, hard context.Context, c connection.Channel) (lived time.Duration, err error) {
+func (f *Fleet) serve(ctx, hard context.Context, c connection.Channel, lease *store.Lease) (lived time.Duration, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("driver %s panicked: %v\n%s", c.Driver, p, debug.Stack())
@@ -232,7 +236,7 @@ func (f *Fleet) serve(ctx, hard context.Context, c connection.Channel) (lived ti
 	if !ok {
 		return 0, fmt.Errorf("there is no driver %q", c.Driver)
 	}
-	session, err := driver.Open(ctx, f.env(c))
+	session, err := driver.Open(ctx, f.env(c, lease))
 	if err != nil {
 		return 0, err
 	}

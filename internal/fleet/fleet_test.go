@@ -399,10 +399,10 @@ func TestOdditiesAreToldWithTheirDriver(t *testing.T) {
 	y := newYard(t)
 	var told []string
 	y.Odd = func(driver string, o channel.Oddity) { told = append(told, driver+" "+string(o)) }
-	env := y.env(connection.Channel{Driver: "smpp"})
+	env := y.env(connection.Channel{Driver: "smpp"}, nil)
 	env.Note(channel.AnswerStray)
 	y.Odd = nil
-	env = y.env(connection.Channel{Driver: "smpp"})
+	env = y.env(connection.Channel{Driver: "smpp"}, nil)
 	env.Note(channel.AnswerStray)
 	if !slices.Equal(told, []string{"smpp answer_stray"}) {
 		t.Error(told)

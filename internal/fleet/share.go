@@ -28,7 +28,7 @@ func (f *Fleet) alone(ctx, hard context.Context, c connection.Channel) {
 		if lease == nil {
 			return
 		}
-		f.guarding(ctx, hard, lease, func(ctx, hard context.Context) { f.keep(ctx, hard, c) })
+		f.guarding(ctx, hard, lease, func(ctx, hard context.Context) { f.keep(ctx, hard, c, lease) })
 		if ctx.Err() == nil {
 			f.report(c, connection.State{Phase: connection.Down, Code: noDatabase, Reason: sentence(noDatabase, nil)})
 		}

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,8 @@ type Trial struct {
 }
 
 // Try opens a session of the channel as it would be opened for work, and closes it. What the network tells meanwhile is taken as
-// ever. Where only one session may be, and one is up, that one is left alone and answers for it.
+// ever. Where only one session may be, and one is up, that one is left alone and answers for it. So does that of a linked device,
+// however it is: a second one would push it out.
 func (f *Fleet) Try(ctx context.Context, c connection.Channel) (Trial, error) {
 	all, err := f.gw.Connections.States(ctx)
 	if err != nil {
@@ -33,6 +35,10 @@ func (f *Fleet) Try(ctx context.Context, c connection.Channel) (Trial, error) {
 	}
 	if now := connection.Overall(all[c.ID]); now.Phase == connection.Up && !f.eachNode(c) {
 		return Trial{OK: true, Live: true, Window: now.Window}, nil
+	}
+	if f.drivers[c.Driver].Link != nil {
+		now := connection.Overall(all[c.ID])
+		return Trial{Live: true, Code: cmp.Or(now.Code, "not_connected"), Reason: cmp.Or(now.Reason, "The device is not connected.")}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, tryTime)
 	defer cancel()
@@ -62,7 +68,7 @@ func (f *Fleet) openOnce(ctx context.Context, c connection.Channel) (window int,
 	}
 	done := make(chan result, 1)
 	go func() {
-		session, err := open(ctx, driver, f.env(c))
+		session, err := open(ctx, driver, f.env(c, nil))
 		if err != nil {
 			done <- result{err: err}
 			return

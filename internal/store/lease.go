@@ -27,6 +27,7 @@ const (
 			ELSE grace + (SELECT n.seen_at FROM node AS n WHERE n.boot = lease.node) END
 		WHERE node = $1`
 	lookAtLease = `SELECT count(*) FROM lease AS l WHERE l.name = $1 AND l.node <> $2 AND (l.node <> 0 OR l.expires_at > $3)`
+	holdsLease  = `SELECT epoch FROM lease WHERE name = $1 AND node = $2 AND epoch = $3`
 	heldLeases  = `SELECT name, node FROM lease WHERE name >= $1 AND name < $2 AND node <> 0`
 )
 
@@ -83,6 +84,18 @@ func (s *Store) Give(ctx context.Context, l *Lease) error {
 		case <-time.After(outagePause):
 		}
 	}
+}
+
+// Holds reports whether the lease is still this process's. What the transaction writes is then on disk before anybody else takes it.
+func (tx *Tx) Holds(l *Lease) (bool, error) {
+	if tx.store.node == nil {
+		return true, nil
+	}
+	epochs, err := First[int64](tx, holdsLease, []Lease{*l})
+	if err != nil {
+		return false, fmt.Errorf("look at the lease of %s: %w", l.Name, err)
+	}
+	return epochs[0] != nil && l.Boot == tx.Boot(), nil
 }
 
 // Held tells who has the leases of the names from one to before another.
