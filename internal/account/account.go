@@ -63,11 +63,12 @@ type Key struct {
 	Test    bool // a test key never reaches a network
 	Scopes  Scopes
 
-	Senders  []string // what its messages may carry, as addresses are stored; none: all that the account may
-	Channels []int64  // by which they may go; none: all of the account's
-	Rate     int      // requests a minute; 0: what the plan gives
-	Rotated  time.Time
-	Expires  time.Time
+	Senders    []string // what its messages may carry, as addresses are stored; none: all that the account may
+	Channels   []int64  // by which they may go; none: all of the account's
+	Rate       int      // requests a minute; 0: what the plan gives
+	SpendLimit int64    // micro-units that it may spend in a day; 0: any
+	Rotated    time.Time
+	Expires    time.Time
 }
 
 // Scope is one thing a key may do.

@@ -98,6 +98,8 @@ type NewKey struct {
 	Internal bool     `help:"For a trusted program that provisions accounts."`
 	Scopes   []string `help:"What it may do; none: all of the account's own."`
 	Days     int      `default:"365" help:"Days until it expires, 1 to 365."`
+
+	SpendLimit int64 `help:"What its messages may cost in a day of UTC, in micro-units; 0: any price."`
 }
 
 // Key is an API key as it is shown. Its secret is told once, when it is made.
@@ -123,7 +125,7 @@ func (c *Core) CreateKey(ctx context.Context, n NewKey) (Key, error) {
 		}
 		owner = op.ID
 	}
-	wish := key.Key{Account: owner, Name: n.Name, Test: n.Test, Scopes: n.scopes()}
+	wish := key.Key{Account: owner, Name: n.Name, Test: n.Test, Scopes: n.scopes(), SpendLimit: n.SpendLimit}
 	if n.Days != 0 {
 		wish.Expires = c.Store.Now().Add(time.Duration(n.Days) * 24 * time.Hour)
 	}

@@ -33,6 +33,7 @@ const (
 	MetadataTooLarge    Code = "metadata_too_large"
 	NoChannel           Code = "no_channel"
 	InsufficientBalance Code = "insufficient_balance"
+	SpendLimit          Code = "spend_limit"
 	NoPrice             Code = "no_price"
 	KeyReused           Code = "idempotency_key_reused"
 	StillRunning        Code = "request_in_progress"
@@ -95,6 +96,7 @@ var codes = map[Code]Page{
 	MetadataTooLarge:    {Invalid, "The metadata is too large", "Metadata may hold 1 KB as JSON.", "Keep large things on your side and put their id into client_reference."},
 	NoChannel:           {Invalid, "There is no channel for this message", "The named channel does not exist or the account has no default channel of this kind.", "Name a channel of the account or ask the operator for a default."},
 	InsufficientBalance: {NoBalance, "The balance does not cover the message", "The wallet holds less than the price of the message and its limit.", "Top up the wallet and send again with the same Idempotency-Key."},
+	SpendLimit:          {NoBalance, "The key has spent what it may in a day", "The API key has a limit for what its messages cost in a day of UTC, and the message is over it.", "Wait until midnight UTC, or have the limit of the key raised; then send again with the same Idempotency-Key."},
 	NoPrice:             {Invalid, "There is no price for this destination", "The price book is on and has no prefix that matches the recipient.", "Ask the operator to price the destination."},
 	KeyReused:           {Invalid, "The idempotency key was used for another request", "The key was seen within seven days with a different body.", "Use a fresh key for a new request; repeat a request with exactly the same body."},
 	StillRunning:        {Conflict, "The same request is still running", "Another request with this idempotency key has not finished.", "Wait a second and repeat it."},

@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"tidings.dev/internal/fault"
+	"tidings.dev/internal/key"
 	"tidings.dev/internal/message"
 )
 
@@ -17,7 +18,8 @@ type Preview struct {
 	Fault   *fault.Fault    // why it would be refused; nil: it would be accepted
 }
 
-// Preview tells what drafts would become, in order, and changes nothing. The balance is spent in their order, as Submit does.
+// Preview tells what drafts would become, in order, and changes nothing. The balance and the key's limit are
+// spent in their order, as Submit does.
 func (g *Gateway) Preview(ctx context.Context, c Caller, drafts []message.Draft) ([]Preview, error) {
 	if len(drafts) > maxDrafts {
 		return nil, fault.New(fault.TooManyItems, "%d messages; at most %d in one request", len(drafts), maxDrafts)
@@ -27,6 +29,10 @@ func (g *Gateway) Preview(ctx context.Context, c Caller, drafts []message.Draft)
 		return nil, err
 	}
 	left := b.Available + b.CreditLimit
+	budget, err := key.BudgetNow(ctx, g.Store, c.Key)
+	if err != nil {
+		return nil, err
+	}
 	previews := make([]Preview, len(drafts))
 	for i, d := range drafts {
 		p, err := g.preview(ctx, c, d)
@@ -35,8 +41,11 @@ func (g *Gateway) Preview(ctx context.Context, c Caller, drafts []message.Draft)
 		}
 		switch {
 		case p.Fault != nil:
+		case !budget.Spend(c.Key.ID, p.Message.Price):
+			p.Fault = overLimit()
 		case p.Message.Price > left:
 			p.Fault = noBalance()
+			budget.Return(c.Key.ID, p.Message.Price)
 		default:
 			left -= p.Message.Price
 		}

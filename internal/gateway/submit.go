@@ -11,6 +11,7 @@ import (
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/consent"
 	"tidings.dev/internal/fault"
+	"tidings.dev/internal/key"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/rate"
@@ -194,29 +195,41 @@ func (g *Gateway) settleItems(tx *store.Tx, fresh []*acceptance) error {
 	return g.settleBalances(tx, fresh)
 }
 
-// settleBalances holds the prices in the wallets of those who pay. A request that one unpaid item refuses as a whole comes after the others, alone: what
-// it holds only to give it back must not be missing to them.
+// settleBalances holds the prices in the wallets of those who pay, as far as the keys may spend them. A request that one unpaid item
+// refuses as a whole comes after the others, alone: what it holds only to give it back must not be missing to them.
 func (g *Gateway) settleBalances(tx *store.Tx, fresh []*acceptance) error {
 	var whole, single []*acceptance
+	var keys []account.Key
 	for _, a := range fresh {
-		if len(a.items) > 1 && slices.Contains(a.request.Whole, fault.InsufficientBalance) {
+		if a.caller.Key.SpendLimit > 0 {
+			keys = append(keys, a.caller.Key)
+		}
+		if len(a.items) > 1 && (slices.Contains(a.request.Whole, fault.InsufficientBalance) || slices.Contains(a.request.Whole, fault.SpendLimit)) {
 			whole = append(whole, a)
 			continue
 		}
 		single = append(single, a)
 	}
-	if err := g.settleBalance(tx, single); err != nil {
+	budgets, err := key.BudgetsOf(tx, keys)
+	if err != nil {
 		return err
 	}
-	for i := range whole {
-		if err := g.settleBalance(tx, whole[i:i+1]); err != nil {
+	if err := g.settleBalance(tx, single, budgets); err != nil {
+		return err
+	}
+	for i, a := range whole {
+		if err := g.settleBalance(tx, whole[i:i+1], budgets); err != nil {
 			return err
 		}
-		if err := g.Wallet.Void(tx, moves(whole[i].caller.Account.Payer(), refuseWhole(whole[i:i+1]))); err != nil {
+		refused := refuseWhole(whole[i : i+1])
+		for _, r := range refused {
+			budgets.Return(a.caller.Key.ID, r.Message.Price)
+		}
+		if err := g.Wallet.Void(tx, moves(a.caller.Account.Payer(), refused)); err != nil {
 			return err
 		}
 	}
-	return nil
+	return budgets.Write(tx)
 }
 
 // open lists the results that nothing speaks against so far.
@@ -299,18 +312,29 @@ func (g *Gateway) settleReferences(tx *store.Tx, results []*Result) error {
 	return nil
 }
 
-func (g *Gateway) settleBalance(tx *store.Tx, fresh []*acceptance) error {
+// settleBalance takes each price out of its key's budget, then out of the wallet of who pays. What the wallet refuses goes back into
+// the budget, for those who come later.
+func (g *Gateway) settleBalance(tx *store.Tx, fresh []*acceptance, budgets key.Budgets) error {
 	var asks []wallet.Move
 	for _, a := range fresh {
+		for i := range a.reply.Results {
+			if r := &a.reply.Results[i]; r.Fault == nil && !budgets.Spend(a.caller.Key.ID, r.Message.Price) {
+				r.Fault = overLimit()
+			}
+		}
 		asks = append(asks, moves(a.caller.Account.Payer(), open([]*acceptance{a}))...)
 	}
 	granted, err := g.Wallet.Hold(tx, asks)
 	if err != nil {
 		return err
 	}
-	for i, r := range open(fresh) {
-		if !granted[i] {
-			r.Fault = noBalance()
+	for _, a := range fresh {
+		for _, r := range open([]*acceptance{a}) {
+			if !granted[0] {
+				r.Fault = noBalance()
+				budgets.Return(a.caller.Key.ID, r.Message.Price)
+			}
+			granted = granted[1:]
 		}
 	}
 	return nil
@@ -331,6 +355,10 @@ func optedOut() *fault.Fault {
 
 func noBalance() *fault.Fault {
 	return fault.New(fault.InsufficientBalance, "the balance does not cover the message")
+}
+
+func overLimit() *fault.Fault {
+	return fault.New(fault.SpendLimit, "the message costs more than the key may still spend today")
 }
 
 // spender is who draws on another's wallet; zero: who pays does.

@@ -60,6 +60,7 @@ func unknown() error { return fault.New(fault.BadCredentials, "the API key is no
 func (k *Key) rights() account.Key {
 	rights := account.Key{
 		ID: k.ID, Account: k.Account, Test: k.Test, Scopes: k.Scopes, Senders: texts(k.Senders), Rate: k.Rate, Rotated: k.Rotated, Expires: k.Expires,
+		SpendLimit: k.SpendLimit,
 	}
 	for _, c := range k.Channels {
 		rights.Channels = append(rights.Channels, int64(c))
@@ -89,7 +90,7 @@ func (k *Keeper) find(ctx context.Context, hash string) (*entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find key: %w", err)
 	}
-	key := keyOf(r)
+	key := keyOf(r, k.store.Now())
 	e := &entry{key, key.rights(), k.uses.of(r.ID)}
 	hot.keys.Store(hash, e)
 	return e, nil

@@ -17,13 +17,14 @@ const MaxGrace = 168 * time.Hour
 
 // Change is what an update changes; nil leaves as it is.
 type Change struct {
-	Name      *string
-	Scopes    *account.Scopes
-	Addresses *[]netip.Prefix
-	Origins   *[]string
-	Senders   *[]message.Address
-	Channels  *[]message.ChannelID
-	Rate      *int
+	Name       *string
+	Scopes     *account.Scopes
+	Addresses  *[]netip.Prefix
+	Origins    *[]string
+	Senders    *[]message.Address
+	Channels   *[]message.ChannelID
+	Rate       *int
+	SpendLimit *int64
 }
 
 // Apply is the key with the change.
@@ -35,6 +36,7 @@ func (c Change) Apply(k Key) Key {
 	put(&k.Senders, c.Senders)
 	put(&k.Channels, c.Channels)
 	put(&k.Rate, c.Rate)
+	put(&k.SpendLimit, c.SpendLimit)
 	return k
 }
 
@@ -57,7 +59,7 @@ func (k *Keeper) Update(tx *store.Tx, by audit.Actor, a account.ID, at account.K
 	}
 	err = store.Run(tx, changeKey, []changeKeyParams{{
 		Name: now.Name, Scopes: words(now.Scopes), Addresses: words(texts(now.Addresses)), Origins: words(now.Origins),
-		Senders: words(texts(now.Senders)), Channels: words(texts(now.Channels)), Rate: int64(now.Rate), ID: at,
+		Senders: words(texts(now.Senders)), Channels: words(texts(now.Channels)), Rate: int64(now.Rate), SpendLimit: now.SpendLimit, ID: at,
 	}})
 	if err != nil {
 		return Key{}, fmt.Errorf("change key: %w", err)
@@ -66,7 +68,7 @@ func (k *Keeper) Update(tx *store.Tx, by audit.Actor, a account.ID, at account.K
 }
 
 // Rotate makes a key with the rights of another, which lives on for the grace and no longer. The new one lives as long as the
-// old one was to live when it was made.
+// old one was to live when it was made, and begins with what that one has spent today.
 func (k *Keeper) Rotate(tx *store.Tx, by audit.Actor, a account.ID, at account.KeyID, grace time.Duration) (made Made, old Key, err error) {
 	if grace < 0 || grace > MaxGrace {
 		return made, old, fault.New(fault.InvalidField, "a grace is from 0 to 168 hours").In("grace")
@@ -106,7 +108,7 @@ func inUse(tx *store.Tx, a account.ID, at account.KeyID) (Key, error) {
 	if rows[0] == nil {
 		return Key{}, fault.New(fault.NotHere, "there is no key %s", at)
 	}
-	k := keyOf(*rows[0])
+	k := keyOf(*rows[0], tx.Now())
 	if !k.Revoked.IsZero() || !tx.Now().Before(k.Expires) {
 		return Key{}, fault.New(fault.NotHere, "the key %s is not in use any more", at)
 	}
@@ -115,17 +117,18 @@ func inUse(tx *store.Tx, a account.ID, at account.KeyID) (Key, error) {
 
 // told is what can be changed of a key, for the audit log.
 type told struct {
-	Name      string `json:"name"`
-	Scopes    string `json:"scopes"`
-	Addresses string `json:"addresses"`
-	Origins   string `json:"origins"`
-	Senders   string `json:"senders"`
-	Channels  string `json:"channels"`
-	Rate      int    `json:"requests_per_minute"`
+	Name       string `json:"name"`
+	Scopes     string `json:"scopes"`
+	Addresses  string `json:"addresses"`
+	Origins    string `json:"origins"`
+	Senders    string `json:"senders"`
+	Channels   string `json:"channels"`
+	Rate       int    `json:"requests_per_minute"`
+	SpendLimit int64  `json:"spend_limit_micros,omitempty"`
 }
 
 func (k Key) tell() string {
 	return audit.Values(told{
-		k.Name, words(k.Scopes), words(texts(k.Addresses)), words(k.Origins), words(texts(k.Senders)), words(texts(k.Channels)), k.Rate,
+		k.Name, words(k.Scopes), words(texts(k.Addresses)), words(k.Origins), words(texts(k.Senders)), words(texts(k.Channels)), k.Rate, k.SpendLimit,
 	})
 }

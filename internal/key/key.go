@@ -34,26 +34,29 @@ const (
 	maxName   = 100
 	maxList   = 50 // addresses, origins, senders or channels of one key
 	maxRate   = 100_000_000
+	maxLimit  = 1_000_000_000_000_000 // a billion of any currency
 )
 
 // Key is an API key without its secret.
 type Key struct {
-	ID        account.KeyID
-	Account   account.ID
-	Name      string
-	Hint      string // how the secret begins
-	Test      bool   // never reaches a network
-	Scopes    account.Scopes
-	Addresses []netip.Prefix      // where it may be used from; none: anywhere
-	Origins   []string            // web pages that may use it, such as "https://shop.example"
-	Senders   []message.Address   // what its messages may carry; none: all that the account may
-	Channels  []message.ChannelID // by which they may go; none: all of the account's
-	Rate      int                 // requests a minute, where that is less than the plan's; 0: the plan's
-	Successor account.KeyID       // took over; this one ends with its grace
-	Rotated   time.Time           // when
-	Expires   time.Time
-	Revoked   time.Time // zero: not
-	Used      time.Time // to the minute; zero: never
+	ID         account.KeyID
+	Account    account.ID
+	Name       string
+	Hint       string // how the secret begins
+	Test       bool   // never reaches a network
+	Scopes     account.Scopes
+	Addresses  []netip.Prefix      // where it may be used from; none: anywhere
+	Origins    []string            // web pages that may use it, such as "https://shop.example"
+	Senders    []message.Address   // what its messages may carry; none: all that the account may
+	Channels   []message.ChannelID // by which they may go; none: all of the account's
+	Rate       int                 // requests a minute, where that is less than the plan's; 0: the plan's
+	SpendLimit int64               // micro-units that it may spend in a day of UTC; 0: any
+	SpentToday int64               // and has spent, while it has a limit
+	Successor  account.KeyID       // took over; this one ends with its grace
+	Rotated    time.Time           // when
+	Expires    time.Time
+	Revoked    time.Time // zero: not
+	Used       time.Time // to the minute; zero: never
 }
 
 // Made is a new key with its secret, which is shown once.
@@ -95,6 +98,7 @@ func (k *Keeper) Create(tx *store.Tx, by audit.Actor, key Key, operator bool) (M
 		ID: made.ID, AccountID: key.Account, Hash: hashOf(made.Secret), Name: key.Name, Hint: made.Hint, Test: flag(key.Test),
 		Scopes: words(key.Scopes), Addresses: words(texts(key.Addresses)), Origins: words(key.Origins), ExpiresAt: key.Expires.UnixMilli(),
 		Senders: words(texts(key.Senders)), Channels: words(texts(key.Channels)), Rate: int64(key.Rate), Warned: daysLeft(key.Expires.Sub(tx.Now())),
+		SpendLimit: key.SpendLimit, Spent: key.SpentToday, SpentDay: dayOf(tx.Now()),
 	}})
 	if err != nil {
 		return Made{}, fmt.Errorf("create key: %w", err)
@@ -127,6 +131,8 @@ func checkRights(k *Key, operator bool) error {
 		return fault.New(fault.InvalidField, "a key has at most %d senders", maxList).In("senders")
 	case len(k.Channels) > maxList:
 		return fault.New(fault.InvalidField, "a key has at most %d channels", maxList).In("channels")
+	case k.SpendLimit < 0 || k.SpendLimit > maxLimit:
+		return fault.New(fault.InvalidField, "a limit is between 0 and %d micro-units a day", int64(maxLimit)).In("spend_limit_micros")
 	case k.Rate < 0 || k.Rate > maxRate:
 		return fault.New(fault.InvalidField, "a rate is between 0 and %d requests a minute", maxRate).In("requests_per_minute")
 	}
@@ -187,7 +193,7 @@ func (k *Keeper) Get(ctx context.Context, a account.ID, id account.KeyID) (Key, 
 	if err != nil {
 		return Key{}, false, fmt.Errorf("read key: %w", err)
 	}
-	return keyOf(r), true, nil
+	return keyOf(r, k.store.Now()), true, nil
 }
 
 // List returns the keys of an account before the given one (zero: from the newest), newest first; revoked ones too.
@@ -201,7 +207,7 @@ func (k *Keeper) List(ctx context.Context, a account.ID, before account.KeyID, p
 	}
 	keys := make([]Key, len(rows))
 	for i, r := range rows {
-		keys[i] = keyOf(r)
+		keys[i] = keyOf(r, k.store.Now())
 	}
 	return keys, nil
 }
@@ -225,11 +231,15 @@ func changed(tx *store.Tx, e audit.Entry) error {
 	return tx.Touch(topic)
 }
 
-func keyOf(r apiKeyRecord) Key {
+// keyOf is a key as it is at a time.
+func keyOf(r apiKeyRecord, now time.Time) Key {
 	k := Key{
 		ID: r.ID, Account: r.AccountID, Name: r.Name, Hint: r.Hint, Test: r.Test == 1, Origins: strings.Fields(r.Origins),
 		Expires: time.UnixMilli(r.ExpiresAt).UTC(), Revoked: timeOf(r.RevokedAt), Used: timeOf(r.UsedAt),
-		Rate: int(r.Rate), Successor: account.KeyID(r.Successor), Rotated: timeOf(r.RotatedAt),
+		Rate: int(r.Rate), Successor: account.KeyID(r.Successor), Rotated: timeOf(r.RotatedAt), SpendLimit: r.SpendLimit,
+	}
+	if r.SpentDay == dayOf(now) {
+		k.SpentToday = r.Spent
 	}
 	for s := range strings.FieldsSeq(r.Scopes) {
 		k.Scopes = append(k.Scopes, account.Scope(s))

@@ -1,6 +1,6 @@
 -- name: AddKey :exec
-INSERT INTO api_key (id, account_id, hash, name, hint, test, scopes, addresses, origins, expires_at, senders, channels, rate, warned)
-VALUES (@id, @account_id, @hash, @name, @hint, @test, @scopes, @addresses, @origins, @expires_at, @senders, @channels, @rate, @warned);
+INSERT INTO api_key (id, account_id, hash, name, hint, test, scopes, addresses, origins, expires_at, senders, channels, rate, warned, spend_limit, spent, spent_day)
+VALUES (@id, @account_id, @hash, @name, @hint, @test, @scopes, @addresses, @origins, @expires_at, @senders, @channels, @rate, @warned, @spend_limit, @spent, @spent_day);
 
 -- name: KeyByHash :one
 SELECT * FROM api_key WHERE hash = @hash;
@@ -23,7 +23,8 @@ UPDATE api_key SET used_at = @used_at WHERE id = @id AND used_at < @used_at;
 SELECT DISTINCT origins FROM api_key WHERE origins <> '' AND revoked_at = 0;
 
 -- name: ChangeKey :exec
-UPDATE api_key SET name = @name, scopes = @scopes, addresses = @addresses, origins = @origins, senders = @senders, channels = @channels, rate = @rate
+UPDATE api_key SET name = @name, scopes = @scopes, addresses = @addresses, origins = @origins, senders = @senders, channels = @channels, rate = @rate,
+    spend_limit = @spend_limit
 WHERE id = @id;
 
 -- name: ReplaceKey :exec
@@ -38,3 +39,10 @@ ORDER BY expires_at LIMIT 200;
 
 -- name: SetWarned :exec
 UPDATE api_key SET warned = @warned WHERE id = @id;
+
+-- What a key may spend in a day, and has spent on this one.
+-- name: Spending :one
+SELECT id, spend_limit, CAST(CASE WHEN spent_day = CAST(@today AS bigint) THEN spent ELSE 0 END AS bigint) AS spent FROM api_key WHERE id = @id;
+
+-- name: SetSpent :exec
+UPDATE api_key SET spent = @spent, spent_day = @today WHERE id = @id;

@@ -24,46 +24,52 @@ type queries struct {
 }
 
 type apiKeyRecord struct {
-	ID        account.KeyID
-	AccountID account.ID
-	Hash      string
-	Name      string
-	Hint      string
-	Test      int16
-	Scopes    string
-	Addresses string
-	Origins   string
-	ExpiresAt int64
-	RevokedAt int64
-	UsedAt    int64
-	Senders   string
-	Channels  string
-	Rate      int64
-	Successor int64
-	RotatedAt int64
-	Warned    int64
+	ID         account.KeyID
+	AccountID  account.ID
+	Hash       string
+	Name       string
+	Hint       string
+	Test       int16
+	Scopes     string
+	Addresses  string
+	Origins    string
+	ExpiresAt  int64
+	RevokedAt  int64
+	UsedAt     int64
+	Senders    string
+	Channels   string
+	Rate       int64
+	Successor  int64
+	RotatedAt  int64
+	Warned     int64
+	SpendLimit int64
+	Spent      int64
+	SpentDay   int64
 }
 
 const addKey = `-- name: AddKey :exec
-INSERT INTO api_key (id, account_id, hash, name, hint, test, scopes, addresses, origins, expires_at, senders, channels, rate, warned)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+INSERT INTO api_key (id, account_id, hash, name, hint, test, scopes, addresses, origins, expires_at, senders, channels, rate, warned, spend_limit, spent, spent_day)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 `
 
 type addKeyParams struct {
-	ID        account.KeyID
-	AccountID account.ID
-	Hash      string
-	Name      string
-	Hint      string
-	Test      int16
-	Scopes    string
-	Addresses string
-	Origins   string
-	ExpiresAt int64
-	Senders   string
-	Channels  string
-	Rate      int64
-	Warned    int64
+	ID         account.KeyID
+	AccountID  account.ID
+	Hash       string
+	Name       string
+	Hint       string
+	Test       int16
+	Scopes     string
+	Addresses  string
+	Origins    string
+	ExpiresAt  int64
+	Senders    string
+	Channels   string
+	Rate       int64
+	Warned     int64
+	SpendLimit int64
+	Spent      int64
+	SpentDay   int64
 }
 
 func (q *queries) AddKey(ctx context.Context, arg addKeyParams) error {
@@ -82,6 +88,9 @@ func (q *queries) AddKey(ctx context.Context, arg addKeyParams) error {
 		arg.Channels,
 		arg.Rate,
 		arg.Warned,
+		arg.SpendLimit,
+		arg.Spent,
+		arg.SpentDay,
 	)
 	return err
 }
@@ -114,19 +123,21 @@ func (q *queries) AllOrigins(ctx context.Context) ([]string, error) {
 }
 
 const changeKey = `-- name: ChangeKey :exec
-UPDATE api_key SET name = $1, scopes = $2, addresses = $3, origins = $4, senders = $5, channels = $6, rate = $7
-WHERE id = $8
+UPDATE api_key SET name = $1, scopes = $2, addresses = $3, origins = $4, senders = $5, channels = $6, rate = $7,
+    spend_limit = $8
+WHERE id = $9
 `
 
 type changeKeyParams struct {
-	Name      string
-	Scopes    string
-	Addresses string
-	Origins   string
-	Senders   string
-	Channels  string
-	Rate      int64
-	ID        account.KeyID
+	Name       string
+	Scopes     string
+	Addresses  string
+	Origins    string
+	Senders    string
+	Channels   string
+	Rate       int64
+	SpendLimit int64
+	ID         account.KeyID
 }
 
 func (q *queries) ChangeKey(ctx context.Context, arg changeKeyParams) error {
@@ -138,6 +149,7 @@ func (q *queries) ChangeKey(ctx context.Context, arg changeKeyParams) error {
 		arg.Senders,
 		arg.Channels,
 		arg.Rate,
+		arg.SpendLimit,
 		arg.ID,
 	)
 	return err
@@ -201,7 +213,7 @@ func (q *queries) ExpiringKeys(ctx context.Context, arg expiringKeysParams) ([]e
 }
 
 const keyByHash = `-- name: KeyByHash :one
-SELECT id, account_id, hash, name, hint, test, scopes, addresses, origins, expires_at, revoked_at, used_at, senders, channels, rate, successor, rotated_at, warned FROM api_key WHERE hash = $1
+SELECT id, account_id, hash, name, hint, test, scopes, addresses, origins, expires_at, revoked_at, used_at, senders, channels, rate, successor, rotated_at, warned, spend_limit, spent, spent_day FROM api_key WHERE hash = $1
 `
 
 type keyByHashParams struct {
@@ -230,12 +242,15 @@ func (q *queries) KeyByHash(ctx context.Context, arg keyByHashParams) (apiKeyRec
 		&i.Successor,
 		&i.RotatedAt,
 		&i.Warned,
+		&i.SpendLimit,
+		&i.Spent,
+		&i.SpentDay,
 	)
 	return i, err
 }
 
 const keysOf = `-- name: KeysOf :many
-SELECT id, account_id, hash, name, hint, test, scopes, addresses, origins, expires_at, revoked_at, used_at, senders, channels, rate, successor, rotated_at, warned FROM api_key
+SELECT id, account_id, hash, name, hint, test, scopes, addresses, origins, expires_at, revoked_at, used_at, senders, channels, rate, successor, rotated_at, warned, spend_limit, spent, spent_day FROM api_key
 WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT CAST($3 AS bigint)
 `
 
@@ -273,6 +288,9 @@ func (q *queries) KeysOf(ctx context.Context, arg keysOfParams) ([]apiKeyRecord,
 			&i.Successor,
 			&i.RotatedAt,
 			&i.Warned,
+			&i.SpendLimit,
+			&i.Spent,
+			&i.SpentDay,
 		); err != nil {
 			return nil, err
 		}
@@ -288,7 +306,7 @@ func (q *queries) KeysOf(ctx context.Context, arg keysOfParams) ([]apiKeyRecord,
 }
 
 const oneKey = `-- name: OneKey :one
-SELECT id, account_id, hash, name, hint, test, scopes, addresses, origins, expires_at, revoked_at, used_at, senders, channels, rate, successor, rotated_at, warned FROM api_key
+SELECT id, account_id, hash, name, hint, test, scopes, addresses, origins, expires_at, revoked_at, used_at, senders, channels, rate, successor, rotated_at, warned, spend_limit, spent, spent_day FROM api_key
 WHERE id = $1 AND account_id = $2
 `
 
@@ -319,6 +337,9 @@ func (q *queries) OneKey(ctx context.Context, arg oneKeyParams) (apiKeyRecord, e
 		&i.Successor,
 		&i.RotatedAt,
 		&i.Warned,
+		&i.SpendLimit,
+		&i.Spent,
+		&i.SpentDay,
 	)
 	return i, err
 }
@@ -362,6 +383,21 @@ func (q *queries) RevokeKey(ctx context.Context, arg revokeKeyParams) (int64, er
 	return result.RowsAffected()
 }
 
+const setSpent = `-- name: SetSpent :exec
+UPDATE api_key SET spent = $1, spent_day = $2 WHERE id = $3
+`
+
+type setSpentParams struct {
+	Spent int64
+	Today int64
+	ID    account.KeyID
+}
+
+func (q *queries) SetSpent(ctx context.Context, arg setSpentParams) error {
+	_, err := q.db.ExecContext(ctx, setSpent, arg.Spent, arg.Today, arg.ID)
+	return err
+}
+
 const setWarned = `-- name: SetWarned :exec
 UPDATE api_key SET warned = $1 WHERE id = $2
 `
@@ -374,6 +410,29 @@ type setWarnedParams struct {
 func (q *queries) SetWarned(ctx context.Context, arg setWarnedParams) error {
 	_, err := q.db.ExecContext(ctx, setWarned, arg.Warned, arg.ID)
 	return err
+}
+
+const spending = `-- name: Spending :one
+SELECT id, spend_limit, CAST(CASE WHEN spent_day = CAST($1 AS bigint) THEN spent ELSE 0 END AS bigint) AS spent FROM api_key WHERE id = $2
+`
+
+type spendingParams struct {
+	Today int64
+	ID    account.KeyID
+}
+
+type spendingRow struct {
+	ID         account.KeyID
+	SpendLimit int64
+	Spent      int64
+}
+
+// What a key may spend in a day, and has spent on this one.
+func (q *queries) Spending(ctx context.Context, arg spendingParams) (spendingRow, error) {
+	row := q.db.QueryRowContext(ctx, spending, arg.Today, arg.ID)
+	var i spendingRow
+	err := row.Scan(&i.ID, &i.SpendLimit, &i.Spent)
+	return i, err
 }
 
 const useKey = `-- name: UseKey :execrows

@@ -31,26 +31,28 @@ func (s *server) keyOperations() []operation {
 
 // keyRequest is a key to make.
 type keyRequest struct {
-	Name      string   `json:"name,omitempty" maxLength:"100"`
-	Test      bool     `json:"test,omitempty" doc:"A test key never reaches a network."`
-	Scopes    []string `json:"scopes" doc:"What the key may do; no more than the key that makes it." nullable:"false" minItems:"1" example:"[\"messages:send\"]"`
-	Addresses []string `json:"addresses,omitempty" doc:"Addresses or networks it may be used from; any without it." maxItems:"50"`
-	Origins   []string `json:"origins,omitempty" doc:"Web pages it may be used from." maxItems:"50"`
-	Senders   []string `json:"senders,omitempty" doc:"Who its messages may be from; all that the account may use without it." maxItems:"50"`
-	Channels  []string `json:"channels,omitempty" doc:"Ids of the channels that its messages may take; all of the account's without it." maxItems:"50"`
-	Rate      int      `json:"requests_per_minute,omitempty" doc:"Where that is less than the plan's." minimum:"0"`
-	ExpiresAt string   `json:"expires_at,omitempty" doc:"1 to 365 days ahead; 365 without it." format:"date-time"`
+	Name       string   `json:"name,omitempty" maxLength:"100"`
+	Test       bool     `json:"test,omitempty" doc:"A test key never reaches a network."`
+	Scopes     []string `json:"scopes" doc:"What the key may do; no more than the key that makes it." nullable:"false" minItems:"1" example:"[\"messages:send\"]"`
+	Addresses  []string `json:"addresses,omitempty" doc:"Addresses or networks it may be used from; any without it." maxItems:"50"`
+	Origins    []string `json:"origins,omitempty" doc:"Web pages it may be used from." maxItems:"50"`
+	Senders    []string `json:"senders,omitempty" doc:"Who its messages may be from; all that the account may use without it." maxItems:"50"`
+	Channels   []string `json:"channels,omitempty" doc:"Ids of the channels that its messages may take; all of the account's without it." maxItems:"50"`
+	Rate       int      `json:"requests_per_minute,omitempty" doc:"Where that is less than the plan's." minimum:"0"`
+	SpendLimit int64    `json:"spend_limit_micros,omitempty" doc:"What its messages may cost in a day of UTC; any price without it." minimum:"0"`
+	ExpiresAt  string   `json:"expires_at,omitempty" doc:"1 to 365 days ahead; 365 without it." format:"date-time"`
 }
 
 // keyChangeRequest is what an update changes; what is absent stays, and an empty list takes the bound away.
 type keyChangeRequest struct {
-	Name      *string   `json:"name,omitempty" maxLength:"100"`
-	Scopes    *[]string `json:"scopes,omitempty" doc:"No more than the key that changes it." minItems:"1"`
-	Addresses *[]string `json:"addresses,omitempty" maxItems:"50"`
-	Origins   *[]string `json:"origins,omitempty" maxItems:"50"`
-	Senders   *[]string `json:"senders,omitempty" maxItems:"50"`
-	Channels  *[]string `json:"channels,omitempty" maxItems:"50"`
-	Rate      *int      `json:"requests_per_minute,omitempty" minimum:"0"`
+	Name       *string   `json:"name,omitempty" maxLength:"100"`
+	Scopes     *[]string `json:"scopes,omitempty" doc:"No more than the key that changes it." minItems:"1"`
+	Addresses  *[]string `json:"addresses,omitempty" maxItems:"50"`
+	Origins    *[]string `json:"origins,omitempty" maxItems:"50"`
+	Senders    *[]string `json:"senders,omitempty" maxItems:"50"`
+	Channels   *[]string `json:"channels,omitempty" maxItems:"50"`
+	Rate       *int      `json:"requests_per_minute,omitempty" minimum:"0"`
+	SpendLimit *int64    `json:"spend_limit_micros,omitempty" doc:"0: none." minimum:"0"`
 }
 
 // rotateRequest says how long the old key lives on.
@@ -71,22 +73,24 @@ type (
 
 // KeyReply is a key without its secret.
 type KeyReply struct {
-	ID        string   `json:"id" format:"uuid"`
-	Name      string   `json:"name"`
-	Hint      string   `json:"hint" doc:"How the secret begins." example:"td_live_3f9a"`
-	Test      bool     `json:"test"`
-	Scopes    []string `json:"scopes" nullable:"false"`
-	Addresses []string `json:"addresses" nullable:"false"`
-	Origins   []string `json:"origins" nullable:"false"`
-	Senders   []string `json:"senders" nullable:"false"`
-	Channels  []string `json:"channels" nullable:"false"`
-	Rate      int      `json:"requests_per_minute" doc:"0: what the plan gives."`
-	Successor string   `json:"successor_id,omitempty" format:"uuid" doc:"The key that took over."`
-	RotatedAt *string  `json:"rotated_at,omitempty" format:"date-time" doc:"When it did."`
-	CreatedAt string   `json:"created_at" format:"date-time"`
-	ExpiresAt string   `json:"expires_at" format:"date-time"`
-	RevokedAt *string  `json:"revoked_at" format:"date-time" nullable:"true"`
-	UsedAt    *string  `json:"used_at" format:"date-time" nullable:"true" doc:"To the minute."`
+	ID         string   `json:"id" format:"uuid"`
+	Name       string   `json:"name"`
+	Hint       string   `json:"hint" doc:"How the secret begins." example:"td_live_3f9a"`
+	Test       bool     `json:"test"`
+	Scopes     []string `json:"scopes" nullable:"false"`
+	Addresses  []string `json:"addresses" nullable:"false"`
+	Origins    []string `json:"origins" nullable:"false"`
+	Senders    []string `json:"senders" nullable:"false"`
+	Channels   []string `json:"channels" nullable:"false"`
+	Rate       int      `json:"requests_per_minute" doc:"0: what the plan gives."`
+	SpendLimit int64    `json:"spend_limit_micros" doc:"In a day of UTC; 0: none."`
+	SpentToday *int64   `json:"spent_today_micros,omitempty" doc:"Of it, what was spent; absent without a limit."`
+	Successor  string   `json:"successor_id,omitempty" format:"uuid" doc:"The key that took over."`
+	RotatedAt  *string  `json:"rotated_at,omitempty" format:"date-time" doc:"When it did."`
+	CreatedAt  string   `json:"created_at" format:"date-time"`
+	ExpiresAt  string   `json:"expires_at" format:"date-time"`
+	RevokedAt  *string  `json:"revoked_at" format:"date-time" nullable:"true"`
+	UsedAt     *string  `json:"used_at" format:"date-time" nullable:"true" doc:"To the minute."`
 }
 
 // madeKeyReply is a new key with its secret.
@@ -116,11 +120,15 @@ func showKey(k *key.Key) KeyReply {
 	for i, c := range k.Channels {
 		channels[i] = c.String()
 	}
-	return KeyReply{
+	shown := KeyReply{
 		ID: k.ID.String(), Name: k.Name, Hint: k.Hint, Test: k.Test, Scopes: texts(k.Scopes), Addresses: addresses, Origins: texts(k.Origins),
-		Senders: senders, Channels: channels, Rate: k.Rate, Successor: k.Successor.String(), RotatedAt: showMaybe(k.Rotated),
+		Senders: senders, Channels: channels, Rate: k.Rate, SpendLimit: k.SpendLimit, Successor: k.Successor.String(), RotatedAt: showMaybe(k.Rotated),
 		CreatedAt: showTime(k.ID.Time()), ExpiresAt: showTime(k.Expires), RevokedAt: showMaybe(k.Revoked), UsedAt: showMaybe(k.Used),
 	}
+	if k.SpendLimit > 0 {
+		shown.SpentToday = &k.SpentToday
+	}
+	return shown
 }
 
 // createKey makes a key that may do no more than the one that makes it.
@@ -144,6 +152,7 @@ func (s *server) createKey(w http.ResponseWriter, r *http.Request) error {
 func (in *keyRequest) key(c gateway.Caller) (k key.Key, err error) {
 	wish := keyChangeRequest{
 		Name: &in.Name, Scopes: &in.Scopes, Addresses: &in.Addresses, Origins: &in.Origins, Senders: &in.Senders, Channels: &in.Channels, Rate: &in.Rate,
+		SpendLimit: &in.SpendLimit,
 	}
 	change, err := wish.change(c)
 	if err != nil {
@@ -159,7 +168,7 @@ func (in *keyRequest) key(c gateway.Caller) (k key.Key, err error) {
 
 // change says the request in the words of the keeper.
 func (in *keyChangeRequest) change(c gateway.Caller) (change key.Change, err error) {
-	change = key.Change{Name: in.Name, Origins: in.Origins, Rate: in.Rate}
+	change = key.Change{Name: in.Name, Origins: in.Origins, Rate: in.Rate, SpendLimit: in.SpendLimit}
 	if in.Scopes != nil {
 		scopes := account.Scopes{}
 		for _, scope := range *in.Scopes {
@@ -220,6 +229,8 @@ func mayGive(c gateway.Caller, k *key.Key) error {
 		return fault.New(fault.ScopeMissing, "a key gives no sender that it lacks").In("senders")
 	case !within(channels, c.Key.Channels):
 		return fault.New(fault.ScopeMissing, "a key gives no channel that it lacks").In("channels")
+	case c.Key.SpendLimit > 0 && (k.SpendLimit == 0 || k.SpendLimit > c.Key.SpendLimit):
+		return fault.New(fault.ScopeMissing, "a key gives no higher limit than its own").In("spend_limit_micros")
 	}
 	return nil
 }

@@ -120,3 +120,42 @@ func TestRotatedKeyWarnsItsCaller(t *testing.T) {
 		t.Errorf("the successor: %d %v", r.Code, r.Header())
 	}
 }
+
+// TestKeyShowsWhatItMaySpend makes a key with a limit, spends it and changes it.
+func TestKeyShowsWhatItMaySpend(t *testing.T) {
+	w := tenants{begin(t), t}
+	admin := w.Key(w.Alice, account.Admin)
+	const partPrice = 800_000
+	var made madeKeyReply
+	w.Do(admin, "POST", base+"/keys", fmt.Sprintf(`{"scopes":["messages:send","keys:write"],"spend_limit_micros":%d}`, partPrice)).JSON(t, &made)
+	if made.SpendLimit != partPrice || made.SpentToday == nil || *made.SpentToday != 0 {
+		t.Errorf("made as %+v", made.KeyReply)
+	}
+	send := func(want int) {
+		t.Helper()
+		if r := w.Do(made.Secret, "POST", base+"/messages", body("+254701234567", "x")); r.Code != want {
+			t.Errorf("%d %s", r.Code, r.Body)
+		}
+	}
+	send(202)
+	expect(t, w.Do(made.Secret, "POST", base+"/messages", body("+254701234567", "x")), 402, "spend_limit", "")
+	var shown KeyReply
+	w.Do(admin, "GET", base+"/keys/"+made.ID, "").JSON(t, &shown)
+	if shown.SpentToday == nil || *shown.SpentToday != partPrice {
+		t.Errorf("shown as %+v", shown)
+	}
+	for _, body := range []string{`{"scopes":["messages:send"]}`, `{"scopes":["messages:send"],"spend_limit_micros":800001}`} {
+		expect(t, w.Do(made.Secret, "POST", base+"/keys", body), 403, "scope_missing", "spend_limit_micros")
+	}
+	expect(t, w.Do(made.Secret, "PATCH", base+"/keys/"+made.ID, `{"spend_limit_micros":0}`), 403, "scope_missing", "spend_limit_micros")
+	expect(t, w.Do(admin, "PATCH", base+"/keys/"+made.ID, `{"spend_limit_micros":-1}`), 422, "invalid_field", "spend_limit_micros")
+	w.do(200, admin, "PATCH", "/keys/"+made.ID, `{"spend_limit_micros":1600000}`)
+	send(202)
+	send(402)
+	w.do(200, admin, "PATCH", "/keys/"+made.ID, `{"spend_limit_micros":0}`)
+	send(202)
+	var free KeyReply
+	if w.Do(admin, "GET", base+"/keys/"+made.ID, "").JSON(t, &free); free.SpendLimit != 0 || free.SpentToday != nil {
+		t.Errorf("without a limit it is shown as %+v", free)
+	}
+}
