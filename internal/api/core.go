@@ -9,6 +9,7 @@ import (
 	"tidings.dev/internal/channel"
 	"tidings.dev/internal/connection"
 	"tidings.dev/internal/consent"
+	"tidings.dev/internal/contact"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/fleet"
 	"tidings.dev/internal/gateway"
@@ -37,6 +38,7 @@ type Core struct {
 	Channels *connection.Keeper
 	Numbers  *number.Keeper
 	Consent  *consent.Keeper
+	Contacts *contact.Keeper
 	Fleet    *fleet.Fleet
 	Webhooks *webhook.Webhooks
 	Events   *event.Log

@@ -16,6 +16,7 @@ import (
 	"tidings.dev/internal/config"
 	"tidings.dev/internal/connection"
 	"tidings.dev/internal/consent"
+	"tidings.dev/internal/contact"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/guard"
@@ -47,6 +48,7 @@ type Core struct {
 	Keys        *key.Keeper
 	Wallet      *wallet.Keeper
 	Consent     *consent.Keeper
+	Contacts    *contact.Keeper
 	Numbers     *number.Keeper
 	Connections *connection.Keeper
 	Routes      *route.Keeper
@@ -87,10 +89,10 @@ func (c *Core) wire() {
 	c.Events = event.New(s)
 	c.Members = member.New(s, account.Limits{Requests: cfg.Rate.RequestsPerMinute, Burst: cfg.Rate.Burst, Messages: cfg.Rate.MessagesPerMinute, Queue: cfg.Limits.Queue})
 	c.Keys, c.Wallet = key.New(s), wallet.New(s, c.Events)
-	c.Consent, c.Numbers = consent.New(s, c.Events), number.New(s)
+	c.Consent, c.Contacts, c.Numbers = consent.New(s, c.Events), contact.New(s, c.Events), number.New(s)
 	c.Connections, c.Routes = connection.New(s), route.New(s)
 	c.Gateway = gateway.New(gateway.Parts{
-		Store: s, Queue: c.Queue, Events: c.Events, Wallet: c.Wallet, Consent: c.Consent, Numbers: c.Numbers, Members: c.Members,
+		Store: s, Queue: c.Queue, Events: c.Events, Wallet: c.Wallet, Consent: c.Consent, Contacts: c.Contacts, Numbers: c.Numbers, Members: c.Members,
 		Connections: c.Connections, Routes: c.Routes, Drivers: Drivers(), Log: c.Log,
 		Settings: gateway.Settings{
 			DefaultValidity: cfg.DefaultValidity, KeepBodies: cfg.Retention.Bodies,

@@ -39,12 +39,16 @@ const (
 	ChannelUp       Kind = "channel.up"
 	KeyExpiring     Kind = "key.expiring"
 	WebhookDisabled Kind = "webhook.disabled"
+
+	ContactCreated Kind = "contact.created" // somebody who was not known wrote
+	ContactUpdated Kind = "contact.updated" // a contact has other addresses now
+	ContactMerged  Kind = "contact.merged"  // two contacts turned out to be one
 )
 
 // Kinds lists every kind, in the order they are documented.
 var Kinds = []Kind{
 	Retrying, Sent, Delivered, Read, Failed, Unknown, Unconfirmed, Cancelled, Expired, Blocked, Received, OptedOut, OptedIn,
-	WalletLow, ChannelDown, ChannelUp, KeyExpiring, WebhookDisabled,
+	WalletLow, ChannelDown, ChannelUp, KeyExpiring, WebhookDisabled, ContactCreated, ContactUpdated, ContactMerged,
 }
 
 // Event is one fact about one subject. Seq counts the subject's events from 1 without a gap.

@@ -11,7 +11,7 @@ import (
 	"tidings.dev/internal/store"
 )
 
-// Notice is a fact about something that is no message: its account's wallet, a channel, an API key, a webhook.
+// Notice is a fact about something that is no message: its account's wallet, a channel, an API key, a webhook, a contact.
 type Notice struct {
 	Account account.ID // who is told; for what the operator shares with all, the operator's account
 	Subject int64      // the key of what it is about
@@ -55,10 +55,19 @@ type Webhook struct {
 	Reason string `json:"reason"`
 }
 
+// Contact is what a contact.* event tells. Its subject is the contact that stays.
+type Contact struct {
+	ID        string   `json:"contact"`
+	Number    int32    `json:"number"`
+	Addresses []string `json:"addresses"`        // from now on
+	Merged    string   `json:"merged,omitempty"` // the contact that is this one now
+}
+
 func (Wallet) tells() []Kind  { return []Kind{WalletLow} }
 func (Channel) tells() []Kind { return []Kind{ChannelDown, ChannelUp} }
 func (Key) tells() []Kind     { return []Kind{KeyExpiring} }
 func (Webhook) tells() []Kind { return []Kind{WebhookDisabled} }
+func (Contact) tells() []Kind { return []Kind{ContactCreated, ContactUpdated, ContactMerged} }
 
 // Moment is a time as the API writes it.
 type Moment time.Time

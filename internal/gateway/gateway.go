@@ -16,6 +16,7 @@ import (
 	"tidings.dev/internal/channel"
 	"tidings.dev/internal/connection"
 	"tidings.dev/internal/consent"
+	"tidings.dev/internal/contact"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/member"
@@ -45,6 +46,7 @@ type Parts struct {
 	Events      *event.Log
 	Wallet      *wallet.Keeper
 	Consent     *consent.Keeper
+	Contacts    *contact.Keeper
 	Numbers     *number.Keeper
 	Members     *member.Keeper
 	Connections *connection.Keeper

@@ -20,6 +20,7 @@ import (
 	"tidings.dev/internal/channel/channeltest"
 	"tidings.dev/internal/connection"
 	"tidings.dev/internal/consent"
+	"tidings.dev/internal/contact"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/gateway"
@@ -128,7 +129,7 @@ func (w *world) open(followers ...event.Follower) {
 		drivers = append(drivers, w.spare.Driver())
 	}
 	w.gateway = gateway.New(gateway.Parts{
-		Store: s, Queue: w.queue, Events: w.events, Wallet: w.wallet, Consent: w.consent, Numbers: w.numbers, Members: w.members,
+		Store: s, Queue: w.queue, Events: w.events, Wallet: w.wallet, Consent: w.consent, Contacts: contact.New(s, w.events), Numbers: w.numbers, Members: w.members,
 		Connections: w.connections, Routes: w.routes, Log: quiet, Settings: w.settings,
 		Drivers: drivers,
 	})

@@ -16,6 +16,7 @@ const (
 	LID    AddressKind = "lid"    // a WhatsApp linked id
 	Group  AddressKind = "group"  // a WhatsApp group
 	BSUID  AddressKind = "bsuid"  // a business-scoped user id
+	User   AddressKind = "user"   // a user name, which its owner may change
 	Name   AddressKind = "name"   // an alphanumeric sender
 	Short  AddressKind = "short"  // a short code
 	Erased AddressKind = "erased" // of a person whose data were erased: a mark that leads nowhere

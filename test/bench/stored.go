@@ -18,6 +18,7 @@ import (
 	"tidings.dev/internal/channel"
 	"tidings.dev/internal/connection"
 	"tidings.dev/internal/consent"
+	"tidings.dev/internal/contact"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/member"
@@ -115,7 +116,7 @@ func openCore(ctx context.Context, i *installed, random *rand.Rand, rows int) (*
 		problems: make(chan error, 1),
 	}
 	c.gateway = gateway.New(gateway.Parts{
-		Store: s, Queue: jobs, Events: events, Wallet: c.wallet, Consent: consent.New(s, events), Numbers: number.New(s),
+		Store: s, Queue: jobs, Events: events, Wallet: c.wallet, Consent: consent.New(s, events), Contacts: contact.New(s, events), Numbers: number.New(s),
 		Connections: connection.New(s), Routes: route.New(s), Drivers: []channel.Driver{plain}, Log: quiet,
 	})
 	if c.account, err = c.sender(ctx, members); err != nil {

@@ -22,6 +22,7 @@ import (
 	"tidings.dev/internal/channel"
 	"tidings.dev/internal/connection"
 	"tidings.dev/internal/consent"
+	"tidings.dev/internal/contact"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/fleet"
@@ -81,9 +82,10 @@ func (w *World) wire(s *store.Store, log *slog.Logger) {
 		Store: s, Keys: key.New(s), Members: member.New(s, account.Limits{}), Wallet: wallet.New(s, events), Routes: route.New(s), Events: events, Health: &telemetry.Health{},
 	}
 	w.Core.Consent, w.Core.Numbers, w.Core.Channels = consent.New(s, events), number.New(s), connection.New(s)
+	w.Core.Contacts = contact.New(s, events)
 	drivers := []channel.Driver{mute("mute"), mute(gateway.TestDriver)}
 	w.Gateway = gateway.New(gateway.Parts{
-		Store: s, Queue: q, Events: events, Wallet: w.Core.Wallet, Consent: w.Core.Consent, Numbers: w.Core.Numbers, Members: w.Core.Members,
+		Store: s, Queue: q, Events: events, Wallet: w.Core.Wallet, Consent: w.Core.Consent, Contacts: w.Core.Contacts, Numbers: w.Core.Numbers, Members: w.Core.Members,
 		Connections: w.Core.Channels, Routes: w.Core.Routes, Drivers: drivers, Log: log,
 	})
 	w.Core.Fleet = fleet.New(w.Gateway, q, drivers, log)

@@ -1,0 +1,150 @@
+package contact
+
+import (
+	"context"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"tidings.dev/internal/account"
+	"tidings.dev/internal/fault"
+	"tidings.dev/internal/message"
+	"tidings.dev/internal/store"
+)
+
+// Filter says which contacts a list has: one of these at most.
+type Filter struct {
+	Query string // what a name, a word of it, the email, the phone or the user name begins with
+	Tag   string
+	List  ListID
+}
+
+// List returns a page of an account's contacts after a place (empty: from the beginning), and the next place; empty: there are no more.
+// The newest come first; what was searched comes in the order of what was found.
+func (k *Keeper) List(ctx context.Context, a account.ID, f Filter, after string, page int) (list []Contact, next string, err error) {
+	if q := query(f.Query); q != "" {
+		return k.search(ctx, a, q, after, page)
+	}
+	before := int64(math.MaxInt64)
+	if after != "" {
+		if before, err = strconv.ParseInt(after, 10, 64); err != nil {
+			return nil, "", badPlace()
+		}
+	}
+	rows, err := k.rows(ctx, a, f, before, int64(page)+1)
+	if err != nil {
+		return nil, "", wrap("list contacts", err)
+	}
+	for _, r := range rows[:min(page, len(rows))] {
+		list = append(list, contactOf(r))
+	}
+	if len(rows) > page {
+		next = strconv.FormatInt(int64(list[page-1].ID), 10)
+	}
+	return list, next, nil
+}
+
+func badPlace() error { return fault.New(fault.InvalidCursor, "there is no such place in the list") }
+
+func (k *Keeper) rows(ctx context.Context, a account.ID, f Filter, before, page int64) ([]contactRecord, error) {
+	q := on(k.store.Reader())
+	switch {
+	case f.Tag != "":
+		return q.ContactsTagged(ctx, contactsTaggedParams{AccountID: a, Tag: f.Tag, Before: before, Page: page})
+	case f.List != 0:
+		return q.ContactsListed(ctx, contactsListedParams{ListID: int64(f.List), Before: before, Page: page})
+	}
+	return q.ContactsOf(ctx, contactsOfParams{AccountID: a, Before: before, Page: page})
+}
+
+// query is what terms begin with that fit what was asked: a phone is found by its digits.
+func query(text string) string {
+	text = strings.Join(strings.Fields(fold(text)), " ")
+	if digits, ok := strings.CutPrefix(text, "+"); ok {
+		return strings.ReplaceAll(digits, " ", "")
+	}
+	return text
+}
+
+// search finds contacts by what their terms begin with. Of several terms of one contact the first counts.
+func (k *Keeper) search(ctx context.Context, a account.ID, q, after string, page int) (list []Contact, next string, err error) {
+	const last = "\U0010FFFF" // nothing comes after it
+	ask := contactsFoundParams{AccountID: a, AfterTerm: q, UntilTerm: q + last, AfterID: 0, Page: int64(page) + 1}
+	if after != "" {
+		if ask.AfterID, ask.AfterTerm, err = readPlace(after, q); err != nil {
+			return nil, "", err
+		}
+	}
+	for {
+		rows, err := on(k.store.Reader()).ContactsFound(ctx, ask)
+		if err != nil {
+			return nil, "", wrap("search contacts", err)
+		}
+		for _, r := range rows {
+			if len(list) == page {
+				return list, strconv.FormatInt(ask.AfterID, 10) + " " + ask.AfterTerm, nil
+			}
+			ask.AfterTerm, ask.AfterID = r.Term, r.ID
+			c := contactOf(contactRecord{
+				r.ID, r.AccountID, r.Number, r.Addresses, r.Name, r.BookName, r.PushName, r.Business, r.Email, r.Tags, r.Attributes, r.Source, r.UpdatedAt,
+			})
+			if first := slices.IndexFunc(terms(&c), func(t string) bool { return strings.HasPrefix(t, q) }); first >= 0 && terms(&c)[first] == r.Term {
+				list = append(list, c)
+			}
+		}
+		if int64(len(rows)) < ask.Page {
+			return list, "", nil
+		}
+	}
+}
+
+func readPlace(text, q string) (id int64, term string, err error) {
+	number, term, _ := strings.Cut(text, " ")
+	if id, err = strconv.ParseInt(number, 10, 64); err != nil || !strings.HasPrefix(term, q) {
+		return 0, "", badPlace()
+	}
+	return id, term, nil
+}
+
+// Get returns one contact of the account, also by the id of one that turned out to be it; false when there is none.
+func (k *Keeper) Get(ctx context.Context, a account.ID, which ID) (Contact, bool, error) {
+	q := on(k.store.Reader())
+	r, err := q.OneContact(ctx, oneContactParams{ID: int64(which)})
+	if store.NoRows(err) {
+		into, err := q.MergedInto(ctx, mergedIntoParams{ID: int64(which)})
+		if store.NoRows(err) {
+			return Contact{}, false, nil
+		}
+		if err != nil {
+			return Contact{}, false, wrap("read a merged contact", err)
+		}
+		r, err = q.OneContact(ctx, oneContactParams{ID: into})
+		if err != nil {
+			return found(r, err, a)
+		}
+	}
+	return found(r, err, a)
+}
+
+func found(r contactRecord, err error, a account.ID) (Contact, bool, error) {
+	if store.NoRows(err) || err == nil && r.AccountID != a {
+		return Contact{}, false, nil
+	}
+	if err != nil {
+		return Contact{}, false, wrap("read a contact", err)
+	}
+	return contactOf(r), true, nil
+}
+
+// Having returns the contact who has an address; false when there is none.
+func (k *Keeper) Having(ctx context.Context, a account.ID, address message.Address) (Contact, bool, error) {
+	who, err := on(k.store.Reader()).WhoHas(ctx, whoHasParams{Address: address.String(), AccountID: a})
+	if store.NoRows(err) {
+		return Contact{}, false, nil
+	}
+	if err != nil {
+		return Contact{}, false, wrap("look for a contact", err)
+	}
+	return k.Get(ctx, a, ID(who))
+}
