@@ -73,7 +73,7 @@ func (g *Gateway) EraseMessages(tx *store.Tx, p Person, after message.ID) (done 
 
 // messagesOf reads messages to and from the person: of both together, so many that none is left out before the last.
 func (g *Gateway) messagesOf(tx *store.Tx, p Person, after message.ID) ([]messageRecord, error) {
-	to, err := store.Find[messageRecord](tx, nextTo, []nextToParams{{Recipient: p.Address.String(), AccountID: p.Account, After: after, Before: p.Before, Page: erasePage}})
+	to, err := store.Find[messageRecord](tx, nextTo, []nextToParams{{Recipient: p.Address.String(), AccountID: p.Account, After: int64(after), Before: p.Before, Page: erasePage}})
 	if err != nil {
 		return nil, fmt.Errorf("list messages to a person: %w", err)
 	}

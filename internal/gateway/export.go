@@ -40,7 +40,7 @@ func (g *Gateway) after(ctx context.Context, a account.ID, of message.Address, a
 	if of.Value == "" {
 		return q.NextAll(ctx, nextAllParams{AccountID: a, After: after, Before: before, Page: int64(page)})
 	}
-	rows, err := q.NextTo(ctx, nextToParams{Recipient: of.String(), AccountID: a, After: after, Before: before, Page: int64(page)})
+	rows, err := q.NextTo(ctx, nextToParams{Recipient: of.String(), AccountID: a, After: int64(after), Before: before, Page: int64(page)})
 	if err != nil {
 		return nil, err
 	}

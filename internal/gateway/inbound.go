@@ -186,14 +186,14 @@ func (g *Gateway) giveUpJoin(tx *store.Tx, tasks []*queue.Task) error {
 // findOwners decides whose each message is: the number's owner, else the account whose last outbound went to the sender
 // within seven days, else the operator.
 func (g *Gateway) findOwners(tx *store.Tx, whole []*arrival) error {
-	answered := message.ID(since(tx.Now().Add(-answerWindow)))
+	answered := since(tx.Now().Add(-answerWindow))
 	var owned, free []*arrival
 	var ofOwner []lastOutboundOfParams
 	var ofAnyone []lastOutboundParams
 	for _, a := range whole {
 		from := a.in.From.String()
 		if a.owner != 0 {
-			owned, ofOwner = append(owned, a), append(ofOwner, lastOutboundOfParams{Recipient: from, AccountID: a.owner, Since: answered, ChannelID: int64(a.in.Channel)})
+			owned, ofOwner = append(owned, a), append(ofOwner, lastOutboundOfParams{Recipient: from, AccountID: a.owner, Since: answered, ChannelID: a.in.Channel})
 			continue
 		}
 		free, ofAnyone = append(free, a), append(ofAnyone, lastOutboundParams{Recipient: from, Since: answered, ChannelID: a.in.Channel})
@@ -213,7 +213,7 @@ func (g *Gateway) findOwners(tx *store.Tx, whole []*arrival) error {
 	}
 	for i, a := range free {
 		if last[i] != nil {
-			a.owner, a.answers = last[i].AccountID, last[i].ID
+			a.owner, a.answers = last[i].AccountID, last[i].MessageID
 			continue
 		}
 		if a.owner, err = on(tx.Queries()).OperatorAccount(tx.Context()); err != nil {

@@ -83,22 +83,29 @@ VALUES (@account_id, @scope, @key, @fingerprint, @outcome, @expires_at)
 ON CONFLICT (account_id, scope, key) DO UPDATE
 SET fingerprint = excluded.fingerprint, outcome = excluded.outcome, expires_at = excluded.expires_at;
 
--- What an inbound message may answer: whatever went out to its sender, or is just going out. Status 20 and above never did.
+-- What an inbound message may answer: whatever went out to its sender, or is just going out. Status 20 and above never did. The sum and the
+-- offsets keep PostgreSQL on the recipient's index.
 -- name: LastOutbound :one
-SELECT id, account_id FROM message
-WHERE recipient = @recipient AND id > @since AND channel_id = @channel_id AND direction = 1 AND status < 20 ORDER BY id DESC LIMIT 1;
+SELECT k.message_id, k.account_id FROM index_piece AS p CROSS JOIN index_recipient AS k
+WHERE p.piece >= CAST(@since AS bigint) / 2251799813685248 AND k.piece = p.piece AND k.recipient = @recipient AND k.message_id > CAST(@since AS bigint)
+    AND EXISTS (SELECT 1 FROM message AS m WHERE m.id = k.message_id AND m.channel_id = @channel_id AND m.direction = 1 AND m.status < 20 LIMIT 1 OFFSET 0)
+ORDER BY k.message_id + 0 DESC LIMIT 1;
 
--- The sum keeps SQLite from the channel's index, where it would read all that went out in the time.
 -- name: LastOutboundOf :one
-SELECT id FROM message
-WHERE recipient = @recipient AND account_id = @account_id AND id > @since AND channel_id + 0 = CAST(@channel_id AS bigint) AND direction = 1 AND status < 20
-ORDER BY id DESC LIMIT 1;
+SELECT k.message_id FROM index_piece AS p CROSS JOIN index_recipient AS k
+WHERE p.piece >= CAST(@since AS bigint) / 2251799813685248
+    AND k.piece = p.piece AND k.recipient = @recipient AND k.account_id = @account_id AND k.message_id > CAST(@since AS bigint)
+    AND EXISTS (SELECT 1 FROM message AS m WHERE m.id = k.message_id AND m.channel_id = @channel_id AND m.direction = 1 AND m.status < 20 LIMIT 1 OFFSET 0)
+ORDER BY p.piece DESC, k.message_id DESC LIMIT 1;
 
 -- What the inbound messages said that were answered.
 -- name: AnsweredLately :many
-SELECT i.content FROM message AS o JOIN message AS i ON i.id = o.answers
-WHERE o.recipient = @recipient AND o.account_id = @account_id AND o.id > @since AND o.direction = 1 AND o.answers <> 0
-ORDER BY o.id DESC LIMIT 50;
+SELECT i.content FROM message AS i WHERE i.id IN (
+    SELECT (SELECT o.answers FROM message AS o WHERE o.id = k.message_id AND o.direction = 1 LIMIT 1 OFFSET 0) FROM index_piece AS p CROSS JOIN index_recipient AS k
+    WHERE p.piece >= CAST(@since AS bigint) / 2251799813685248
+        AND k.piece = p.piece AND k.recipient = @recipient AND k.account_id = @account_id AND k.message_id > CAST(@since AS bigint)
+    ORDER BY p.piece DESC, k.message_id DESC LIMIT 500)
+ORDER BY i.id DESC LIMIT 50;
 
 -- name: SeeInbound :execrows
 INSERT INTO inbound_seen (channel_id, remote_id, expires_at) VALUES (@channel_id, @remote_id, @expires_at)
@@ -133,8 +140,9 @@ ORDER BY id DESC;
 
 -- name: ListTo :many
 SELECT * FROM message WHERE id IN (
-    SELECT k.id FROM message AS k WHERE k.recipient = @recipient AND k.account_id = @account_id AND k.id < @before AND k.id >= @since
-    ORDER BY k.id DESC LIMIT CAST(@page AS bigint))
+    SELECT k.message_id FROM index_piece AS p CROSS JOIN index_recipient AS k WHERE p.piece >= CAST(@since AS bigint) / 2251799813685248
+        AND k.piece = p.piece AND k.recipient = @recipient AND k.account_id = @account_id AND k.message_id < @before AND k.message_id >= CAST(@since AS bigint)
+    ORDER BY p.piece DESC, k.message_id DESC LIMIT CAST(@page AS bigint))
 ORDER BY id DESC;
 
 -- name: ListChannel :many
@@ -228,6 +236,20 @@ DELETE FROM message WHERE id >= @first AND id <= @last AND status + 0 >= 10 AND 
 -- name: DropParts :exec
 DELETE FROM part WHERE message_id >= @first AND message_id <= @last;
 
+-- Pieces of the index of recipients of which every message is older. There are none on PostgreSQL.
+-- name: OldPieces :many
+SELECT piece FROM index_piece WHERE piece < @piece ORDER BY piece;
+
+-- Entries whose message is gone.
+-- name: DropRecipients :execrows
+DELETE FROM index_recipient AS k WHERE k.piece = @piece AND (k.recipient, k.account_id, k.message_id) IN (
+    SELECT o.recipient, o.account_id, o.message_id FROM index_recipient AS o
+    WHERE o.piece = @piece AND NOT EXISTS (SELECT 1 FROM message AS m WHERE m.id = o.message_id)
+    ORDER BY o.recipient, o.account_id, o.message_id LIMIT 500);
+
+-- name: DropPieces :exec
+DELETE FROM index_piece AS p WHERE p.piece < @piece AND NOT EXISTS (SELECT 1 FROM index_recipient AS k WHERE k.piece = p.piece);
+
 -- The small tables lose what has expired a share at a time: others must not wait long behind it.
 -- name: DropReferences :execrows
 DELETE FROM reference WHERE (account_id, reference) IN (
@@ -262,8 +284,9 @@ ORDER BY id;
 
 -- name: NextTo :many
 SELECT * FROM message WHERE id IN (
-    SELECT k.id FROM message AS k WHERE k.recipient = @recipient AND k.account_id = @account_id AND k.id > @after AND k.id < @before
-    ORDER BY k.id LIMIT CAST(@page AS bigint))
+    SELECT k.message_id FROM index_piece AS p CROSS JOIN index_recipient AS k WHERE p.piece >= CAST(@after AS bigint) / 2251799813685248
+        AND k.piece = p.piece AND k.recipient = @recipient AND k.account_id = @account_id AND k.message_id > CAST(@after AS bigint) AND k.message_id < @before
+    ORDER BY p.piece, k.message_id LIMIT CAST(@page AS bigint))
 ORDER BY id;
 
 -- name: NextFrom :many

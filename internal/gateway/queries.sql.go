@@ -186,20 +186,23 @@ func (q *queries) AddMessage(ctx context.Context, arg addMessageParams) error {
 }
 
 const answeredLately = `-- name: AnsweredLately :many
-SELECT i.content FROM message AS o JOIN message AS i ON i.id = o.answers
-WHERE o.recipient = $1 AND o.account_id = $2 AND o.id > $3 AND o.direction = 1 AND o.answers <> 0
-ORDER BY o.id DESC LIMIT 50
+SELECT i.content FROM message AS i WHERE i.id IN (
+    SELECT (SELECT o.answers FROM message AS o WHERE o.id = k.message_id AND o.direction = 1 LIMIT 1 OFFSET 0) FROM index_piece AS p CROSS JOIN index_recipient AS k
+    WHERE p.piece >= CAST($1 AS bigint) / 2251799813685248
+        AND k.piece = p.piece AND k.recipient = $2 AND k.account_id = $3 AND k.message_id > CAST($1 AS bigint)
+    ORDER BY p.piece DESC, k.message_id DESC LIMIT 500)
+ORDER BY i.id DESC LIMIT 50
 `
 
 type answeredLatelyParams struct {
+	Since     int64
 	Recipient string
 	AccountID account.ID
-	Since     message.ID
 }
 
 // What the inbound messages said that were answered.
 func (q *queries) AnsweredLately(ctx context.Context, arg answeredLatelyParams) ([]string, error) {
-	rows, err := q.db.QueryContext(ctx, answeredLately, arg.Recipient, arg.AccountID, arg.Since)
+	rows, err := q.db.QueryContext(ctx, answeredLately, arg.Since, arg.Recipient, arg.AccountID)
 	if err != nil {
 		return nil, err
 	}
@@ -428,6 +431,39 @@ func (q *queries) DropPartsFrom(ctx context.Context, arg dropPartsFromParams) er
 		arg.Recipient,
 	)
 	return err
+}
+
+const dropPieces = `-- name: DropPieces :exec
+DELETE FROM index_piece AS p WHERE p.piece < $1 AND NOT EXISTS (SELECT 1 FROM index_recipient AS k WHERE k.piece = p.piece)
+`
+
+type dropPiecesParams struct {
+	Piece int64
+}
+
+func (q *queries) DropPieces(ctx context.Context, arg dropPiecesParams) error {
+	_, err := q.db.ExecContext(ctx, dropPieces, arg.Piece)
+	return err
+}
+
+const dropRecipients = `-- name: DropRecipients :execrows
+DELETE FROM index_recipient AS k WHERE k.piece = $1 AND (k.recipient, k.account_id, k.message_id) IN (
+    SELECT o.recipient, o.account_id, o.message_id FROM index_recipient AS o
+    WHERE o.piece = $1 AND NOT EXISTS (SELECT 1 FROM message AS m WHERE m.id = o.message_id)
+    ORDER BY o.recipient, o.account_id, o.message_id LIMIT 500)
+`
+
+type dropRecipientsParams struct {
+	Piece int64
+}
+
+// Entries whose message is gone.
+func (q *queries) DropRecipients(ctx context.Context, arg dropRecipientsParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, dropRecipients, arg.Piece)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 const dropReference = `-- name: DropReference :exec
@@ -703,53 +739,57 @@ func (q *queries) InboundParts(ctx context.Context, arg inboundPartsParams) ([]i
 }
 
 const lastOutbound = `-- name: LastOutbound :one
-SELECT id, account_id FROM message
-WHERE recipient = $1 AND id > $2 AND channel_id = $3 AND direction = 1 AND status < 20 ORDER BY id DESC LIMIT 1
+SELECT k.message_id, k.account_id FROM index_piece AS p CROSS JOIN index_recipient AS k
+WHERE p.piece >= CAST($1 AS bigint) / 2251799813685248 AND k.piece = p.piece AND k.recipient = $2 AND k.message_id > CAST($1 AS bigint)
+    AND EXISTS (SELECT 1 FROM message AS m WHERE m.id = k.message_id AND m.channel_id = $3 AND m.direction = 1 AND m.status < 20 LIMIT 1 OFFSET 0)
+ORDER BY k.message_id + 0 DESC LIMIT 1
 `
 
 type lastOutboundParams struct {
+	Since     int64
 	Recipient string
-	Since     message.ID
 	ChannelID message.ChannelID
 }
 
 type lastOutboundRow struct {
-	ID        message.ID
+	MessageID message.ID
 	AccountID account.ID
 }
 
-// What an inbound message may answer: whatever went out to its sender, or is just going out. Status 20 and above never did.
+// What an inbound message may answer: whatever went out to its sender, or is just going out. Status 20 and above never did. The sum and the
+// offsets keep PostgreSQL on the recipient's index.
 func (q *queries) LastOutbound(ctx context.Context, arg lastOutboundParams) (lastOutboundRow, error) {
-	row := q.db.QueryRowContext(ctx, lastOutbound, arg.Recipient, arg.Since, arg.ChannelID)
+	row := q.db.QueryRowContext(ctx, lastOutbound, arg.Since, arg.Recipient, arg.ChannelID)
 	var i lastOutboundRow
-	err := row.Scan(&i.ID, &i.AccountID)
+	err := row.Scan(&i.MessageID, &i.AccountID)
 	return i, err
 }
 
 const lastOutboundOf = `-- name: LastOutboundOf :one
-SELECT id FROM message
-WHERE recipient = $1 AND account_id = $2 AND id > $3 AND channel_id + 0 = CAST($4 AS bigint) AND direction = 1 AND status < 20
-ORDER BY id DESC LIMIT 1
+SELECT k.message_id FROM index_piece AS p CROSS JOIN index_recipient AS k
+WHERE p.piece >= CAST($1 AS bigint) / 2251799813685248
+    AND k.piece = p.piece AND k.recipient = $2 AND k.account_id = $3 AND k.message_id > CAST($1 AS bigint)
+    AND EXISTS (SELECT 1 FROM message AS m WHERE m.id = k.message_id AND m.channel_id = $4 AND m.direction = 1 AND m.status < 20 LIMIT 1 OFFSET 0)
+ORDER BY p.piece DESC, k.message_id DESC LIMIT 1
 `
 
 type lastOutboundOfParams struct {
+	Since     int64
 	Recipient string
 	AccountID account.ID
-	Since     message.ID
-	ChannelID int64
+	ChannelID message.ChannelID
 }
 
-// The sum keeps SQLite from the channel's index, where it would read all that went out in the time.
 func (q *queries) LastOutboundOf(ctx context.Context, arg lastOutboundOfParams) (message.ID, error) {
 	row := q.db.QueryRowContext(ctx, lastOutboundOf,
+		arg.Since,
 		arg.Recipient,
 		arg.AccountID,
-		arg.Since,
 		arg.ChannelID,
 	)
-	var id message.ID
-	err := row.Scan(&id)
-	return id, err
+	var message_id message.ID
+	err := row.Scan(&message_id)
+	return message_id, err
 }
 
 const listAll = `-- name: ListAll :many
@@ -1142,25 +1182,26 @@ func (q *queries) ListStatus(ctx context.Context, arg listStatusParams) ([]messa
 
 const listTo = `-- name: ListTo :many
 SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint FROM message WHERE id IN (
-    SELECT k.id FROM message AS k WHERE k.recipient = $1 AND k.account_id = $2 AND k.id < $3 AND k.id >= $4
-    ORDER BY k.id DESC LIMIT CAST($5 AS bigint))
+    SELECT k.message_id FROM index_piece AS p CROSS JOIN index_recipient AS k WHERE p.piece >= CAST($1 AS bigint) / 2251799813685248
+        AND k.piece = p.piece AND k.recipient = $2 AND k.account_id = $3 AND k.message_id < $4 AND k.message_id >= CAST($1 AS bigint)
+    ORDER BY p.piece DESC, k.message_id DESC LIMIT CAST($5 AS bigint))
 ORDER BY id DESC
 `
 
 type listToParams struct {
+	Since     int64
 	Recipient string
 	AccountID account.ID
 	Before    message.ID
-	Since     message.ID
 	Page      int64
 }
 
 func (q *queries) ListTo(ctx context.Context, arg listToParams) ([]messageRecord, error) {
 	rows, err := q.db.QueryContext(ctx, listTo,
+		arg.Since,
 		arg.Recipient,
 		arg.AccountID,
 		arg.Before,
-		arg.Since,
 		arg.Page,
 	)
 	if err != nil {
@@ -1565,24 +1606,25 @@ func (q *queries) NextKeys(ctx context.Context, arg nextKeysParams) ([]nextKeysR
 
 const nextTo = `-- name: NextTo :many
 SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint FROM message WHERE id IN (
-    SELECT k.id FROM message AS k WHERE k.recipient = $1 AND k.account_id = $2 AND k.id > $3 AND k.id < $4
-    ORDER BY k.id LIMIT CAST($5 AS bigint))
+    SELECT k.message_id FROM index_piece AS p CROSS JOIN index_recipient AS k WHERE p.piece >= CAST($1 AS bigint) / 2251799813685248
+        AND k.piece = p.piece AND k.recipient = $2 AND k.account_id = $3 AND k.message_id > CAST($1 AS bigint) AND k.message_id < $4
+    ORDER BY p.piece, k.message_id LIMIT CAST($5 AS bigint))
 ORDER BY id
 `
 
 type nextToParams struct {
+	After     int64
 	Recipient string
 	AccountID account.ID
-	After     message.ID
 	Before    message.ID
 	Page      int64
 }
 
 func (q *queries) NextTo(ctx context.Context, arg nextToParams) ([]messageRecord, error) {
 	rows, err := q.db.QueryContext(ctx, nextTo,
+		arg.After,
 		arg.Recipient,
 		arg.AccountID,
-		arg.After,
 		arg.Before,
 		arg.Page,
 	)
@@ -1672,6 +1714,38 @@ func (q *queries) OldMessages(ctx context.Context, arg oldMessagesParams) ([]old
 			return nil, err
 		}
 		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const oldPieces = `-- name: OldPieces :many
+SELECT piece FROM index_piece WHERE piece < $1 ORDER BY piece
+`
+
+type oldPiecesParams struct {
+	Piece int64
+}
+
+// Pieces of the index of recipients of which every message is older. There are none on PostgreSQL.
+func (q *queries) OldPieces(ctx context.Context, arg oldPiecesParams) ([]int64, error) {
+	rows, err := q.db.QueryContext(ctx, oldPieces, arg.Piece)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var piece int64
+		if err := rows.Scan(&piece); err != nil {
+			return nil, err
+		}
+		items = append(items, piece)
 	}
 	if err := rows.Close(); err != nil {
 		return nil, err

@@ -175,7 +175,7 @@ func (g *Gateway) page(ctx context.Context, a account.ID, f Filter) ([]messageRe
 	from, before := f.span()
 	switch {
 	case f.To.Value != "":
-		return rows.ListTo(ctx, listToParams{Recipient: f.To.String(), AccountID: a, Before: before, Since: from, Page: page})
+		return rows.ListTo(ctx, listToParams{Recipient: f.To.String(), AccountID: a, Before: before, Since: int64(from), Page: page})
 	case f.Channel != 0:
 		return rows.ListChannel(ctx, listChannelParams{AccountID: a, ChannelID: f.Channel, Before: before, Since: from, Page: page})
 	case f.Reference != "":

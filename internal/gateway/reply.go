@@ -121,7 +121,7 @@ func (g *Gateway) answer(ctx context.Context, owner account.ID, id message.ID) e
 // helped tells whether the sender was answered a HELP lately.
 func (g *Gateway) helped(ctx context.Context, in message.Message) (bool, error) {
 	rows, err := on(g.Store.Reader()).AnsweredLately(ctx, answeredLatelyParams{
-		Recipient: in.From.String(), AccountID: in.Account, Since: message.ID(since(g.Store.Now().Add(-helpPause))),
+		Recipient: in.From.String(), AccountID: in.Account, Since: since(g.Store.Now().Add(-helpPause)),
 	})
 	if err != nil {
 		return false, fmt.Errorf("look for earlier answers: %w", err)

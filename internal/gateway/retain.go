@@ -87,6 +87,9 @@ func (g *Gateway) Retain(ctx context.Context, emptied *message.ID) error {
 	if err := g.dropMessages(ctx, now); err != nil {
 		return err
 	}
+	if err := g.finish(ctx, g.dropRecipients); err != nil {
+		return fmt.Errorf("end the index of old messages: %w", err)
+	}
 	for _, chore := range g.chores {
 		if err := g.finish(ctx, chore); err != nil {
 			return fmt.Errorf("end retention: %w", err)
@@ -201,6 +204,29 @@ func (g *Gateway) dropMessages(ctx context.Context, now time.Time) error {
 		page.FromID = from
 		return on(g.Store.Reader()).OldMessages(ctx, page)
 	}, func(tx *store.Tx, rows []oldMessagesRow) error { return g.dropPage(tx, rows, over) })
+}
+
+// pieceBits are those of a key below the piece of the index of recipients that it is in: six days.
+const pieceBits = 51
+
+// dropRecipients takes entries out of the index of recipients, in its order, once all messages of a piece are past their retention. Those of
+// messages that are kept longer stay.
+func (g *Gateway) dropRecipients(tx *store.Tx) (more bool, err error) {
+	if g.Settings.KeepMessages <= 0 {
+		return false, nil
+	}
+	end := since(tx.Now().Add(-g.Settings.KeepMessages)) >> pieceBits
+	pieces, err := store.Find[int64](tx, oldPieces, []int64{end})
+	if err != nil || len(pieces) == 0 {
+		return false, err
+	}
+	for _, p := range pieces {
+		n, err := store.Each(tx, dropRecipients, []int64{p.Row})
+		if err != nil || n[0] > 0 {
+			return true, err
+		}
+	}
+	return false, store.Run(tx, dropPieces, []int64{end})
 }
 
 // over is when the validity of a message must have ended that is deleted: a scheduled one is kept after its time.

@@ -71,6 +71,11 @@ func TestRetention(t *testing.T) {
 	w.until(func() bool { return w.message(scheduled).Content.Text == "" }, func() string { return "its text is kept too long" })
 	w.pass(31 * day)
 	w.until(func() bool { return w.count("message") == 0 }, func() string { return "it is kept too long" })
+	w.pass(7 * day) // to the end of the last piece of the index of recipients
+	w.until(func() bool { return w.count("index_recipient") == 0 }, func() string { return fmt.Sprint(w.count("index_recipient"), " recipients are kept too long") })
+	if !storetest.Postgres() {
+		w.until(func() bool { return w.count("index_piece") == 0 }, func() string { return "empty pieces of the index are kept" })
+	}
 	w.wantMoney(4, 0)
 }
 

@@ -64,7 +64,7 @@ func migrate(ctx context.Context, db *sql.DB, w words, log *slog.Logger, inUse b
 var forSQLite = words{
 	dialect: goose.DialectSQLite3,
 	say: strings.NewReplacer("bigint   NOT NULL PRIMARY KEY", "integer NOT NULL PRIMARY KEY",
-		"bigint NOT NULL PRIMARY KEY", "integer NOT NULL PRIMARY KEY", "/* clustered */", "WITHOUT ROWID").Replace,
+		"bigint NOT NULL PRIMARY KEY", "integer NOT NULL PRIMARY KEY", "/* clustered */", "WITHOUT ROWID", "-- on SQLite: ", "").Replace,
 }
 
 // spoken gives out the migrations in an engine's words.

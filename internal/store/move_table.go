@@ -22,10 +22,10 @@ type column struct {
 	form form
 }
 
-// Each engine tells its tables, their columns and what these hold.
+// Each engine tells its tables, their columns and what these hold. What serves SQLite as an index fills itself.
 const (
 	sqliteTables = `SELECT m.name, c.name, lower(c.type) FROM sqlite_schema AS m, pragma_table_info(m.name) AS c
-		WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite\_%' ESCAPE '\' AND m.name <> '` + versionTable + `' ORDER BY m.name, c.name`
+		WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite\_%' ESCAPE '\' AND m.name NOT LIKE 'index\_%' ESCAPE '\' AND m.name <> '` + versionTable + `' ORDER BY m.name, c.name`
 	postgresTables = `SELECT c.relname, a.attname, format_type(a.atttypid, NULL) FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
 		WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema()) AND c.relkind IN ('r', 'p') AND NOT c.relispartition
 			AND a.attnum > 0 AND NOT a.attisdropped AND c.relname <> '` + versionTable + `' ORDER BY c.relname, a.attname`
