@@ -3,7 +3,6 @@ package whatsapp
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/ecdh"
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
@@ -94,15 +93,7 @@ func (n *noise) open(sealed []byte) ([]byte, error) {
 
 // mix takes the secret that both sides know into the key.
 func (n *noise) mix(private, public []byte) error {
-	ours, err := ecdh.X25519().NewPrivateKey(private)
-	if err != nil {
-		return err
-	}
-	theirs, err := ecdh.X25519().NewPublicKey(public)
-	if err != nil {
-		return err
-	}
-	secret, err := ours.ECDH(theirs)
+	secret, err := agree(private, public)
 	if err != nil {
 		return err
 	}
