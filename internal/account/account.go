@@ -48,6 +48,7 @@ type Limits struct {
 	Burst    int // requests at once after a pause, of one key
 	Messages int // a minute, over all surfaces and channels together
 	Queue    int // messages of one account that may wait at a time
+	Devices  int // linked devices of an account and its subaccounts
 }
 
 // AllKeys is how many times the rate of one key all keys of an account and its subaccounts have together.

@@ -40,6 +40,9 @@ type Channel struct {
 	Mode     Mode
 	Senders  Senders
 	Updated  time.Time
+
+	Workspace string // a label that groups channels; may be empty
+	Official  bool   // the account speaks through it where a caller names none; one of its kind is
 }
 
 // Mode is what is wanted of a channel, beside that it is enabled.
@@ -66,10 +69,13 @@ const stateOrder = 4
 
 // Keeper keeps channels.
 type Keeper struct {
-	store  *store.Store
-	all    *store.Cached[*register]
-	live   *store.Cached[*states]
-	states *store.Batch[stateChange]
+	store   *store.Store
+	all     *store.Cached[*register]
+	live    *store.Cached[*states]
+	states  *store.Batch[stateChange]
+	devices *store.Cached[map[message.ChannelID]Device]
+	open    *store.Cached[map[message.ChannelID]bool]
+	days    days
 }
 
 // New returns the keeper of the store's channels.
@@ -77,6 +83,7 @@ func New(s *store.Store) *Keeper {
 	k := &Keeper{store: s}
 	k.all, k.live = store.NewCached(s, topic, k.load), store.NewCached(s, topicState, k.loadStates)
 	k.states = store.NewBatch(s, "driver state", stateOrder, changeStates)
+	k.devices, k.open = store.NewCached(s, topicDevice, loadDevices), store.NewCached(s, topicPairing, loadOpenPairings)
 	return k
 }
 
@@ -102,6 +109,7 @@ func (k *Keeper) load(ctx context.Context, q store.Queryer) (*register, error) {
 			Settings: channel.Settings(settings), Sender: message.ParseAddress(row.Sender),
 			Rate: int(row.Rate), Shards: int(row.Shards), Enabled: row.Enabled == 1,
 			Mode: Mode(row.Mode), Senders: Senders(row.Senders), Updated: time.UnixMilli(row.UpdatedAt).UTC(),
+			Workspace: row.Workspace, Official: row.Official == 1,
 		}
 		r.list, r.byID[c.ID] = append(r.list, c), c
 	}
@@ -123,7 +131,7 @@ func (k *Keeper) Create(tx *store.Tx, by audit.Actor, c Channel) (Channel, error
 	added, err := store.Each(tx, addChannel, []addChannelParams{{
 		ID: c.ID, AccountID: c.Account, Name: c.Name, Driver: c.Driver, Kind: string(c.Kind), Settings: sealed, Sender: c.Sender.String(),
 		Rate: int64(c.Rate), Shards: int64(c.Shards), Enabled: flag(c.Enabled), Mode: string(c.Mode), Senders: string(c.Senders),
-		UpdatedAt: c.Updated.UnixMilli(),
+		Workspace: c.Workspace, Official: flag(c.Official), UpdatedAt: c.Updated.UnixMilli(),
 	}})
 	if err != nil {
 		return c, fmt.Errorf("create channel: %w", err)
@@ -131,7 +139,7 @@ func (k *Keeper) Create(tx *store.Tx, by audit.Actor, c Channel) (Channel, error
 	if added[0] == 0 {
 		return c, taken(c)
 	}
-	return c, changed(tx, by, "channel.create", c)
+	return c, errors.Join(onlyOfficial(tx, c), changed(tx, by, "channel.create", c))
 }
 
 // Update changes a channel. Its account, driver and kind stay what they are.
@@ -144,13 +152,13 @@ func (k *Keeper) Update(tx *store.Tx, by audit.Actor, c Channel) error {
 	touched, err := store.Each(tx, changeChannel, []changeChannelParams{{
 		ID: c.ID, Name: c.Name, Settings: sealed, Sender: c.Sender.String(),
 		Rate: int64(c.Rate), Shards: int64(c.Shards), Enabled: flag(c.Enabled), Mode: string(c.Mode), Senders: string(c.Senders),
-		UpdatedAt: c.Updated.UnixMilli(),
+		Workspace: c.Workspace, Official: flag(c.Official), UpdatedAt: c.Updated.UnixMilli(),
 	}})
 	if err != nil {
 		return fmt.Errorf("update channel: %w", err)
 	}
 	if touched[0] == 1 {
-		return changed(tx, by, "channel.update", c)
+		return errors.Join(onlyOfficial(tx, c), changed(tx, by, "channel.update", c))
 	}
 	there, err := store.First[message.ChannelID](tx, channelThere, []channelThereParams{{ID: c.ID}})
 	if err != nil {
@@ -160,6 +168,17 @@ func (k *Keeper) Update(tx *store.Tx, by audit.Actor, c Channel) error {
 		return fault.New(fault.NotHere, "channel %s", c.ID)
 	}
 	return taken(c)
+}
+
+// onlyOfficial has the account's other channels of the kind give way to one that is official now.
+func onlyOfficial(tx *store.Tx, c Channel) error {
+	if !c.Official {
+		return nil
+	}
+	if err := store.Run(tx, oneOfficial, []oneOfficialParams{{AccountID: c.Account, Kind: string(c.Kind), ID: c.ID}}); err != nil {
+		return fmt.Errorf("make a channel official: %w", err)
+	}
+	return nil
 }
 
 // check refuses what no channel can be and seals the settings.
@@ -197,6 +216,9 @@ func (k *Keeper) Delete(tx *store.Tx, by audit.Actor, c Channel) error {
 		return fmt.Errorf("delete channel: %w", err)
 	}
 	if _, err := k.Rose(tx, c.ID); err != nil {
+		return err
+	}
+	if err := k.dropDevice(tx, c.ID); err != nil {
 		return err
 	}
 	return changed(tx, by, "channel.delete", c)

@@ -1,12 +1,14 @@
 -- name: AddChannel :execrows
-INSERT INTO channel (id, account_id, name, driver, kind, settings, sender, rate, shards, enabled, mode, senders, updated_at)
-VALUES (@id, @account_id, @name, @driver, @kind, @settings, @sender, @rate, @shards, @enabled, @mode, @senders, @updated_at)
+INSERT INTO channel (id, account_id, name, driver, kind, settings, sender, rate, shards, enabled, mode, senders, workspace, official,
+    updated_at)
+VALUES (@id, @account_id, @name, @driver, @kind, @settings, @sender, @rate, @shards, @enabled, @mode, @senders, @workspace, @official,
+    @updated_at)
 ON CONFLICT (account_id, name) DO NOTHING;
 
 -- What a channel is - its account, driver and kind - stays.
 -- name: ChangeChannel :execrows
 UPDATE channel SET name = @name, settings = @settings, sender = @sender, rate = @rate, shards = @shards, enabled = @enabled,
-    mode = @mode, senders = @senders, updated_at = @updated_at
+    mode = @mode, senders = @senders, workspace = @workspace, official = @official, updated_at = @updated_at
 WHERE channel.id = @id AND NOT EXISTS (
     SELECT 1 FROM channel AS c WHERE c.account_id = channel.account_id AND c.name = @name AND c.id <> channel.id
 );
@@ -15,10 +17,124 @@ WHERE channel.id = @id AND NOT EXISTS (
 SELECT id FROM channel WHERE id = @id;
 
 -- name: Channels :many
-SELECT id, account_id, name, driver, kind, settings, sender, rate, shards, enabled, mode, senders, updated_at FROM channel ORDER BY id;
+SELECT id, account_id, name, driver, kind, settings, sender, rate, shards, enabled, mode, senders, workspace, official, updated_at FROM channel ORDER BY id;
+
+-- The others of its account and kind are official no more.
+-- name: OneOfficial :exec
+UPDATE channel SET official = 0 WHERE account_id = @account_id AND kind = @kind AND official = 1 AND id <> @id;
 
 -- name: DropChannel :execrows
 DELETE FROM channel WHERE id = @id;
+
+-- name: Devices :many
+SELECT channel_id, remote, phone, lid, push_name, linked_at, unlinked_at, unlinked_code, unlinked_reason,
+    limited_at, limited_until, limited_code, limited_reason FROM device ORDER BY channel_id;
+
+-- name: LinkDevice :exec
+INSERT INTO device (channel_id, remote, phone, lid, push_name, linked_at, unlinked_at, unlinked_code, unlinked_reason,
+    limited_at, limited_until, limited_code, limited_reason)
+VALUES (@channel_id, @remote, @phone, @lid, @push_name, @linked_at, 0, '', '', 0, 0, '', '')
+ON CONFLICT (channel_id) DO UPDATE SET remote = excluded.remote, phone = excluded.phone, lid = excluded.lid, push_name = excluded.push_name,
+    linked_at = excluded.linked_at, unlinked_at = 0, unlinked_code = '', unlinked_reason = '',
+    limited_at = 0, limited_until = 0, limited_code = '', limited_reason = '';
+
+-- Who a linked device is becomes better known; what is missing now stays.
+-- name: NameDevice :execrows
+UPDATE device SET remote = @remote, phone = COALESCE(NULLIF(CAST(@phone AS text), ''), phone), lid = COALESCE(NULLIF(CAST(@lid AS text), ''), lid),
+    push_name = COALESCE(NULLIF(CAST(@push_name AS text), ''), push_name)
+WHERE channel_id = @channel_id AND linked_at > 0;
+
+-- name: UnlinkDevice :execrows
+UPDATE device SET linked_at = 0, unlinked_at = @at, unlinked_code = @code, unlinked_reason = @reason,
+    limited_at = 0, limited_until = 0, limited_code = '', limited_reason = ''
+WHERE channel_id = @channel_id AND linked_at > 0;
+
+-- name: LimitDevice :execrows
+UPDATE device SET limited_at = @at, limited_until = @until, limited_code = @code, limited_reason = @reason
+WHERE channel_id = @channel_id AND linked_at > 0;
+
+-- name: ForgetDevice :execrows
+UPDATE device SET remote = '' WHERE channel_id = @channel_id AND linked_at = 0;
+
+-- name: DropDevice :exec
+DELETE FROM device WHERE channel_id = @channel_id;
+
+-- Counts one more message of a day, unless the day has as many as it may.
+-- name: SpendDay :execrows
+INSERT INTO device_day (channel_id, day, sent) VALUES (@channel_id, @day, 1)
+ON CONFLICT (channel_id) DO UPDATE SET day = excluded.day, sent = CASE WHEN device_day.day = excluded.day THEN device_day.sent + 1 ELSE 1 END
+WHERE device_day.day <> excluded.day OR device_day.sent < @most;
+
+-- name: DayOf :one
+SELECT day, sent FROM device_day WHERE channel_id = @channel_id;
+
+-- name: DropDay :exec
+DELETE FROM device_day WHERE channel_id = @channel_id;
+
+-- Of two wishes at a time the first stays, unless it is over or nobody has begun with it for long.
+-- name: AskPairing :execrows
+INSERT INTO pairing (channel_id, id, phone, state, node, step, code, valid_until, failure, reason, asked_at, ended_at)
+VALUES (@channel_id, @id, @phone, 'asked', 0, 1, '', 0, '', '', @asked_at, 0)
+ON CONFLICT (channel_id) DO UPDATE SET id = excluded.id, phone = excluded.phone, state = 'asked', node = 0, step = 1, code = '',
+    valid_until = 0, failure = '', reason = '', asked_at = excluded.asked_at, ended_at = 0
+WHERE pairing.state IN ('linked', 'failed') OR pairing.state = 'asked' AND pairing.asked_at < CAST(@stale AS bigint);
+
+-- name: PairingOf :one
+SELECT channel_id, id, phone, state, node, step, code, valid_until, failure, reason, asked_at, ended_at FROM pairing WHERE channel_id = @channel_id;
+
+-- name: OpenPairings :many
+SELECT channel_id, node FROM pairing WHERE state IN ('asked', 'running') ORDER BY channel_id;
+
+-- name: BeginPairing :execrows
+UPDATE pairing SET state = 'running', node = @node, step = step + 1 WHERE channel_id = @channel_id AND id = @id AND state = 'asked';
+
+-- name: ShowCode :execrows
+UPDATE pairing SET code = @code, valid_until = @valid_until, step = step + 1
+WHERE channel_id = @channel_id AND id = @id AND state = 'running' AND node = @node;
+
+-- name: EndPairing :execrows
+UPDATE pairing SET state = @state, failure = @failure, reason = @reason, code = '', valid_until = 0, ended_at = @ended_at, step = step + 1
+WHERE channel_id = @channel_id AND id = @id AND state IN ('asked', 'running');
+
+-- name: DropPairing :exec
+DELETE FROM pairing WHERE channel_id = @channel_id;
+
+-- name: AddAsk :exec
+INSERT INTO ask (id, channel_id, kind, question, expires_at, answered, answer) VALUES (@id, @channel_id, @kind, @question, @expires_at, 0, '');
+
+-- name: OpenAsks :many
+SELECT id, channel_id, kind, question, expires_at FROM ask WHERE answered = 0 AND expires_at > @now ORDER BY channel_id, id;
+
+-- name: TakeAsk :execrows
+UPDATE ask SET answered = 2 WHERE id = @id AND answered = 0;
+
+-- name: AnswerAsk :execrows
+UPDATE ask SET answered = 1, answer = @answer WHERE id = @id AND answered = 2;
+
+-- name: AskAnswered :one
+SELECT answer FROM ask WHERE id = @id AND answered = 1;
+
+-- name: DropAsk :exec
+DELETE FROM ask WHERE id = @id;
+
+-- name: DropOldAsks :execrows
+DELETE FROM ask WHERE expires_at < @now;
+
+-- name: NumberCheck :one
+SELECT there, person FROM number_check WHERE channel_id = @channel_id AND phone = @phone AND expires_at > @now;
+
+-- name: PutNumberCheck :exec
+INSERT INTO number_check (channel_id, phone, there, person, expires_at) VALUES (@channel_id, @phone, @there, @person, @expires_at)
+ON CONFLICT (channel_id, phone) DO UPDATE SET there = excluded.there, person = excluded.person, expires_at = excluded.expires_at;
+
+-- name: DropNumberChecksOn :exec
+DELETE FROM number_check WHERE channel_id = @channel_id;
+
+-- A share at a time.
+-- name: DropOldNumberChecks :execrows
+DELETE FROM number_check WHERE (channel_id, phone) IN (
+    SELECT o.channel_id, o.phone FROM number_check AS o WHERE o.expires_at < @now ORDER BY o.expires_at LIMIT 1000
+);
 
 -- name: AddSession :exec
 INSERT INTO session (channel_id, node, parts) VALUES (@channel_id, @node, @parts)

@@ -41,9 +41,65 @@ type channelStateRecord struct {
 	Busy      int64
 }
 
+type deviceRecord struct {
+	ChannelID      message.ChannelID
+	Remote         string
+	Phone          string
+	Lid            string
+	PushName       string
+	LinkedAt       int64
+	UnlinkedAt     int64
+	UnlinkedCode   string
+	UnlinkedReason string
+	LimitedAt      int64
+	LimitedUntil   int64
+	LimitedCode    string
+	LimitedReason  string
+}
+
+type pairingRecord struct {
+	ChannelID  message.ChannelID
+	ID         int64
+	Phone      string
+	State      string
+	Node       int64
+	Step       int64
+	Code       string
+	ValidUntil int64
+	Failure    string
+	Reason     string
+	AskedAt    int64
+	EndedAt    int64
+}
+
+const addAsk = `-- name: AddAsk :exec
+INSERT INTO ask (id, channel_id, kind, question, expires_at, answered, answer) VALUES ($1, $2, $3, $4, $5, 0, '')
+`
+
+type addAskParams struct {
+	ID        int64
+	ChannelID message.ChannelID
+	Kind      string
+	Question  string
+	ExpiresAt int64
+}
+
+func (q *queries) AddAsk(ctx context.Context, arg addAskParams) error {
+	_, err := q.db.ExecContext(ctx, addAsk,
+		arg.ID,
+		arg.ChannelID,
+		arg.Kind,
+		arg.Question,
+		arg.ExpiresAt,
+	)
+	return err
+}
+
 const addChannel = `-- name: AddChannel :execrows
-INSERT INTO channel (id, account_id, name, driver, kind, settings, sender, rate, shards, enabled, mode, senders, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+INSERT INTO channel (id, account_id, name, driver, kind, settings, sender, rate, shards, enabled, mode, senders, workspace, official,
+    updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+    $15)
 ON CONFLICT (account_id, name) DO NOTHING
 `
 
@@ -60,6 +116,8 @@ type addChannelParams struct {
 	Enabled   int16
 	Mode      string
 	Senders   string
+	Workspace string
+	Official  int16
 	UpdatedAt int64
 }
 
@@ -77,6 +135,8 @@ func (q *queries) AddChannel(ctx context.Context, arg addChannelParams) (int64, 
 		arg.Enabled,
 		arg.Mode,
 		arg.Senders,
+		arg.Workspace,
+		arg.Official,
 		arg.UpdatedAt,
 	)
 	if err != nil {
@@ -124,10 +184,91 @@ func (q *queries) AddSession(ctx context.Context, arg addSessionParams) error {
 	return err
 }
 
+const answerAsk = `-- name: AnswerAsk :execrows
+UPDATE ask SET answered = 1, answer = $1 WHERE id = $2 AND answered = 2
+`
+
+type answerAskParams struct {
+	Answer string
+	ID     int64
+}
+
+func (q *queries) AnswerAsk(ctx context.Context, arg answerAskParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, answerAsk, arg.Answer, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const askAnswered = `-- name: AskAnswered :one
+SELECT answer FROM ask WHERE id = $1 AND answered = 1
+`
+
+type askAnsweredParams struct {
+	ID int64
+}
+
+func (q *queries) AskAnswered(ctx context.Context, arg askAnsweredParams) (string, error) {
+	row := q.db.QueryRowContext(ctx, askAnswered, arg.ID)
+	var answer string
+	err := row.Scan(&answer)
+	return answer, err
+}
+
+const askPairing = `-- name: AskPairing :execrows
+INSERT INTO pairing (channel_id, id, phone, state, node, step, code, valid_until, failure, reason, asked_at, ended_at)
+VALUES ($1, $2, $3, 'asked', 0, 1, '', 0, '', '', $4, 0)
+ON CONFLICT (channel_id) DO UPDATE SET id = excluded.id, phone = excluded.phone, state = 'asked', node = 0, step = 1, code = '',
+    valid_until = 0, failure = '', reason = '', asked_at = excluded.asked_at, ended_at = 0
+WHERE pairing.state IN ('linked', 'failed') OR pairing.state = 'asked' AND pairing.asked_at < CAST($5 AS bigint)
+`
+
+type askPairingParams struct {
+	ChannelID message.ChannelID
+	ID        int64
+	Phone     string
+	AskedAt   int64
+	Stale     int64
+}
+
+// Of two wishes at a time the first stays, unless it is over or nobody has begun with it for long.
+func (q *queries) AskPairing(ctx context.Context, arg askPairingParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, askPairing,
+		arg.ChannelID,
+		arg.ID,
+		arg.Phone,
+		arg.AskedAt,
+		arg.Stale,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const beginPairing = `-- name: BeginPairing :execrows
+UPDATE pairing SET state = 'running', node = $1, step = step + 1 WHERE channel_id = $2 AND id = $3 AND state = 'asked'
+`
+
+type beginPairingParams struct {
+	Node      int64
+	ChannelID message.ChannelID
+	ID        int64
+}
+
+func (q *queries) BeginPairing(ctx context.Context, arg beginPairingParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, beginPairing, arg.Node, arg.ChannelID, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const changeChannel = `-- name: ChangeChannel :execrows
 UPDATE channel SET name = $1, settings = $2, sender = $3, rate = $4, shards = $5, enabled = $6,
-    mode = $7, senders = $8, updated_at = $9
-WHERE channel.id = $10 AND NOT EXISTS (
+    mode = $7, senders = $8, workspace = $9, official = $10, updated_at = $11
+WHERE channel.id = $12 AND NOT EXISTS (
     SELECT 1 FROM channel AS c WHERE c.account_id = channel.account_id AND c.name = $1 AND c.id <> channel.id
 )
 `
@@ -141,6 +282,8 @@ type changeChannelParams struct {
 	Enabled   int16
 	Mode      string
 	Senders   string
+	Workspace string
+	Official  int16
 	UpdatedAt int64
 	ID        message.ChannelID
 }
@@ -156,6 +299,8 @@ func (q *queries) ChangeChannel(ctx context.Context, arg changeChannelParams) (i
 		arg.Enabled,
 		arg.Mode,
 		arg.Senders,
+		arg.Workspace,
+		arg.Official,
 		arg.UpdatedAt,
 		arg.ID,
 	)
@@ -181,7 +326,7 @@ func (q *queries) ChannelThere(ctx context.Context, arg channelThereParams) (mes
 }
 
 const channels = `-- name: Channels :many
-SELECT id, account_id, name, driver, kind, settings, sender, rate, shards, enabled, mode, senders, updated_at FROM channel ORDER BY id
+SELECT id, account_id, name, driver, kind, settings, sender, rate, shards, enabled, mode, senders, workspace, official, updated_at FROM channel ORDER BY id
 `
 
 type channelsRow struct {
@@ -197,6 +342,8 @@ type channelsRow struct {
 	Enabled   int16
 	Mode      string
 	Senders   string
+	Workspace string
+	Official  int16
 	UpdatedAt int64
 }
 
@@ -222,7 +369,71 @@ func (q *queries) Channels(ctx context.Context) ([]channelsRow, error) {
 			&i.Enabled,
 			&i.Mode,
 			&i.Senders,
+			&i.Workspace,
+			&i.Official,
 			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const dayOf = `-- name: DayOf :one
+SELECT day, sent FROM device_day WHERE channel_id = $1
+`
+
+type dayOfParams struct {
+	ChannelID message.ChannelID
+}
+
+type dayOfRow struct {
+	Day  int64
+	Sent int64
+}
+
+func (q *queries) DayOf(ctx context.Context, arg dayOfParams) (dayOfRow, error) {
+	row := q.db.QueryRowContext(ctx, dayOf, arg.ChannelID)
+	var i dayOfRow
+	err := row.Scan(&i.Day, &i.Sent)
+	return i, err
+}
+
+const devices = `-- name: Devices :many
+SELECT channel_id, remote, phone, lid, push_name, linked_at, unlinked_at, unlinked_code, unlinked_reason,
+    limited_at, limited_until, limited_code, limited_reason FROM device ORDER BY channel_id
+`
+
+func (q *queries) Devices(ctx context.Context) ([]deviceRecord, error) {
+	rows, err := q.db.QueryContext(ctx, devices)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []deviceRecord
+	for rows.Next() {
+		var i deviceRecord
+		if err := rows.Scan(
+			&i.ChannelID,
+			&i.Remote,
+			&i.Phone,
+			&i.Lid,
+			&i.PushName,
+			&i.LinkedAt,
+			&i.UnlinkedAt,
+			&i.UnlinkedCode,
+			&i.UnlinkedReason,
+			&i.LimitedAt,
+			&i.LimitedUntil,
+			&i.LimitedCode,
+			&i.LimitedReason,
 		); err != nil {
 			return nil, err
 		}
@@ -291,6 +502,19 @@ func (q *queries) DriverStates(ctx context.Context, arg driverStatesParams) ([]d
 	return items, nil
 }
 
+const dropAsk = `-- name: DropAsk :exec
+DELETE FROM ask WHERE id = $1
+`
+
+type dropAskParams struct {
+	ID int64
+}
+
+func (q *queries) DropAsk(ctx context.Context, arg dropAskParams) error {
+	_, err := q.db.ExecContext(ctx, dropAsk, arg.ID)
+	return err
+}
+
 const dropChannel = `-- name: DropChannel :execrows
 DELETE FROM channel WHERE id = $1
 `
@@ -305,6 +529,32 @@ func (q *queries) DropChannel(ctx context.Context, arg dropChannelParams) (int64
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+const dropDay = `-- name: DropDay :exec
+DELETE FROM device_day WHERE channel_id = $1
+`
+
+type dropDayParams struct {
+	ChannelID message.ChannelID
+}
+
+func (q *queries) DropDay(ctx context.Context, arg dropDayParams) error {
+	_, err := q.db.ExecContext(ctx, dropDay, arg.ChannelID)
+	return err
+}
+
+const dropDevice = `-- name: DropDevice :exec
+DELETE FROM device WHERE channel_id = $1
+`
+
+type dropDeviceParams struct {
+	ChannelID message.ChannelID
+}
+
+func (q *queries) DropDevice(ctx context.Context, arg dropDeviceParams) error {
+	_, err := q.db.ExecContext(ctx, dropDevice, arg.ChannelID)
+	return err
 }
 
 const dropDriverState = `-- name: DropDriverState :exec
@@ -367,6 +617,54 @@ func (q *queries) DropLostStates(ctx context.Context, arg dropLostStatesParams) 
 	return err
 }
 
+const dropNumberChecksOn = `-- name: DropNumberChecksOn :exec
+DELETE FROM number_check WHERE channel_id = $1
+`
+
+type dropNumberChecksOnParams struct {
+	ChannelID message.ChannelID
+}
+
+func (q *queries) DropNumberChecksOn(ctx context.Context, arg dropNumberChecksOnParams) error {
+	_, err := q.db.ExecContext(ctx, dropNumberChecksOn, arg.ChannelID)
+	return err
+}
+
+const dropOldAsks = `-- name: DropOldAsks :execrows
+DELETE FROM ask WHERE expires_at < $1
+`
+
+type dropOldAsksParams struct {
+	Now int64
+}
+
+func (q *queries) DropOldAsks(ctx context.Context, arg dropOldAsksParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, dropOldAsks, arg.Now)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const dropOldNumberChecks = `-- name: DropOldNumberChecks :execrows
+DELETE FROM number_check WHERE (channel_id, phone) IN (
+    SELECT o.channel_id, o.phone FROM number_check AS o WHERE o.expires_at < $1 ORDER BY o.expires_at LIMIT 1000
+)
+`
+
+type dropOldNumberChecksParams struct {
+	Now int64
+}
+
+// A share at a time.
+func (q *queries) DropOldNumberChecks(ctx context.Context, arg dropOldNumberChecksParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, dropOldNumberChecks, arg.Now)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const dropOutage = `-- name: DropOutage :execrows
 DELETE FROM channel_outage WHERE channel_id = $1
 `
@@ -381,6 +679,19 @@ func (q *queries) DropOutage(ctx context.Context, arg dropOutageParams) (int64, 
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+const dropPairing = `-- name: DropPairing :exec
+DELETE FROM pairing WHERE channel_id = $1
+`
+
+type dropPairingParams struct {
+	ChannelID message.ChannelID
+}
+
+func (q *queries) DropPairing(ctx context.Context, arg dropPairingParams) error {
+	_, err := q.db.ExecContext(ctx, dropPairing, arg.ChannelID)
+	return err
 }
 
 const dropSession = `-- name: DropSession :exec
@@ -450,6 +761,108 @@ func (q *queries) DropStatesOn(ctx context.Context, arg dropStatesOnParams) erro
 	return err
 }
 
+const endPairing = `-- name: EndPairing :execrows
+UPDATE pairing SET state = $1, failure = $2, reason = $3, code = '', valid_until = 0, ended_at = $4, step = step + 1
+WHERE channel_id = $5 AND id = $6 AND state IN ('asked', 'running')
+`
+
+type endPairingParams struct {
+	State     string
+	Failure   string
+	Reason    string
+	EndedAt   int64
+	ChannelID message.ChannelID
+	ID        int64
+}
+
+func (q *queries) EndPairing(ctx context.Context, arg endPairingParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, endPairing,
+		arg.State,
+		arg.Failure,
+		arg.Reason,
+		arg.EndedAt,
+		arg.ChannelID,
+		arg.ID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const forgetDevice = `-- name: ForgetDevice :execrows
+UPDATE device SET remote = '' WHERE channel_id = $1 AND linked_at = 0
+`
+
+type forgetDeviceParams struct {
+	ChannelID message.ChannelID
+}
+
+func (q *queries) ForgetDevice(ctx context.Context, arg forgetDeviceParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, forgetDevice, arg.ChannelID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const limitDevice = `-- name: LimitDevice :execrows
+UPDATE device SET limited_at = $1, limited_until = $2, limited_code = $3, limited_reason = $4
+WHERE channel_id = $5 AND linked_at > 0
+`
+
+type limitDeviceParams struct {
+	At        int64
+	Until     int64
+	Code      string
+	Reason    string
+	ChannelID message.ChannelID
+}
+
+func (q *queries) LimitDevice(ctx context.Context, arg limitDeviceParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, limitDevice,
+		arg.At,
+		arg.Until,
+		arg.Code,
+		arg.Reason,
+		arg.ChannelID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const linkDevice = `-- name: LinkDevice :exec
+INSERT INTO device (channel_id, remote, phone, lid, push_name, linked_at, unlinked_at, unlinked_code, unlinked_reason,
+    limited_at, limited_until, limited_code, limited_reason)
+VALUES ($1, $2, $3, $4, $5, $6, 0, '', '', 0, 0, '', '')
+ON CONFLICT (channel_id) DO UPDATE SET remote = excluded.remote, phone = excluded.phone, lid = excluded.lid, push_name = excluded.push_name,
+    linked_at = excluded.linked_at, unlinked_at = 0, unlinked_code = '', unlinked_reason = '',
+    limited_at = 0, limited_until = 0, limited_code = '', limited_reason = ''
+`
+
+type linkDeviceParams struct {
+	ChannelID message.ChannelID
+	Remote    string
+	Phone     string
+	Lid       string
+	PushName  string
+	LinkedAt  int64
+}
+
+func (q *queries) LinkDevice(ctx context.Context, arg linkDeviceParams) error {
+	_, err := q.db.ExecContext(ctx, linkDevice,
+		arg.ChannelID,
+		arg.Remote,
+		arg.Phone,
+		arg.Lid,
+		arg.PushName,
+		arg.LinkedAt,
+	)
+	return err
+}
+
 const liveStates = `-- name: LiveStates :many
 SELECT s.channel_id, s.node, s.name, s.phase, s.since, s.code, s.reason, s.parts, s.busy FROM channel_state AS s
 WHERE s.node = $1 OR EXISTS (SELECT 1 FROM node AS n WHERE n.boot = s.node AND n.dead = 0)
@@ -495,6 +908,150 @@ func (q *queries) LiveStates(ctx context.Context, arg liveStatesParams) ([]chann
 	return items, nil
 }
 
+const nameDevice = `-- name: NameDevice :execrows
+UPDATE device SET remote = $1, phone = COALESCE(NULLIF(CAST($2 AS text), ''), phone), lid = COALESCE(NULLIF(CAST($3 AS text), ''), lid),
+    push_name = COALESCE(NULLIF(CAST($4 AS text), ''), push_name)
+WHERE channel_id = $5 AND linked_at > 0
+`
+
+type nameDeviceParams struct {
+	Remote    string
+	Phone     string
+	Lid       string
+	PushName  string
+	ChannelID message.ChannelID
+}
+
+// Who a linked device is becomes better known; what is missing now stays.
+func (q *queries) NameDevice(ctx context.Context, arg nameDeviceParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, nameDevice,
+		arg.Remote,
+		arg.Phone,
+		arg.Lid,
+		arg.PushName,
+		arg.ChannelID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const numberCheck = `-- name: NumberCheck :one
+SELECT there, person FROM number_check WHERE channel_id = $1 AND phone = $2 AND expires_at > $3
+`
+
+type numberCheckParams struct {
+	ChannelID message.ChannelID
+	Phone     string
+	Now       int64
+}
+
+type numberCheckRow struct {
+	There  int16
+	Person string
+}
+
+func (q *queries) NumberCheck(ctx context.Context, arg numberCheckParams) (numberCheckRow, error) {
+	row := q.db.QueryRowContext(ctx, numberCheck, arg.ChannelID, arg.Phone, arg.Now)
+	var i numberCheckRow
+	err := row.Scan(&i.There, &i.Person)
+	return i, err
+}
+
+const oneOfficial = `-- name: OneOfficial :exec
+UPDATE channel SET official = 0 WHERE account_id = $1 AND kind = $2 AND official = 1 AND id <> $3
+`
+
+type oneOfficialParams struct {
+	AccountID account.ID
+	Kind      string
+	ID        message.ChannelID
+}
+
+// The others of its account and kind are official no more.
+func (q *queries) OneOfficial(ctx context.Context, arg oneOfficialParams) error {
+	_, err := q.db.ExecContext(ctx, oneOfficial, arg.AccountID, arg.Kind, arg.ID)
+	return err
+}
+
+const openAsks = `-- name: OpenAsks :many
+SELECT id, channel_id, kind, question, expires_at FROM ask WHERE answered = 0 AND expires_at > $1 ORDER BY channel_id, id
+`
+
+type openAsksParams struct {
+	Now int64
+}
+
+type openAsksRow struct {
+	ID        int64
+	ChannelID message.ChannelID
+	Kind      string
+	Question  string
+	ExpiresAt int64
+}
+
+func (q *queries) OpenAsks(ctx context.Context, arg openAsksParams) ([]openAsksRow, error) {
+	rows, err := q.db.QueryContext(ctx, openAsks, arg.Now)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []openAsksRow
+	for rows.Next() {
+		var i openAsksRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.ChannelID,
+			&i.Kind,
+			&i.Question,
+			&i.ExpiresAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const openPairings = `-- name: OpenPairings :many
+SELECT channel_id, node FROM pairing WHERE state IN ('asked', 'running') ORDER BY channel_id
+`
+
+type openPairingsRow struct {
+	ChannelID message.ChannelID
+	Node      int64
+}
+
+func (q *queries) OpenPairings(ctx context.Context) ([]openPairingsRow, error) {
+	rows, err := q.db.QueryContext(ctx, openPairings)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []openPairingsRow
+	for rows.Next() {
+		var i openPairingsRow
+		if err := rows.Scan(&i.ChannelID, &i.Node); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const outages = `-- name: Outages :many
 SELECT channel_id, since FROM channel_outage ORDER BY channel_id
 `
@@ -522,6 +1079,34 @@ func (q *queries) Outages(ctx context.Context) ([]channelOutageRecord, error) {
 	return items, nil
 }
 
+const pairingOf = `-- name: PairingOf :one
+SELECT channel_id, id, phone, state, node, step, code, valid_until, failure, reason, asked_at, ended_at FROM pairing WHERE channel_id = $1
+`
+
+type pairingOfParams struct {
+	ChannelID message.ChannelID
+}
+
+func (q *queries) PairingOf(ctx context.Context, arg pairingOfParams) (pairingRecord, error) {
+	row := q.db.QueryRowContext(ctx, pairingOf, arg.ChannelID)
+	var i pairingRecord
+	err := row.Scan(
+		&i.ChannelID,
+		&i.ID,
+		&i.Phone,
+		&i.State,
+		&i.Node,
+		&i.Step,
+		&i.Code,
+		&i.ValidUntil,
+		&i.Failure,
+		&i.Reason,
+		&i.AskedAt,
+		&i.EndedAt,
+	)
+	return i, err
+}
+
 const putDriverState = `-- name: PutDriverState :exec
 INSERT INTO driver_state (channel_id, name, value, expires_at)
 SELECT CAST($1 AS bigint), CAST($2 AS text), CAST($3 AS text), CAST($4 AS bigint)
@@ -542,6 +1127,30 @@ func (q *queries) PutDriverState(ctx context.Context, arg putDriverStateParams) 
 		arg.ChannelID,
 		arg.Name,
 		arg.Value,
+		arg.ExpiresAt,
+	)
+	return err
+}
+
+const putNumberCheck = `-- name: PutNumberCheck :exec
+INSERT INTO number_check (channel_id, phone, there, person, expires_at) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (channel_id, phone) DO UPDATE SET there = excluded.there, person = excluded.person, expires_at = excluded.expires_at
+`
+
+type putNumberCheckParams struct {
+	ChannelID message.ChannelID
+	Phone     string
+	There     int16
+	Person    string
+	ExpiresAt int64
+}
+
+func (q *queries) PutNumberCheck(ctx context.Context, arg putNumberCheckParams) error {
+	_, err := q.db.ExecContext(ctx, putNumberCheck,
+		arg.ChannelID,
+		arg.Phone,
+		arg.There,
+		arg.Person,
 		arg.ExpiresAt,
 	)
 	return err
@@ -618,4 +1227,94 @@ func (q *queries) SessionsOf(ctx context.Context, arg sessionsOfParams) ([]sessi
 		return nil, err
 	}
 	return items, nil
+}
+
+const showCode = `-- name: ShowCode :execrows
+UPDATE pairing SET code = $1, valid_until = $2, step = step + 1
+WHERE channel_id = $3 AND id = $4 AND state = 'running' AND node = $5
+`
+
+type showCodeParams struct {
+	Code       string
+	ValidUntil int64
+	ChannelID  message.ChannelID
+	ID         int64
+	Node       int64
+}
+
+func (q *queries) ShowCode(ctx context.Context, arg showCodeParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, showCode,
+		arg.Code,
+		arg.ValidUntil,
+		arg.ChannelID,
+		arg.ID,
+		arg.Node,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const spendDay = `-- name: SpendDay :execrows
+INSERT INTO device_day (channel_id, day, sent) VALUES ($1, $2, 1)
+ON CONFLICT (channel_id) DO UPDATE SET day = excluded.day, sent = CASE WHEN device_day.day = excluded.day THEN device_day.sent + 1 ELSE 1 END
+WHERE device_day.day <> excluded.day OR device_day.sent < $3
+`
+
+type spendDayParams struct {
+	ChannelID message.ChannelID
+	Day       int64
+	Most      int64
+}
+
+// Counts one more message of a day, unless the day has as many as it may.
+func (q *queries) SpendDay(ctx context.Context, arg spendDayParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, spendDay, arg.ChannelID, arg.Day, arg.Most)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const takeAsk = `-- name: TakeAsk :execrows
+UPDATE ask SET answered = 2 WHERE id = $1 AND answered = 0
+`
+
+type takeAskParams struct {
+	ID int64
+}
+
+func (q *queries) TakeAsk(ctx context.Context, arg takeAskParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, takeAsk, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const unlinkDevice = `-- name: UnlinkDevice :execrows
+UPDATE device SET linked_at = 0, unlinked_at = $1, unlinked_code = $2, unlinked_reason = $3,
+    limited_at = 0, limited_until = 0, limited_code = '', limited_reason = ''
+WHERE channel_id = $4 AND linked_at > 0
+`
+
+type unlinkDeviceParams struct {
+	At        int64
+	Code      string
+	Reason    string
+	ChannelID message.ChannelID
+}
+
+func (q *queries) UnlinkDevice(ctx context.Context, arg unlinkDeviceParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, unlinkDevice,
+		arg.At,
+		arg.Code,
+		arg.Reason,
+		arg.ChannelID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }

@@ -20,7 +20,9 @@ const (
 	Connecting Phase = "connecting" // for the first time, or after it was up
 	Up         Phase = "up"
 	Down       Phase = "down"
-	Waiting    Phase = "waiting" // another server has the session
+	Waiting    Phase = "waiting"  // another server has the session
+	Unlinked   Phase = "unlinked" // no phone has linked it, or one logged it out
+	Linking    Phase = "pairing"  // a phone is shown codes
 )
 
 // State is how one server's session of a channel is.
@@ -131,7 +133,20 @@ func (k *Keeper) Down(ctx context.Context, id message.ChannelID) (since time.Tim
 	if err != nil {
 		return time.Time{}, false
 	}
-	return downSince(s.of[id])
+	if since, down = downSince(s.of[id]); !down {
+		since, down = unlinkedSince(s.of[id])
+	}
+	return since, down
+}
+
+// unlinkedSince is since when a channel cannot send because no phone has linked it.
+func unlinkedSince(states []State) (since time.Time, unlinked bool) {
+	for _, s := range states {
+		if s.Phase == Unlinked || s.Phase == Linking {
+			return s.Since, true
+		}
+	}
+	return time.Time{}, false
 }
 
 // downSince is when the last server lost the channel's session.
@@ -163,7 +178,7 @@ func Overall(all []State) State {
 }
 
 // rank is which phase of several says how a channel is.
-var rank = map[Phase]int{Waiting: 1, Connecting: 2, Down: 3, Up: 4}
+var rank = map[Phase]int{Waiting: 1, Connecting: 2, Down: 3, Unlinked: 4, Linking: 5, Up: 6}
 
 // How long a channel is down, or up again, until it is told.
 const (

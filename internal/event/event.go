@@ -37,6 +37,10 @@ const (
 	WalletLow       Kind = "wallet.low"
 	ChannelDown     Kind = "channel.down"
 	ChannelUp       Kind = "channel.up"
+	ChannelLinked   Kind = "channel.linked"
+	ChannelUnlinked Kind = "channel.unlinked"
+	ChannelLimited  Kind = "channel.limited"
+	ChannelCall     Kind = "channel.call"
 	KeyExpiring     Kind = "key.expiring"
 	WebhookDisabled Kind = "webhook.disabled"
 
@@ -48,7 +52,8 @@ const (
 // Kinds lists every kind, in the order they are documented.
 var Kinds = []Kind{
 	Retrying, Sent, Delivered, Read, Failed, Unknown, Unconfirmed, Cancelled, Expired, Blocked, Received, OptedOut, OptedIn,
-	WalletLow, ChannelDown, ChannelUp, KeyExpiring, WebhookDisabled, ContactCreated, ContactUpdated, ContactMerged,
+	WalletLow, ChannelDown, ChannelUp, ChannelLinked, ChannelUnlinked, ChannelLimited, ChannelCall, KeyExpiring, WebhookDisabled,
+	ContactCreated, ContactUpdated, ContactMerged,
 }
 
 // Event is one fact about one subject. Seq counts the subject's events from 1 without a gap.

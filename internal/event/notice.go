@@ -39,6 +39,32 @@ type Channel struct {
 	Reason string `json:"reason"` // why it is down; empty once it is up
 }
 
+// Device is what a channel.linked, channel.unlinked or channel.limited tells.
+type Device struct {
+	ID       string  `json:"channel"`
+	Name     string  `json:"name"`
+	Shared   bool    `json:"shared"`
+	Phone    string  `json:"phone"`
+	LID      string  `json:"lid"`
+	PushName string  `json:"push_name"`
+	Code     string  `json:"code"`            // why it is linked no more or what is limited, for programs
+	Reason   string  `json:"reason"`          // and for people
+	Until    *Moment `json:"until,omitempty"` // when a limit ends, if anybody knows
+}
+
+// Call is what a channel.call tells.
+type Call struct {
+	ID       string `json:"channel"`
+	Name     string `json:"name"`
+	Shared   bool   `json:"shared"`
+	RemoteID string `json:"remote_id"`
+	From     string `json:"from"`
+	FromName string `json:"from_name"`
+	Video    bool   `json:"video"`
+	Group    bool   `json:"group"`
+	Rejected bool   `json:"rejected"` // by us
+}
+
 // Key is what a key.expiring tells.
 type Key struct {
 	ID      string `json:"key"`
@@ -65,6 +91,8 @@ type Contact struct {
 
 func (Wallet) tells() []Kind  { return []Kind{WalletLow} }
 func (Channel) tells() []Kind { return []Kind{ChannelDown, ChannelUp} }
+func (Device) tells() []Kind  { return []Kind{ChannelLinked, ChannelUnlinked, ChannelLimited} }
+func (Call) tells() []Kind    { return []Kind{ChannelCall} }
 func (Key) tells() []Kind     { return []Kind{KeyExpiring} }
 func (Webhook) tells() []Kind { return []Kind{WebhookDisabled} }
 func (Contact) tells() []Kind { return []Kind{ContactCreated, ContactUpdated, ContactMerged} }

@@ -32,6 +32,12 @@ const (
 	InvalidValidity     Code = "invalid_validity"
 	MetadataTooLarge    Code = "metadata_too_large"
 	NoChannel           Code = "no_channel"
+	NotLinked           Code = "not_linked"
+	NotConnected        Code = "not_connected"
+	NoAnswer            Code = "no_answer"
+	NotSupported        Code = "not_supported"
+	NetworkRefused      Code = "network_refused"
+	DeviceLimit         Code = "device_limit"
 	InsufficientBalance Code = "insufficient_balance"
 	SpendLimit          Code = "spend_limit"
 	NoPrice             Code = "no_price"
@@ -95,6 +101,12 @@ var codes = map[Code]Page{
 	InvalidValidity:     {Invalid, "The validity cannot be kept", "A message must be valid for at least a minute and at most seven days after it may first be sent.", "Change valid_until or validity."},
 	MetadataTooLarge:    {Invalid, "The metadata is too large", "Metadata may hold 1 KB as JSON.", "Keep large things on your side and put their id into client_reference."},
 	NoChannel:           {Invalid, "There is no channel for this message", "The named channel does not exist or the account has no default channel of this kind.", "Name a channel of the account or ask the operator for a default."},
+	NotLinked:           {Invalid, "The channel is not linked to a phone", "A channel of linked devices sends once somebody's phone has linked it. It never was, or the phone has logged it out. Nothing was stored.", "Link it: ask for a QR code or a pairing code of the device."},
+	NotConnected:        {Conflict, "The device is not connected", "What was asked needs a live session of the device, and there is none now; its state tells why.", "Try again once the state of the device is up. Messages are taken meanwhile."},
+	NoAnswer:            {Unavailable, "The device did not answer in time", "The network or the server that has the session took longer than five seconds.", "Try again."},
+	NotSupported:        {Invalid, "The channel cannot do this", "Its network or its driver has no such ability.", "Use a channel that has it."},
+	NetworkRefused:      {Invalid, "The network refused", "The network answered that it does not do what was asked; the detail has its reason.", "Read the detail."},
+	DeviceLimit:         {Forbidden, "The account has as many devices as it may have", "The plan of the account says how many devices it may have with its subaccounts.", "Delete a device, or ask the operator for another plan."},
 	InsufficientBalance: {NoBalance, "The balance does not cover the message", "The wallet holds less than the price of the message and its limit.", "Top up the wallet and send again with the same Idempotency-Key."},
 	SpendLimit:          {NoBalance, "The key has spent what it may in a day", "The API key has a limit for what its messages cost in a day of UTC, and the message is over it.", "Wait until midnight UTC, or have the limit of the key raised; then send again with the same Idempotency-Key."},
 	NoPrice:             {Invalid, "There is no price for this destination", "The price book is on and has no prefix that matches the recipient.", "Ask the operator to price the destination."},

@@ -26,6 +26,9 @@ func (g *Gateway) CreateChannel(tx *store.Tx, by audit.Actor, c connection.Chann
 	if err := g.checkChannel(&c); err != nil {
 		return c, err
 	}
+	if err := g.checkDevices(tx, c); err != nil {
+		return c, err
+	}
 	return g.Connections.Create(tx, by, c)
 }
 
@@ -50,6 +53,55 @@ func (g *Gateway) ChangeChannel(tx *store.Tx, by audit.Actor, id message.Channel
 	return c, g.Connections.Update(tx, by, c)
 }
 
+// checkDevices refuses one more linked device than the plan of the account gives it with its subaccounts.
+func (g *Gateway) checkDevices(tx *store.Tx, c connection.Channel) error {
+	if c.Account == 0 || !g.Links(c) {
+		return nil
+	}
+	accounts, err := g.Members.All(tx.Context())
+	if err != nil {
+		return err
+	}
+	family, most := map[account.ID]account.ID{}, 0
+	for _, a := range accounts {
+		if family[a.ID] = a.Root(); a.ID == c.Account {
+			most = a.Limits.Devices
+		}
+	}
+	all, err := g.Connections.All(tx.Context())
+	if err != nil || most == 0 {
+		return err
+	}
+	n := 0
+	for _, other := range all {
+		if other.Account != 0 && family[other.Account] == family[c.Account] && g.Links(other) {
+			n++
+		}
+	}
+	if n >= most {
+		return fault.New(fault.DeviceLimit, "the account has %d devices, and may have %d", n, most)
+	}
+	return nil
+}
+
+// Official is the channel through which an account speaks where a caller names none: its own that is marked so, else one that all
+// share; false when there is none.
+func (g *Gateway) Official(ctx context.Context, a account.ID, kind message.Kind) (connection.Channel, bool, error) {
+	all, err := g.Connections.All(ctx)
+	if err != nil {
+		return connection.Channel{}, false, err
+	}
+	for _, whose := range []account.ID{a, 0} {
+		i := slices.IndexFunc(all, func(c connection.Channel) bool {
+			return c.Account == whose && c.Kind == kind && c.Official && c.Enabled
+		})
+		if i >= 0 {
+			return all[i], true, nil
+		}
+	}
+	return connection.Channel{}, false, nil
+}
+
 func (g *Gateway) channelIn(tx *store.Tx, id message.ChannelID) (connection.Channel, error) {
 	c, ok, err := g.Connections.Get(tx.Context(), id)
 	if err == nil && !ok {
@@ -72,6 +124,9 @@ func (g *Gateway) checkChannel(c *connection.Channel) error {
 		return fault.New(fault.InvalidField, "a name has at most %d characters", maxChannelName).In("name")
 	}
 	c.Kind = driver.Kind
+	if utf8.RuneCountInString(c.Workspace) > maxChannelName {
+		return fault.New(fault.InvalidField, "a workspace has at most %d characters", maxChannelName).In("workspace")
+	}
 	err := driver.Check(c.Settings)
 	all := fault.All(err)
 	if all == nil {
@@ -198,13 +253,6 @@ func (g *Gateway) SetDefaults(tx *store.Tx, by audit.Actor, a account.ID, kind m
 }
 
 // TellOfChannel appends a notice about a channel to the events of its account, or of the operator's when all share it.
-func (g *Gateway) TellOfChannel(tx *store.Tx, c connection.Channel, kind event.Kind, reason string) (err error) {
-	whose := c.Account
-	if whose == 0 {
-		if whose, err = on(tx.Queries()).OperatorAccount(tx.Context()); err != nil {
-			return fmt.Errorf("find the operator's account: %w", err)
-		}
-	}
-	facts := event.Channel{ID: c.ID.String(), Name: c.Name, Shared: c.Account == 0, Reason: reason}
-	return g.Events.Notice(tx, event.Notice{Account: whose, Subject: int64(c.ID), Kind: kind, Data: facts})
+func (g *Gateway) TellOfChannel(tx *store.Tx, c connection.Channel, kind event.Kind, reason string) error {
+	return g.noticeOf(tx, c, kind, event.Channel{ID: c.ID.String(), Name: c.Name, Shared: c.Account == 0, Reason: reason})
 }

@@ -58,6 +58,9 @@ func (g *Gateway) check(ctx context.Context, c Caller, d message.Draft, now time
 	if err != nil {
 		return p, err
 	}
+	if err := g.checkLinked(ctx, ch); err != nil {
+		return p, err
+	}
 	m.Channel = ch.ID
 	if err := g.sender(ctx, &m, ch, d.From, c.Account.Region); err != nil {
 		return p, err

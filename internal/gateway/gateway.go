@@ -54,6 +54,8 @@ type Parts struct {
 	Drivers     []channel.Driver
 	Log         *slog.Logger
 	Settings    Settings
+	// Learn takes what networks tell about people, in the transaction. nil: nobody keeps them.
+	Learn func(tx *store.Tx, a account.ID, people []message.Person) error
 }
 
 // Gateway is the core.

@@ -259,6 +259,12 @@ func (g *Gateway) settleChannels(tx *store.Tx, fresh []*acceptance) error {
 			}
 			if !ok || !now.Enabled {
 				r.Fault = fault.New(fault.NoChannel, "the channel is no more").In("channel")
+				continue
+			}
+			if err := g.checkLinked(tx.Context(), now); err != nil {
+				if r.Fault = fault.Of(err); r.Fault == nil {
+					return err
+				}
 			}
 			a.items[i].channel = now
 		}

@@ -40,7 +40,7 @@ func (r *register) loadPlans(ctx context.Context, q store.Queryer) (map[string]a
 }
 
 func limitsOf(r plansRow) account.Limits {
-	return account.Limits{Requests: int(r.RequestsPerMinute), Burst: int(r.Burst), Messages: int(r.MessagesPerMinute), Queue: int(r.Queue)}
+	return account.Limits{Requests: int(r.RequestsPerMinute), Burst: int(r.Burst), Messages: int(r.MessagesPerMinute), Queue: int(r.Queue), Devices: int(r.Devices)}
 }
 
 // toldLimits are limits for the audit log.
@@ -49,6 +49,7 @@ type toldLimits struct {
 	Burst    int `json:"burst"`
 	Messages int `json:"messages_per_minute"`
 	Queue    int `json:"queue"`
+	Devices  int `json:"devices"`
 }
 
 func tellLimits(l account.Limits) string {
@@ -74,7 +75,8 @@ func (k *Keeper) CreatePlan(tx *store.Tx, by audit.Actor, owner account.ID, p Pl
 	}
 	l := p.Limits
 	added, err := store.Each(tx, addPlan, []addPlanParams{{
-		Name: p.Name, RequestsPerMinute: int64(l.Requests), Burst: int64(l.Burst), MessagesPerMinute: int64(l.Messages), Queue: int64(l.Queue), UpdatedAt: tx.NowMilli(),
+		Name: p.Name, RequestsPerMinute: int64(l.Requests), Burst: int64(l.Burst), MessagesPerMinute: int64(l.Messages), Queue: int64(l.Queue), Devices: int64(l.Devices),
+		UpdatedAt: tx.NowMilli(),
 	}})
 	if err != nil {
 		return fmt.Errorf("create plan: %w", err)
@@ -91,6 +93,7 @@ type PlanChange struct {
 	Burst    *int
 	Messages *int
 	Queue    *int
+	Devices  *int
 }
 
 // ChangePlan changes the limits of a plan. They hold from the next request on.
@@ -108,11 +111,13 @@ func (k *Keeper) ChangePlan(tx *store.Tx, by audit.Actor, owner account.ID, name
 	put(&l.Burst, c.Burst)
 	put(&l.Messages, c.Messages)
 	put(&l.Queue, c.Queue)
+	put(&l.Devices, c.Devices)
 	if err := checkLimits(l); err != nil {
 		return Plan{}, err
 	}
 	err = store.Run(tx, changePlan, []changePlanParams{{
-		RequestsPerMinute: int64(l.Requests), Burst: int64(l.Burst), MessagesPerMinute: int64(l.Messages), Queue: int64(l.Queue), UpdatedAt: tx.NowMilli(), Name: name,
+		RequestsPerMinute: int64(l.Requests), Burst: int64(l.Burst), MessagesPerMinute: int64(l.Messages), Queue: int64(l.Queue), Devices: int64(l.Devices),
+		UpdatedAt: tx.NowMilli(), Name: name,
 	}})
 	if err != nil {
 		return Plan{}, fmt.Errorf("change plan: %w", err)
@@ -151,6 +156,7 @@ func checkLimits(l account.Limits) error {
 		{"burst", l.Burst, 1, maxPerMinute},
 		{"messages_per_minute", l.Messages, 0, maxPerMinute},
 		{"queue", l.Queue, 1, maxQueue},
+		{"devices", l.Devices, 0, maxQueue},
 	} {
 		if c.value < c.least || c.value > c.max {
 			return fault.New(fault.InvalidField, "%s is between %d and %d", c.field, c.least, c.max).In(c.field)

@@ -23,18 +23,19 @@ SELECT id FROM account WHERE parent_id = @id AND closed_at = 0 LIMIT 1;
 SELECT id, parent_id, name, region, currency, operator, active, username, parent_pays, closed_at, plan FROM account ORDER BY id;
 
 -- name: Plans :many
-SELECT name, requests_per_minute, burst, messages_per_minute, queue FROM plan ORDER BY name;
+SELECT name, requests_per_minute, burst, messages_per_minute, queue, devices FROM plan ORDER BY name;
 
 -- name: PlanNamed :one
-SELECT name, requests_per_minute, burst, messages_per_minute, queue FROM plan WHERE name = @name;
+SELECT name, requests_per_minute, burst, messages_per_minute, queue, devices FROM plan WHERE name = @name;
 
 -- name: AddPlan :execrows
-INSERT INTO plan (name, requests_per_minute, burst, messages_per_minute, queue, updated_at)
-VALUES (@name, @requests_per_minute, @burst, @messages_per_minute, @queue, @updated_at)
+INSERT INTO plan (name, requests_per_minute, burst, messages_per_minute, queue, devices, updated_at)
+VALUES (@name, @requests_per_minute, @burst, @messages_per_minute, @queue, @devices, @updated_at)
 ON CONFLICT (name) DO NOTHING;
 
 -- name: ChangePlan :execrows
-UPDATE plan SET requests_per_minute = @requests_per_minute, burst = @burst, messages_per_minute = @messages_per_minute, queue = @queue, updated_at = @updated_at
+UPDATE plan SET requests_per_minute = @requests_per_minute, burst = @burst, messages_per_minute = @messages_per_minute, queue = @queue, devices = @devices,
+    updated_at = @updated_at
 WHERE name = @name;
 
 -- A plan that an account has stays.

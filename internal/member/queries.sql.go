@@ -158,8 +158,8 @@ func (q *queries) AddAccount(ctx context.Context, arg addAccountParams) (int64, 
 }
 
 const addPlan = `-- name: AddPlan :execrows
-INSERT INTO plan (name, requests_per_minute, burst, messages_per_minute, queue, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO plan (name, requests_per_minute, burst, messages_per_minute, queue, devices, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (name) DO NOTHING
 `
 
@@ -169,6 +169,7 @@ type addPlanParams struct {
 	Burst             int64
 	MessagesPerMinute int64
 	Queue             int64
+	Devices           int64
 	UpdatedAt         int64
 }
 
@@ -179,6 +180,7 @@ func (q *queries) AddPlan(ctx context.Context, arg addPlanParams) (int64, error)
 		arg.Burst,
 		arg.MessagesPerMinute,
 		arg.Queue,
+		arg.Devices,
 		arg.UpdatedAt,
 	)
 	if err != nil {
@@ -216,8 +218,9 @@ func (q *queries) ChangeAccount(ctx context.Context, arg changeAccountParams) (i
 }
 
 const changePlan = `-- name: ChangePlan :execrows
-UPDATE plan SET requests_per_minute = $1, burst = $2, messages_per_minute = $3, queue = $4, updated_at = $5
-WHERE name = $6
+UPDATE plan SET requests_per_minute = $1, burst = $2, messages_per_minute = $3, queue = $4, devices = $5,
+    updated_at = $6
+WHERE name = $7
 `
 
 type changePlanParams struct {
@@ -225,6 +228,7 @@ type changePlanParams struct {
 	Burst             int64
 	MessagesPerMinute int64
 	Queue             int64
+	Devices           int64
 	UpdatedAt         int64
 	Name              string
 }
@@ -235,6 +239,7 @@ func (q *queries) ChangePlan(ctx context.Context, arg changePlanParams) (int64, 
 		arg.Burst,
 		arg.MessagesPerMinute,
 		arg.Queue,
+		arg.Devices,
 		arg.UpdatedAt,
 		arg.Name,
 	)
@@ -309,7 +314,7 @@ func (q *queries) PasswordOf(ctx context.Context, arg passwordOfParams) (string,
 }
 
 const planNamed = `-- name: PlanNamed :one
-SELECT name, requests_per_minute, burst, messages_per_minute, queue FROM plan WHERE name = $1
+SELECT name, requests_per_minute, burst, messages_per_minute, queue, devices FROM plan WHERE name = $1
 `
 
 type planNamedParams struct {
@@ -322,6 +327,7 @@ type planNamedRow struct {
 	Burst             int64
 	MessagesPerMinute int64
 	Queue             int64
+	Devices           int64
 }
 
 func (q *queries) PlanNamed(ctx context.Context, arg planNamedParams) (planNamedRow, error) {
@@ -333,12 +339,13 @@ func (q *queries) PlanNamed(ctx context.Context, arg planNamedParams) (planNamed
 		&i.Burst,
 		&i.MessagesPerMinute,
 		&i.Queue,
+		&i.Devices,
 	)
 	return i, err
 }
 
 const plans = `-- name: Plans :many
-SELECT name, requests_per_minute, burst, messages_per_minute, queue FROM plan ORDER BY name
+SELECT name, requests_per_minute, burst, messages_per_minute, queue, devices FROM plan ORDER BY name
 `
 
 type plansRow struct {
@@ -347,6 +354,7 @@ type plansRow struct {
 	Burst             int64
 	MessagesPerMinute int64
 	Queue             int64
+	Devices           int64
 }
 
 func (q *queries) Plans(ctx context.Context) ([]plansRow, error) {
@@ -364,6 +372,7 @@ func (q *queries) Plans(ctx context.Context) ([]plansRow, error) {
 			&i.Burst,
 			&i.MessagesPerMinute,
 			&i.Queue,
+			&i.Devices,
 		); err != nil {
 			return nil, err
 		}

@@ -23,7 +23,7 @@ import (
 )
 
 // Kinds lists the kinds of event that there is mail about.
-var Kinds = []event.Kind{event.WalletLow, event.ChannelDown, event.ChannelUp, event.KeyExpiring, event.WebhookDisabled}
+var Kinds = []event.Kind{event.WalletLow, event.ChannelDown, event.ChannelUp, event.ChannelUnlinked, event.ChannelLimited, event.KeyExpiring, event.WebhookDisabled}
 
 const (
 	jobKind  = "mail" // of jobs
@@ -172,8 +172,8 @@ func (n *Notifier) readers(tx *store.Tx, e event.Event) (to []string, err error)
 
 // shared reports whether an event is about a channel of the operator's for all.
 func shared(e event.Event) bool {
-	var c event.Channel
-	return (e.Kind == event.ChannelDown || e.Kind == event.ChannelUp) && json.Unmarshal(e.Change.Facts, &c) == nil && c.Shared
+	var c struct{ Shared bool }
+	return e.Kind.Matches("channel.*") && json.Unmarshal(e.Change.Facts, &c) == nil && c.Shared
 }
 
 // first reports whether there was no mail of this kind about this thing for a while.

@@ -30,6 +30,12 @@ func words(e event.Event) (subject, text string) {
 	case event.ChannelUp:
 		c := read[event.Channel](e)
 		return fmt.Sprintf("channel %s is up again", c.Name), fmt.Sprintf("The channel %s is connected again, and what waited for it goes out. There is nothing to do.", c.Name)
+	case event.ChannelUnlinked:
+		d := read[event.Device](e)
+		return fmt.Sprintf("device %s is not linked any more", d.Name), fmt.Sprintf("The device %s is not linked to a phone any more: %s Link it again: until then its messages are refused, and what waits stays.", d.Name, d.Reason)
+	case event.ChannelLimited:
+		d := read[event.Device](e)
+		return fmt.Sprintf("device %s is limited", d.Name), fmt.Sprintf("The network limits the device %s: %s Its messages wait until that is over. Send less by it, and only to people who expect it.", d.Name, d.Reason)
 	case event.KeyExpiring:
 		k := read[event.Key](e)
 		return fmt.Sprintf("an API key expires in %d days", k.Days), fmt.Sprintf("The API key %s (%s) expires at %s. Rotate it, and give the new one to the software that uses it.",

@@ -19,7 +19,7 @@ func (s *server) notificationOperations() []operation {
 // notificationsRequest is who gets mail about the account, and about what.
 type notificationsRequest struct {
 	Emails []string `json:"emails" doc:"Who gets it; nobody when it is empty." nullable:"false" maxItems:"10" example:"[\"ops@example.com\"]"`
-	Kinds  []string `json:"kinds,omitempty" doc:"Of wallet.low, channel.down, channel.up, key.expiring and webhook.disabled, or families such as channel.*; all without it." example:"[\"*\"]"`
+	Kinds  []string `json:"kinds,omitempty" doc:"Of wallet.low, channel.down, channel.up, channel.unlinked, channel.limited, key.expiring and webhook.disabled, or families such as channel.*; all without it." example:"[\"*\"]"`
 }
 
 // notificationsReply is the same.

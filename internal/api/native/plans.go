@@ -28,6 +28,7 @@ type planRequest struct {
 	Burst    int    `json:"burst,omitempty" doc:"Requests of one key at once after a pause; those of a minute without it." minimum:"0"`
 	Messages int    `json:"messages_per_minute,omitempty" doc:"That an account may send, over all surfaces together. 0 or absent: no limit." minimum:"0"`
 	Queue    int    `json:"queue,omitempty" doc:"Messages that may wait at a time; 1,000,000 without it." minimum:"0"`
+	Devices  int    `json:"devices,omitempty" doc:"Linked devices of an account and its subaccounts. 0 or absent: no limit." minimum:"0"`
 }
 
 // planChangeRequest is what an update changes; what is absent stays.
@@ -36,6 +37,7 @@ type planChangeRequest struct {
 	Burst    *int `json:"burst,omitempty" minimum:"1"`
 	Messages *int `json:"messages_per_minute,omitempty" minimum:"0"`
 	Queue    *int `json:"queue,omitempty" minimum:"1"`
+	Devices  *int `json:"devices,omitempty" minimum:"0"`
 }
 
 type (
@@ -55,6 +57,7 @@ type planReply struct {
 	Burst    int    `json:"burst"`
 	Messages int    `json:"messages_per_minute" doc:"0: no limit."`
 	Queue    int    `json:"queue"`
+	Devices  int    `json:"devices" doc:"0: no limit."`
 }
 
 // plansReply is all plans: there are few.
@@ -63,7 +66,7 @@ type plansReply struct {
 }
 
 func showPlan(p member.Plan) planReply {
-	return planReply{p.Name, p.Limits.Requests, p.Limits.Burst, p.Limits.Messages, p.Limits.Queue}
+	return planReply{p.Name, p.Limits.Requests, p.Limits.Burst, p.Limits.Messages, p.Limits.Queue, p.Limits.Devices}
 }
 
 // defaultQueue is how many messages of an account may wait where its plan says nothing.
@@ -74,7 +77,7 @@ func (s *server) createPlan(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := member.Plan{Name: in.Name, Limits: account.Limits{Requests: in.Requests, Burst: in.Burst, Messages: in.Messages, Queue: in.Queue}}
+	p := member.Plan{Name: in.Name, Limits: account.Limits{Requests: in.Requests, Burst: in.Burst, Messages: in.Messages, Queue: in.Queue, Devices: in.Devices}}
 	if p.Limits.Burst == 0 {
 		p.Limits.Burst = max(in.Requests, 1)
 	}

@@ -25,13 +25,18 @@ type Scripted struct {
 	Answer   Answer       // for recipients without an answer of their own; default Take
 	OpenErr  func() error // what Open fails with; nil or a nil result: it succeeds
 
-	mu       sync.Mutex
-	answers  map[string][]Answer
-	sends    []message.Outbound
-	sessions []*scriptedSession // open ones, oldest first
-	opened   int
-	ids      int
-	changed  chan struct{} // closed and replaced whenever sends or sessions change
+	Pairing   Pairing                             // how a phone links a channel; nil: none needs to
+	Abilities *Abilities                          // of each session; nil: none
+	Care      func(channel.Settings) channel.Care // nil: none
+
+	mu        sync.Mutex
+	answers   map[string][]Answer
+	sends     []message.Outbound
+	sessions  []*scriptedSession // open ones, oldest first
+	opened    int
+	ids       int
+	forgotten []message.ChannelID
+	changed   chan struct{} // closed and replaced whenever sends or sessions change
 }
 
 // Answer is what Send does with a part.
@@ -87,6 +92,8 @@ func (s *Scripted) Driver() channel.Driver {
 		Receipts: s.Receipts,
 		EachNode: func(channel.Settings) bool { return s.EachNode },
 		Open:     s.open,
+		Link:     s.link(),
+		Care:     s.Care,
 	}
 }
 
@@ -168,7 +175,11 @@ func (s *Scripted) open(_ context.Context, env channel.Env) (channel.Session, er
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.opened++
-	return &scriptedSession{script: s, env: env, lost: make(chan error, 1)}, nil
+	session := &scriptedSession{script: s, env: env, lost: make(chan error, 1)}
+	if s.Abilities != nil {
+		return able{session}, nil
+	}
+	return session, nil
 }
 
 // split cuts by runes, which is enough to have parts.
