@@ -15,6 +15,7 @@ import (
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/id"
 	"tidings.dev/internal/key"
+	"tidings.dev/internal/media"
 	"tidings.dev/internal/member"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/notify"
@@ -39,6 +40,7 @@ type Core struct {
 	Numbers  *number.Keeper
 	Consent  *consent.Keeper
 	Contacts *contact.Keeper
+	Media    *media.Keeper
 	Fleet    *fleet.Fleet
 	Webhooks *webhook.Webhooks
 	Events   *event.Log

@@ -2,10 +2,13 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,6 +25,7 @@ import (
 	"tidings.dev/internal/guard"
 	"tidings.dev/internal/key"
 	"tidings.dev/internal/mail"
+	"tidings.dev/internal/media"
 	"tidings.dev/internal/member"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/notify"
@@ -52,6 +56,7 @@ type Core struct {
 	Numbers     *number.Keeper
 	Connections *connection.Keeper
 	Routes      *route.Keeper
+	Media       *media.Keeper
 	Gateway     *gateway.Gateway
 	Guard       *guard.Client // to customers' webhooks
 	Carriers    *guard.Client // to what customers' channels connect to
@@ -76,14 +81,16 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger, serve bool, 
 			return nil, errors.Join(err, s.Close())
 		}
 	}
-	c.wire()
+	if err := c.wire(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	if err := c.firstStart(ctx); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
 }
 
-func (c *Core) wire() {
+func (c *Core) wire() (err error) {
 	s, cfg := c.Store, c.Config
 	c.Queue = queue.New(s, c.Log)
 	c.Events = event.New(s)
@@ -91,6 +98,15 @@ func (c *Core) wire() {
 	c.Keys, c.Wallet = key.New(s), wallet.New(s, c.Events)
 	c.Consent, c.Contacts, c.Numbers = consent.New(s, c.Events), contact.New(s, c.Events), number.New(s)
 	c.Connections, c.Routes = connection.New(s), route.New(s)
+	files := mediaSettings(cfg)
+	if c.Media, err = media.New(media.Config{
+		Settings: files, Store: s, Metrics: c.Metrics, Log: c.Log,
+		Guard: guard.New(guard.Options{
+			AllowPrivate: cfg.Media.AllowPrivateNetworks, AnyPrivatePort: true, Timeout: cfg.Media.Timeout, MaxBody: files.Limits.Most(),
+		}),
+	}); err != nil {
+		return err
+	}
 	c.Gateway = gateway.New(gateway.Parts{
 		Store: s, Queue: c.Queue, Events: c.Events, Wallet: c.Wallet, Consent: c.Consent, Contacts: c.Contacts, Numbers: c.Numbers, Members: c.Members,
 		Connections: c.Connections, Routes: c.Routes, Drivers: Drivers(), Log: c.Log,
@@ -129,6 +145,34 @@ func (c *Core) wire() {
 	c.Gateway.Also(connection.DropExpired)
 	c.Gateway.Also(gateway.Older(cfg.Retention.Usage, report.Drop))
 	c.Gateway.Needs(c.Webhooks.Owes)
+	return nil
+}
+
+// mediaSettings say where the files are that messages carry, and how large they may be.
+func mediaSettings(cfg config.Config) media.Settings {
+	m := cfg.Media
+	s := media.Settings{
+		Dir: cmp.Or(m.Dir, filepath.Join(cfg.DataDir, "media")), Keep: cfg.Retention.Media, Link: m.LinkLife,
+		Limits: media.Limits{
+			Image: int64(m.MaxImage), Video: int64(m.MaxVideo), Audio: int64(m.MaxAudio), Document: int64(m.MaxDocument), Sticker: int64(m.MaxSticker),
+		},
+	}
+	if m.S3.Endpoint != "" {
+		scheme, host, _ := strings.Cut(m.S3.Endpoint, "://")
+		s.Bucket = &media.Bucket{
+			Endpoint: host, Name: m.S3.Bucket, Prefix: m.S3.Prefix, Region: m.S3.Region, Key: m.S3.Access, Secret: m.S3.Secret.Reveal(),
+			Plain: scheme == "http",
+		}
+	}
+	return s
+}
+
+// filesApart is what is said where each server has files of its own that the others want.
+const filesApart = "several servers on one database want one folder of files that all of them share (media.dir), or S3 (media.s3)"
+
+// sharesFiles reports whether all servers of the database can have the same files.
+func sharesFiles(cfg config.Config) bool {
+	return cfg.Database.Reveal() == "" || cfg.Media.Dir != "" || cfg.Media.S3.Endpoint != ""
 }
 
 // sender is how mail leaves; nil when it does not.

@@ -55,7 +55,7 @@ const patience = 20 * time.Second
 func Examine(ctx context.Context, cfg config.Config) []Finding {
 	d := &doctor{ctx: ctx, cfg: cfg}
 	d.say("settings", Well, "", "%d settings make sense", len(cfg.Settings()))
-	for _, look := range []func(){d.folder, d.space, d.database, d.clock, d.certificate, d.addresses, d.channels, d.backups} {
+	for _, look := range []func(){d.folder, d.space, d.database, d.clock, d.certificate, d.addresses, d.files, d.channels, d.backups} {
 		look()
 	}
 	return d.findings
@@ -258,6 +258,26 @@ func (d *doctor) ask(url string) (status int, err error) {
 		return 0, err
 	}
 	return resp.StatusCode, resp.Body.Close()
+}
+
+// files tells whether the files that messages carry can be kept.
+func (d *doctor) files() {
+	s := mediaSettings(d.cfg)
+	if s.Bucket == nil {
+		if !sharesFiles(d.cfg) {
+			d.say("files", Warn, "set media.dir or media.s3 before a second server starts", "%s", filesApart)
+			return
+		}
+		d.say("files", Well, "", "they are in %s", s.Dir)
+		return
+	}
+	ctx, cancel := context.WithTimeout(d.ctx, patience)
+	defer cancel()
+	if err := s.Bucket.Check(ctx); err != nil {
+		d.say("files", Fail, "does media.s3 name the service, the bucket and a key that may use it?", "%v", err)
+		return
+	}
+	d.say("files", Well, "", "they are in the bucket %s at %s", s.Bucket.Name, s.Bucket.Endpoint)
 }
 
 // channels tells how the sessions of a server that runs are.

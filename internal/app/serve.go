@@ -115,6 +115,7 @@ func (s *Server) works() []func(ctx, hard context.Context) {
 		func(ctx, hard context.Context) { _ = s.Webhooks.Run(ctx, hard) },
 		s.Notifier.Run,
 		s.Privacy.Run,
+		s.Media.Run,
 		func(ctx, _ context.Context) { s.Queue.Sweep(ctx) },
 		func(ctx, _ context.Context) { s.noteUse(ctx) },
 		s.follow,
@@ -211,6 +212,10 @@ func (s *Server) prepare(ctx context.Context, out io.Writer) error {
 	if s.Config.PublicURL == "" {
 		s.Config.PublicURL = s.scheme() + s.where.API
 	}
+	s.Media.Serves(s.Config.PublicURL)
+	if !sharesFiles(s.Config) {
+		s.Log.Warn("files are in the data folder of this server alone", "advice", filesApart)
+	}
 	first, err := s.firstKey(ctx)
 	if err != nil {
 		return fmt.Errorf("make the operator's key: %w", err)
@@ -253,7 +258,7 @@ func (s *Server) answers() http.Handler {
 		Log:   s.Log, Metrics: s.Metrics, Traced: s.Tracer != nil,
 	}, api.Core{
 		Store: s.Store, Gateway: s.accepts(), Keys: s.Keys, Members: s.Members, Wallet: s.Wallet, Routes: s.Routes,
-		Channels: s.Connections, Numbers: s.Numbers, Consent: s.Consent, Contacts: s.Contacts, Fleet: s.fleet,
+		Channels: s.Connections, Numbers: s.Numbers, Consent: s.Consent, Contacts: s.Contacts, Media: s.Media, Fleet: s.fleet,
 		Webhooks: s.Webhooks, Events: s.Events, Notifier: s.Notifier, Privacy: s.Privacy, Health: &s.health, OriginKnown: s.Keys.OriginKnown,
 	}, surfaces()...)
 }

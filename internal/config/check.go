@@ -24,6 +24,7 @@ func (l *loader) check(c *Config) []error {
 	k.limits(c)
 	k.retention(c.Retention)
 	k.webhooks(c.Webhook)
+	k.media(c.Media)
 	k.smtp(c.SMTP)
 	return k.mistakes
 }
@@ -156,6 +157,7 @@ func (k *checks) retention(r Retention) {
 	const century = 36500 * day
 	k.lasting("retention.bodies", r.Bodies, day, century)
 	k.lasting("retention.messages", r.Messages, day, century)
+	k.lasting("retention.media", r.Media, 0, century)
 	k.lasting("retention.events", r.Events, day, century)
 	k.lasting("retention.deliveries", r.Deliveries, day, century)
 	k.lasting("retention.ledger", r.Ledger, day, century)
@@ -163,6 +165,25 @@ func (k *checks) retention(r Retention) {
 	if r.Messages < r.Bodies {
 		k.wrong("retention.messages", "%s is shorter than retention.bodies, %s; what a message says cannot outlive it",
 			formatDuration(r.Messages), formatDuration(r.Bodies))
+	}
+}
+
+func (k *checks) media(m Media) {
+	k.sized("media.max_image", m.MaxImage, KiB, GiB)
+	k.sized("media.max_video", m.MaxVideo, KiB, 2*GiB)
+	k.sized("media.max_audio", m.MaxAudio, KiB, GiB)
+	k.sized("media.max_document", m.MaxDocument, KiB, 2*GiB)
+	k.sized("media.max_sticker", m.MaxSticker, KiB, GiB)
+	k.lasting("media.link_life", m.LinkLife, time.Minute, 365*day)
+	k.lasting("media.fetch_timeout", m.Timeout, time.Second, 10*time.Minute)
+	switch s := m.S3; {
+	case s.Endpoint == "" && s.Bucket != "":
+		k.wrong("media.s3.bucket", "has no service; set media.s3.endpoint too")
+	case s.Endpoint == "":
+	case wrongPublicURL(s.Endpoint) != "":
+		k.wrong("media.s3.endpoint", "%s", wrongPublicURL(s.Endpoint))
+	case s.Bucket == "":
+		k.wrong("media.s3.bucket", "is empty; name the bucket at media.s3.endpoint")
 	}
 }
 

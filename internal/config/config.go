@@ -30,6 +30,7 @@ type Config struct {
 	Retention Retention `key:"retention" doc:"How long things are kept. What is older is deleted in the background."`
 	Channel   Channel   `key:"channel" doc:"What customers' channels may reach."`
 	Webhook   Webhook   `key:"webhook" doc:"How customers' addresses are called."`
+	Media     Media     `key:"media" doc:"The files that messages carry."`
 	SMTP      SMTP      `key:"smtp" doc:"How mail about what needs someone's attention leaves. Without a host there is none."`
 }
 
@@ -82,11 +83,38 @@ type Rate struct {
 type Retention struct {
 	Bodies     time.Duration `key:"bodies" doc:"What messages say."`
 	Messages   time.Duration `key:"messages" doc:"Messages without what they say: from, to, status, price."`
+	Media      time.Duration `key:"media" doc:"Files that messages carry, from when they came; what waits to be sent keeps its file. 0s keeps them for ever."`
 	Events     time.Duration `key:"events" doc:"What happened to each message, step by step."`
 	Deliveries time.Duration `key:"deliveries" doc:"The log of calls to customers' webhooks."`
 	Ledger     time.Duration `key:"ledger" doc:"Single bookings; older ones are folded into an opening balance."`
 	Audit      time.Duration `key:"audit" doc:"Who changed what."`
 	Usage      time.Duration `key:"usage" doc:"The daily counters of each account."`
+}
+
+// Media says how large files may be, and where they are.
+type Media struct {
+	Dir         string        `key:"dir" doc:"Folder of the files. Empty means the folder media in data_dir. Several servers on one database need one folder that all of them share, or S3."`
+	MaxImage    Size          `key:"max_image" doc:"Largest image that is sent."`
+	MaxVideo    Size          `key:"max_video" doc:"Largest video that is sent."`
+	MaxAudio    Size          `key:"max_audio" doc:"Largest audio or voice note that is sent."`
+	MaxDocument Size          `key:"max_document" doc:"Largest document that is sent, and largest file that is kept of what comes in."`
+	MaxSticker  Size          `key:"max_sticker" doc:"Largest sticker that is sent."`
+	LinkLife    time.Duration `key:"link_life" doc:"How long the signed links to files are good that webhooks tell of."`
+	Timeout     time.Duration `key:"fetch_timeout" doc:"How long it may take to fetch a file from an address that a customer gave."`
+
+	AllowPrivateNetworks []netip.Prefix `key:"allow_private_networks" doc:"Private networks that addresses of files may lead into, such as 192.168.7.0/24. Anything else private or reserved is refused, so that customers cannot reach into yours."`
+
+	S3 S3 `key:"s3" doc:"Where the files are instead of a folder, in S3 or in what speaks as it does."`
+}
+
+// S3 says which bucket files are in.
+type S3 struct {
+	Endpoint string           `key:"endpoint" doc:"Where the files are instead of a folder, in S3 or in what speaks as it does: URL of the service, such as https://s3.eu-central-1.amazonaws.com or http://127.0.0.1:9000. Empty turns it off."`
+	Bucket   string           `key:"bucket" doc:"Name of the bucket. It must be there, and be closed to the public: files are not encrypted by Tidings."`
+	Prefix   string           `key:"prefix" doc:"What the names of files begin with, such as tidings/. Everything under it is this installation's alone: what it does not know is deleted."`
+	Region   string           `key:"region" doc:"The bucket's region. Empty asks the service."`
+	Access   string           `key:"access_key" doc:"The key's id."`
+	Secret   telemetry.Secret `key:"secret_key" doc:"The key itself."`
 }
 
 // SMTP says by which server mail leaves.
@@ -132,7 +160,11 @@ func Default() Config {
 		},
 		Rate: Rate{RequestsPerMinute: 60_000, Burst: 60_000},
 		Retention: Retention{
-			Bodies: 30 * day, Messages: 400 * day, Events: 30 * day, Deliveries: 30 * day, Ledger: 400 * day, Audit: 730 * day, Usage: 730 * day,
+			Bodies: 30 * day, Messages: 400 * day, Media: 30 * day, Events: 30 * day, Deliveries: 30 * day, Ledger: 400 * day, Audit: 730 * day, Usage: 730 * day,
+		},
+		Media: Media{
+			MaxImage: 5 * MiB, MaxVideo: 16 * MiB, MaxAudio: 16 * MiB, MaxDocument: 100 * MiB, MaxSticker: 500 * KiB,
+			LinkLife: 7 * day, Timeout: time.Minute,
 		},
 		SMTP:    SMTP{Port: 587, TLS: "starttls"},
 		Webhook: Webhook{Ports: []int{80, 443, 8080, 8443}, Timeout: 15 * time.Second, MaxConcurrent: 100},

@@ -244,7 +244,10 @@ func TestSampleIsTheDefault(t *testing.T) {
 		}
 	}
 	for _, s := range config.Default().Settings() {
-		name := s.Key[strings.LastIndexByte(s.Key, '.')+1:]
+		name := s.Key
+		if _, after, ok := strings.Cut(name, "."); ok {
+			name = after
+		}
 		if !strings.Contains(sample, "\n#"+name+" = "+s.Value+"\n") {
 			t.Errorf("%s is not in the sample", s.Key)
 		}

@@ -50,6 +50,11 @@ const (
 	StillUsed           Code = "still_used"
 	ChannelInUse        Code = "channel_in_use"
 	URLNotAllowed       Code = "url_not_allowed"
+	UnsupportedContent  Code = "unsupported_content"
+	UnsupportedMedia    Code = "unsupported_media"
+	EmptyMedia          Code = "empty_media"
+	MediaTooLarge       Code = "media_too_large"
+	MediaUnavailable    Code = "media_unavailable"
 	RateLimited         Code = "rate_limited"
 	QueueFull           Code = "queue_full"
 	DiskFull            Code = "disk_full"
@@ -119,6 +124,11 @@ var codes = map[Code]Page{
 	StillUsed:           {Conflict, "It is still used", "Something else depends on it.", "Change what uses it first."},
 	ChannelInUse:        {Conflict, "Messages wait in the channel", "The change would leave messages that wait in the channel without a way out.", "Wait until they are sent, or cancel them; draining the channel does not send them."},
 	URLNotAllowed:       {Invalid, "The address may not be called", "The URL is not http or https, names a port that is not allowed, or leads into a private or reserved network.", "Give a public https URL. The operator can allow private networks."},
+	UnsupportedContent:  {Invalid, "The channel does not carry this", "The channel's network has no content of this type, or not for this recipient.", "Send a text, or name a channel that carries the type; GET /channels tells which do."},
+	UnsupportedMedia:    {Invalid, "The file is not of a type that is taken", "What the file is, by its own bytes, is not what contents of this type show. Its name and what the request calls it do not count.", "Convert the file, or send it as a document."},
+	EmptyMedia:          {Invalid, "The file is empty", "The file has no bytes.", "Send the file's bytes."},
+	MediaTooLarge:       {TooLarge, "The file is too large", "Each type of content has a limit for its file; the detail tells it.", "Make the file smaller, or send it as a document. The operator can change the limits."},
+	MediaUnavailable:    {Invalid, "The file cannot be fetched", "The address of the file leads nowhere, or its server refuses.", "Give an address that everybody can read without signing in."},
 	RateLimited:         {TooMany, "Too many requests", "The key or the account is over its rate.", "Wait as long as Retry-After says."},
 	QueueFull:           {Unavailable, "The queue is full", "The account has as many waiting messages as it may have.", "Wait as long as Retry-After says, then send again with the same Idempotency-Key."},
 	DiskFull:            {Unavailable, "The server cannot take more now", "The disk is below its floor; what was accepted is still being sent.", "Wait as long as Retry-After says; the operator must free space."},

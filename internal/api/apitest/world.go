@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -29,6 +30,7 @@ import (
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/guard"
 	"tidings.dev/internal/key"
+	"tidings.dev/internal/media"
 	"tidings.dev/internal/member"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/notify"
@@ -83,6 +85,7 @@ func (w *World) wire(s *store.Store, log *slog.Logger) {
 	}
 	w.Core.Consent, w.Core.Numbers, w.Core.Channels = consent.New(s, events), number.New(s), connection.New(s)
 	w.Core.Contacts = contact.New(s, events)
+	w.Core.Media = newMedia(w.t, s)
 	drivers := []channel.Driver{mute("mute"), mute(gateway.TestDriver)}
 	w.Gateway = gateway.New(gateway.Parts{
 		Store: s, Queue: q, Events: events, Wallet: w.Core.Wallet, Consent: w.Core.Consent, Contacts: w.Core.Contacts, Numbers: w.Core.Numbers, Members: w.Core.Members,
@@ -97,6 +100,23 @@ func (w *World) wire(s *store.Store, log *slog.Logger) {
 		Store: s, Queue: q, Gateway: w.Gateway, Events: events, Consent: w.Core.Consent, Wallet: w.Core.Wallet, Keys: w.Core.Keys,
 		Connections: w.Core.Channels, Log: log, Webhooks: w.Core.Webhooks.Lines, Answers: w.Core.Webhooks.Forget,
 	})
+}
+
+// newMedia is a keeper of files that takes small ones only.
+func newMedia(t testing.TB, s *store.Store) *media.Keeper {
+	t.Helper()
+	k, err := media.New(media.Config{
+		Settings: media.Settings{
+			Dir: filepath.Join(t.TempDir(), "media"), Keep: 30 * 24 * time.Hour, Link: 7 * 24 * time.Hour,
+			Limits: media.Limits{Image: 64 << 10, Video: 64 << 10, Audio: 64 << 10, Document: 128 << 10, Sticker: 16 << 10},
+		},
+		Store: s, Guard: guard.New(guard.Options{Resolver: everywhere{}}), Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.Serves(PublicURL)
+	return k
 }
 
 // everywhere resolves every name to one public address.
