@@ -169,6 +169,15 @@ func (l *Log) One(ctx context.Context, a account.ID, subject int64, seq int) (Ev
 	return eventOf(r), nil
 }
 
+// Last returns the newest event of a kind about a subject, or store.NoRows.
+func (l *Log) Last(ctx context.Context, a account.ID, subject int64, kind Kind) (Event, error) {
+	r, err := on(l.store.Reader()).LastOfKind(ctx, lastOfKindParams{Subject: subject, AccountID: a, Kind: string(kind)})
+	if err != nil {
+		return Event{}, fmt.Errorf("read event: %w", err)
+	}
+	return eventOf(r), nil
+}
+
 // Rewrite changes what the events of a subject say, where it may not be kept. Whoever was told already is not told again.
 func (l *Log) Rewrite(tx *store.Tx, a account.ID, subject int64, change func(*Change)) error {
 	rows, err := store.Find[eventRecord](tx, eventsOf, []eventsOfParams{{Subject: subject, AccountID: a}})

@@ -8,6 +8,9 @@ SELECT * FROM event WHERE subject = @subject AND account_id = @account_id ORDER 
 SELECT * FROM event WHERE subject = @subject AND account_id = @account_id AND seq <= @seq
 ORDER BY seq DESC LIMIT CAST(@page AS bigint);
 
+-- name: LastOfKind :one
+SELECT * FROM event WHERE subject = @subject AND account_id = @account_id AND kind = @kind ORDER BY seq DESC LIMIT 1;
+
 -- name: OneEvent :one
 SELECT * FROM event WHERE subject = @subject AND seq = @seq AND account_id = @account_id;
 

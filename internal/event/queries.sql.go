@@ -284,6 +284,31 @@ func (q *queries) FeedOf(ctx context.Context, arg feedOfParams) ([]eventRecord, 
 	return items, nil
 }
 
+const lastOfKind = `-- name: LastOfKind :one
+SELECT subject, seq, account_id, kind, data, at, place FROM event WHERE subject = $1 AND account_id = $2 AND kind = $3 ORDER BY seq DESC LIMIT 1
+`
+
+type lastOfKindParams struct {
+	Subject   int64
+	AccountID account.ID
+	Kind      string
+}
+
+func (q *queries) LastOfKind(ctx context.Context, arg lastOfKindParams) (eventRecord, error) {
+	row := q.db.QueryRowContext(ctx, lastOfKind, arg.Subject, arg.AccountID, arg.Kind)
+	var i eventRecord
+	err := row.Scan(
+		&i.Subject,
+		&i.Seq,
+		&i.AccountID,
+		&i.Kind,
+		&i.Data,
+		&i.At,
+		&i.Place,
+	)
+	return i, err
+}
+
 const lastPlace = `-- name: LastPlace :one
 SELECT place FROM feed WHERE id = 1
 `

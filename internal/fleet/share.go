@@ -96,7 +96,9 @@ func (f *Fleet) lanes(ctx, hard context.Context, c connection.Channel, send queu
 		called := f.calls()
 		mine := f.share(ctx, c, window)
 		turn, over := context.WithCancel(ctx)
-		pace.Set(rateOf(c, len(mine)))
+		if len(mine) > 0 { // a pause is no rate, and what was learned of the network outlives it
+			pace.Set(rateOf(c, len(mine)))
+		}
 		for i, shard := range mine {
 			running.Go(func() {
 				f.queue.Work(turn, hard, gateway.Lane(c.ID, shard), workers(window, len(mine), i), pace, send)

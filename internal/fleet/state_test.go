@@ -181,3 +181,21 @@ func TestEveryServerSeesHowAChannelIs(t *testing.T) {
 		t.Errorf("%+v", b.kept(c))
 	}
 }
+
+// What a channel has learned of its network outlives a pause.
+func TestAPausedChannelStaysSlowed(t *testing.T) {
+	t.Parallel()
+	n := &channeltest.Scripted{Answer: channeltest.Fail(channel.Failure{Verdict: channel.Retry, Code: "throttled", Pause: time.Minute, Slow: true})}
+	y := newYard(t, n)
+	c := y.channel(connection.Channel{Driver: "scripted", Rate: 100})
+	y.send(c, 1)
+	y.until("the slower pace", func() bool { return y.state(c).Slowed > 0 })
+	c.Mode = connection.Paused
+	y.update(c)
+	y.rounds()
+	before := y.state(c).Slowed
+	y.until("a second of the pause", func() bool { now := y.state(c).Slowed; return now != before })
+	if now := y.state(c).Slowed; now < before {
+		t.Errorf("it goes at %v of 100 a second, and then at %v", before, now)
+	}
+}

@@ -126,6 +126,28 @@ func TestAReceiptThatNamesOurReferenceMayComeEarly(t *testing.T) {
 	}
 }
 
+// Or before the server dies that waits for the answer: then what is left goes on as if it had come.
+func TestAReceiptThatNamesOurReferenceMayComeBeforeADeath(t *testing.T) {
+	t.Parallel()
+	for parts := 1; parts <= 2; parts++ {
+		w := newWorld(t, finding(channel.Echo))
+		w.network.On(phone(1), channeltest.Silent, w.network.Take)
+		id := w.send(draft(phone(1), long(parts)))
+		w.echo(w.sends(1)[0], "net-1", message.Delivered)
+		w.kill()
+		if parts == 2 {
+			w.await(id, message.Sent)
+			w.report(id, 1, 2, message.Delivered)
+		}
+		w.await(id, message.Delivered)
+		w.wantTold(id, "sent delivered")
+		w.wantMoney(int64(parts), 0)
+		if m := w.message(id); m.Duplicate || m.Parts[0].RemoteID != "net-1" || w.hasJob(id) || w.count("early_receipt") != 0 || len(w.network.Sends()) != parts {
+			t.Errorf("%+v, %d sends, %d receipts wait", m, len(w.network.Sends()), w.count("early_receipt"))
+		}
+	}
+}
+
 // Of many whose answers do not come in the same moment, the one that was told of is known.
 func TestOneOfManyInDoubtWasToldOfEarly(t *testing.T) {
 	t.Parallel()

@@ -252,12 +252,10 @@ func (g *Gateway) takeEchoed(tx *store.Tx, tasks []*queue.Task) error {
 		if !p.unsure() {
 			continue
 		}
-		key := earlyOfParams{ChannelID: p.row.ChannelID, RemoteID: echoName(p.out.Echo())}
-		early, err := g.earlyUnder(tx, []earlyOfParams{key})
+		receipts, err := g.echoed(tx, p)
 		if err != nil {
 			return err
 		}
-		receipts := early.take(key, p.row.Recipient)
 		if len(receipts) == 0 {
 			continue
 		}
@@ -269,4 +267,14 @@ func (g *Gateway) takeEchoed(tx *store.Tx, tasks []*queue.Task) error {
 		}
 	}
 	return nil
+}
+
+// echoed are the receipts that were put by under a part's reference.
+func (g *Gateway) echoed(tx *store.Tx, p *sending) ([]earlyReceipt, error) {
+	key := earlyOfParams{ChannelID: p.row.ChannelID, RemoteID: echoName(p.out.Echo())}
+	early, err := g.earlyUnder(tx, []earlyOfParams{key})
+	if err != nil {
+		return nil, err
+	}
+	return early.take(key, p.row.Recipient), nil
 }

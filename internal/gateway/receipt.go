@@ -187,9 +187,11 @@ func (s *state) report(r *partsByRemoteRow, rec message.Receipt, now time.Time) 
 	s.refold(now, event.Change{Reason: rec.Reason, Code: rec.Code, Attempt: int(r.PartAttempt)})
 }
 
-// early remembers which receipts wait in the table, so that most results need not look. It may name too many.
+// early remembers which receipts wait in the table, so that most results need not look. It may name too many, and before they
+// were read, as while the queue recovers, any may wait.
 type early struct {
 	mu   sync.Mutex
+	read bool
 	keys map[earlyOfParams]struct{}
 }
 
@@ -205,7 +207,7 @@ func (e *early) has(k earlyOfParams) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	_, ok := e.keys[k]
-	return ok
+	return ok || !e.read
 }
 
 func (e *early) remove(k earlyOfParams) {
@@ -218,6 +220,7 @@ func (e *early) replace(rows []earlyKeysRow) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	clear(e.keys)
+	e.read = true
 	for _, r := range rows {
 		e.keys[earlyOfParams(r)] = struct{}{}
 	}

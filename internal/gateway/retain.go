@@ -3,7 +3,9 @@ package gateway
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -75,27 +77,19 @@ func (g *Gateway) retain(ctx context.Context, t *queue.Task) queue.Next {
 }
 
 // Retain ends what is past its retention: texts first, then whole messages, small tables, the audit log. Last it gives back the space. It works in
-// small transactions and rests between them. emptied is how far texts are empty already.
+// small transactions and rests between them. What fails keeps nothing else from being done. emptied is how far texts are empty already.
 func (g *Gateway) Retain(ctx context.Context, emptied *message.ID) error {
 	now := g.Store.Now()
-	if err := g.makePieces(ctx); err != nil {
-		return err
-	}
-	if err := g.emptyBodies(ctx, now, emptied); err != nil {
-		return err
-	}
-	if err := g.dropMessages(ctx, now); err != nil {
-		return err
-	}
-	if err := g.finish(ctx, g.dropRecipients); err != nil {
-		return fmt.Errorf("end the index of old messages: %w", err)
-	}
-	for _, chore := range g.chores {
+	wrong := []error{g.makePieces(ctx), g.emptyBodies(ctx, now, emptied), g.dropMessages(ctx, now)}
+	for _, chore := range slices.Concat([]Chore{g.dropRecipients}, g.chores, []Chore{(*store.Tx).Shrink}) {
 		if err := g.finish(ctx, chore); err != nil {
-			return fmt.Errorf("end retention: %w", err)
+			wrong = append(wrong, fmt.Errorf("end retention: %w", err))
+		}
+		if ctx.Err() != nil {
+			break
 		}
 	}
-	return g.finish(ctx, (*store.Tx).Shrink)
+	return errors.Join(wrong...)
 }
 
 // Chore is one thing that retention does, a share at a time, and tells whether there is more.

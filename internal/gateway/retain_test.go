@@ -1,8 +1,10 @@
 package gateway_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -290,6 +292,33 @@ func TestRetentionGivesSpaceBack(t *testing.T) {
 	w.must(w.gateway.Retain(t.Context(), &from))
 	if free, all := pages(); all > before/2 || free > all/10 {
 		t.Errorf("of %d pages %d are there after retention, %d of them free", before, all, free)
+	}
+}
+
+// What fails keeps nothing else from being done, and all that failed is told.
+func TestAChoreThatFailsHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.stop()
+	var done []string
+	for _, name := range []string{"first", "broken", "lame", "last"} {
+		w.gateway.Also(func(*store.Tx) (bool, error) {
+			done = append(done, name)
+			if name == "broken" || name == "lame" {
+				return false, errors.New(name)
+			}
+			return false, nil
+		})
+	}
+	var from message.ID
+	err := w.gateway.Retain(t.Context(), &from)
+	if err == nil || !strings.Contains(err.Error(), "broken") || !strings.Contains(err.Error(), "lame") {
+		t.Errorf("it says %v", err)
+	}
+	for _, name := range []string{"first", "last"} {
+		if !slices.Contains(done, name) {
+			t.Errorf("%s was not done: %v", name, done)
+		}
 	}
 }
 

@@ -372,7 +372,8 @@ func (g *Gateway) endDoubt(tx *store.Tx, tasks []*queue.Task) error {
 	return g.write(tx, still)
 }
 
-// lostSend settles parts that were with a worker when the server died: nobody knows whether they left.
+// lostSend settles parts that were with a worker when the server died: nobody knows whether they left, unless a receipt has told
+// of them by our reference.
 func (g *Gateway) lostSend(tx *store.Tx, tasks []*queue.Task) error {
 	rows, err := g.rowsOf(tx, tasks)
 	if err != nil {
@@ -383,8 +384,18 @@ func (g *Gateway) lostSend(tx *store.Tx, tasks []*queue.Task) error {
 		p := &sending{row: row, at: tx.Now(), asked: earliest(row), ended: true, fail: &channel.Failure{Code: "server_stopped"}}
 		p.out.Message, p.out.To = message.ID(t.ID), message.ParseAddress(row.Recipient)
 		p.out.Attempt, p.out.Number = ofStep(t.Step)
-		if t.Payload, t.Next = p, queue.Done(); ok {
-			t.Next = g.decide(t, p)
+		if t.Payload, t.Next = p, queue.Done(); !ok {
+			continue
+		}
+		told, err := g.echoed(tx, p)
+		if err != nil {
+			return err
+		}
+		if len(told) > 0 {
+			p.remote, p.fail = told[0].RemoteID, nil
+		}
+		if t.Next = g.decide(t, p); p.plan == taken && p.out.Number < int(row.Total) {
+			t.Next = queue.Back(nextPart(t.Step), "")
 		}
 	}
 	left, err := g.settle(tx, tasks)

@@ -111,8 +111,9 @@ func (w Wishes) check() error {
 
 // letter is what a job says besides its event's subject.
 type letter struct {
-	Seq int    `json:"seq"`
-	To  string `json:"to"`
+	Seq  int    `json:"seq"`
+	To   string `json:"to"`
+	Late bool   `json:"late,omitempty"` // it waits for its time, and then tells of the newest event of the kind
 }
 
 // Follow adds a job for each mail about events.
@@ -132,20 +133,20 @@ func (n *Notifier) Follow(tx *store.Tx, events []event.Event) error {
 		if len(to) == 0 {
 			continue
 		}
-		first, err := n.first(tx, e)
+		due, ok, err := n.when(tx, e)
 		if err != nil {
 			return err
 		}
-		if !first {
+		if !ok {
 			continue
 		}
 		for _, address := range to {
-			data, err := json.Marshal(letter{e.Seq, address})
+			data, err := json.Marshal(letter{e.Seq, address, due.After(tx.Now())})
 			if err != nil {
 				return fmt.Errorf("encode mail: %w", err)
 			}
 			jobs = append(jobs, queue.Job{
-				ID: tx.NewID(), Lane: lane, Kind: jobKind, Subject: e.Subject, Account: e.Account, Priority: priority, Due: tx.Now(), Data: string(data),
+				ID: tx.NewID(), Lane: lane, Kind: jobKind, Subject: e.Subject, Account: e.Account, Priority: priority, Due: due, Data: string(data),
 			})
 		}
 	}
@@ -176,15 +177,19 @@ func shared(e event.Event) bool {
 	return e.Kind.Matches("channel.*") && json.Unmarshal(e.Change.Facts, &c) == nil && c.Shared
 }
 
-// first reports whether there was no mail of this kind about this thing for a while.
-func (n *Notifier) first(tx *store.Tx, e event.Event) (bool, error) {
-	done, err := store.Each(tx, noteMail, []noteMailParams{{
-		AccountID: e.Account, Kind: string(e.Kind), Subject: e.Subject, At: tx.NowMilli(), Before: tx.Now().Add(-pause).UnixMilli(),
+// when is when mail about an event may leave: at once, or when the last of its kind about the same thing is long enough ago.
+// false: one waits for that already, and will tell of this event.
+func (n *Notifier) when(tx *store.Tx, e event.Event) (time.Time, bool, error) {
+	at, err := store.First[int64](tx, noteMail, []noteMailParams{{
+		AccountID: e.Account, Kind: string(e.Kind), Subject: e.Subject, Now: tx.NowMilli(), Pause: pause.Milliseconds(),
 	}})
 	if err != nil {
-		return false, fmt.Errorf("note a mail: %w", err)
+		return time.Time{}, false, fmt.Errorf("note a mail: %w", err)
 	}
-	return done[0] > 0, nil
+	if at[0] == nil {
+		return time.Time{}, false, nil
+	}
+	return time.UnixMilli(*at[0]), true, nil
 }
 
 // Drop deletes some of the notes of mails that are long gone, and tells whether there may be more.
@@ -213,7 +218,7 @@ func (n *Notifier) send(ctx context.Context, t *queue.Task) {
 		n.Log.Error("dropped a mail that cannot be read", "job", t.ID, "err", err)
 		return
 	}
-	e, err := n.Events.One(ctx, t.Account, t.Subject, l.Seq)
+	e, err := n.event(ctx, t, l)
 	if store.NoRows(err) {
 		return // it is not kept any more
 	}
@@ -233,4 +238,13 @@ func (n *Notifier) send(ctx context.Context, t *queue.Task) {
 		}
 		t.Next = queue.Again(n.Store.Now().Add(queue.Backoff(int(t.Step))), t.Step+1, t.Data)
 	}
+}
+
+// event is what a mail tells of.
+func (n *Notifier) event(ctx context.Context, t *queue.Task, l letter) (event.Event, error) {
+	e, err := n.Events.One(ctx, t.Account, t.Subject, l.Seq)
+	if err != nil || !l.Late {
+		return e, err
+	}
+	return n.Events.Last(ctx, t.Account, t.Subject, e.Kind)
 }

@@ -153,23 +153,43 @@ func TestWhoWishesItGetsMail(t *testing.T) {
 	}
 }
 
+// What happens again within an hour is told at the end of it, by one mail about the newest.
 func TestOneMailAboutAThingInAnHour(t *testing.T) {
 	t.Parallel()
-	s := start(t, storetest.Options(t), &post{})
+	opt, p := storetest.Options(t), &post{}
+	s := start(t, opt, p)
 	s.wish(alice, notify.Wishes{Emails: []string{"alice@example.com"}, Kinds: []string{"*"}})
-	for range 3 {
-		s.happen(low(alice))
+	falls := func(to int64) {
+		s.happen(event.Notice{Account: alice, Subject: int64(alice), Kind: event.WalletLow, Data: event.Wallet{Balance: to * 1_000_000, Currency: "KES"}})
 	}
-	if got := strings.Count(s.mails(), "low"); got != 1 {
-		t.Errorf("%d mails", got)
+	told := func(n int, newest string) {
+		t.Helper()
+		s.until(func() bool { mails, _ := p.got(); return len(mails) >= n })
+		if mails, _ := p.got(); len(mails) != n || !strings.Contains(mails[n-1].Text, "has "+newest+" KES left") {
+			t.Errorf("%d mails, the last %q; want %d, the last about %s", len(mails), mails[len(mails)-1].Text, n, newest)
+		}
 	}
+	for to := range int64(4) {
+		falls(9 - to)
+	}
+	told(1, "9.00")
+	s.store.Shift(59 * time.Minute)
+	falls(5)
+	s.write(func(tx *store.Tx) error { _, err := s.Drop(tx); return err })
+	told(1, "9.00")
+	s.stop()
+	s = start(t, opt, p)
+	s.store.Shift(61 * time.Minute)
+	told(2, "5.00")
+	falls(4)
+	falls(3)
+	s.store.Shift(61 * time.Minute)
+	told(3, "3.00")
 	s.store.Shift(61 * time.Minute)
 	s.write(func(tx *store.Tx) error { _, err := s.Drop(tx); return err })
-	s.happen(low(alice))
-	s.happen(low(alice))
-	if got := strings.Count(s.mails(), "low"); got != 2 {
-		t.Errorf("%d mails after an hour", got)
-	}
+	falls(2)
+	told(4, "2.00")
+	s.mails()
 }
 
 func TestMailIsTriedUntilItIsTaken(t *testing.T) {

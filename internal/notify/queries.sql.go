@@ -60,32 +60,33 @@ func (q *queries) GetNotification(ctx context.Context, arg getNotificationParams
 	return i, err
 }
 
-const noteMail = `-- name: NoteMail :execrows
+const noteMail = `-- name: NoteMail :one
 INSERT INTO mailed (account_id, kind, subject, at) VALUES ($1, $2, $3, $4)
-ON CONFLICT (account_id, kind, subject) DO UPDATE SET at = excluded.at WHERE mailed.at <= $5
+ON CONFLICT (account_id, kind, subject) DO UPDATE
+SET at = CASE WHEN mailed.at + CAST($5 AS bigint) <= excluded.at THEN excluded.at ELSE mailed.at + CAST($5 AS bigint) END
+WHERE mailed.at <= excluded.at RETURNING at
 `
 
 type noteMailParams struct {
 	AccountID account.ID
 	Kind      string
 	Subject   int64
-	At        int64
-	Before    int64
+	Now       int64
+	Pause     int64
 }
 
-// One mail about a thing in a while.
+// When mail about a thing may leave: at once, or a while after the last. Nothing while there is one that waits for that.
 func (q *queries) NoteMail(ctx context.Context, arg noteMailParams) (int64, error) {
-	result, err := q.db.ExecContext(ctx, noteMail,
+	row := q.db.QueryRowContext(ctx, noteMail,
 		arg.AccountID,
 		arg.Kind,
 		arg.Subject,
-		arg.At,
-		arg.Before,
+		arg.Now,
+		arg.Pause,
 	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
+	var at int64
+	err := row.Scan(&at)
+	return at, err
 }
 
 const setNotification = `-- name: SetNotification :exec
