@@ -13,7 +13,8 @@ type ID = id.Of[Account]
 // Account is a tenant. It owns keys, channels, numbers, messages, webhooks and a wallet.
 type Account struct {
 	ID       ID
-	Parent   ID // zero for an account of its own, else the account it is a subaccount of
+	Number   int // what it is to programs that know their users by numbers
+	Parent   ID  // zero for an account of its own, else the account it is a subaccount of
 	Name     string
 	Region   string // ISO 3166 country whose national numbers the account may write, such as "KE"
 	Currency string // ISO 4217 code of its wallet, such as "KES"
@@ -49,6 +50,7 @@ type Limits struct {
 	Messages int // a minute, over all surfaces and channels together
 	Queue    int // messages of one account that may wait at a time
 	Devices  int // linked devices of an account and its subaccounts
+	Surface  int // requests a minute of an account on each of the compatible surfaces, which tell it in their headers
 }
 
 // AllKeys is how many times the rate of one key all keys of an account and its subaccounts have together.

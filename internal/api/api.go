@@ -5,6 +5,7 @@ package api
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"path"
@@ -37,6 +38,10 @@ type Surface struct {
 	Prefixes []string
 	// AnyOrigin lets every web page call, as long as it has a key. Else a page needs a key that lists its origin.
 	AnyOrigin bool
+	// Limited gives callers the limit of requests that compatible surfaces have, and tells it in their headers.
+	Limited bool
+	// Headers are on every reply.
+	Headers http.Header
 	// Routes registers what the surface answers.
 	Routes func(*Kit)
 	// Fail writes a fault in the surface's shape.
@@ -119,6 +124,7 @@ func (k *Kit) handle(pattern string, body int64, h Handler) {
 	k.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		v := visitOf(r)
 		v.entry = e
+		k.head(w)
 		if err := h(w, r); err != nil {
 			k.fail(v, r, err)
 		}
@@ -202,8 +208,12 @@ func internal() *fault.Fault {
 	return fault.New(fault.InternalError, "something went wrong on our side; the request id finds it in the log")
 }
 
+// head writes what is on every reply of the surface.
+func (k *Kit) head(w http.ResponseWriter) { maps.Copy(w.Header(), k.Headers) }
+
 // unmatched answers a request that no route takes.
 func (f *Front) unmatched(v *visit, r *http.Request) {
+	v.owner(r).head(v)
 	if allowed := f.methods(r); len(allowed) > 0 {
 		v.Header().Set("Allow", strings.Join(append(allowed, http.MethodOptions), ", "))
 		if r.Method == http.MethodOptions {

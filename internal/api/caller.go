@@ -48,6 +48,9 @@ func (k *Kit) Admit(r *http.Request, secret string, scope account.Scope) error {
 	if err := k.checkRate(v, &a, key); err != nil {
 		return err
 	}
+	if err := k.checkLimit(v, rate.Name{Of: k.Name, ID: int64(a.ID)}, a.Limits.Surface); err != nil {
+		return err
+	}
 	tellEnd(v.Header(), key)
 	if err := k.actFor(v, r); err != nil {
 		return err
@@ -115,7 +118,7 @@ func (k *Kit) checkRate(v *visit, a *account.Account, key account.Key) error {
 		return err
 	}
 	if !own.OK {
-		tellShare(v.Header(), own)
+		k.tellShare(v.Header(), own)
 		return refused(own, "key")
 	}
 	all, err := k.rates.Take(rate.Name{Of: "account", ID: int64(a.Root())}, 1, allLimit)
@@ -123,9 +126,9 @@ func (k *Kit) checkRate(v *visit, a *account.Account, key account.Key) error {
 		return err
 	}
 	if own.Limit == 0 || all.Limit > 0 && (all.Remaining < own.Remaining || !all.OK) {
-		tellShare(v.Header(), all)
+		k.tellShare(v.Header(), all)
 	} else {
-		tellShare(v.Header(), own)
+		k.tellShare(v.Header(), own)
 	}
 	if !all.OK {
 		return refused(all, "account")
@@ -176,12 +179,15 @@ func sameHost(origin, host string) bool {
 }
 
 // exposed are the headers that a web page may read.
-const exposed = "X-Request-Id, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, Idempotent-Replayed, Deprecation, Sunset"
+const exposed = "X-Request-Id, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, X-RateLimit-Limit, X-RateLimit-Remaining, " +
+	"X-RateLimit-Reset, Retry-After, Idempotent-Replayed, Deprecation, Sunset"
 
 func allowOrigin(h http.Header, origin string) {
 	h.Set("Access-Control-Allow-Origin", origin)
 	h.Set("Access-Control-Expose-Headers", exposed)
-	h.Add("Vary", "Origin")
+	if origin != "*" {
+		h.Add("Vary", "Origin")
+	}
 }
 
 // preflight answers a browser that asks whether a page may call (Fetch, 3.3). It may if any key lists the page; whether

@@ -1,8 +1,10 @@
 package api
 
 import (
+	"encoding/binary"
 	"math"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -10,14 +12,49 @@ import (
 	"tidings.dev/internal/rate"
 )
 
-// tellShare writes what is left of a limit into the reply.
-func tellShare(h http.Header, s rate.Share) {
-	if s.Limit == 0 {
+// tellShare writes what is left of a limit into the reply. A surface with a limit of its own tells that one alone.
+func (k *Kit) tellShare(h http.Header, s rate.Share) {
+	if s.Limit == 0 || k.Limited {
 		return
 	}
 	h["Ratelimit-Limit"] = []string{strconv.Itoa(s.Limit)}
 	h["Ratelimit-Remaining"] = []string{strconv.Itoa(s.Remaining)}
 	h["Ratelimit-Reset"] = []string{strconv.Itoa(seconds(s.Full))}
+}
+
+// checkLimit uses up one request of the surface's own limit, and tells what is left of it as Laravel's routes do.
+func (k *Kit) checkLimit(v *visit, whose rate.Name, perMinute int) error {
+	if !k.Limited || perMinute == 0 {
+		return nil
+	}
+	left, err := k.rates.Take(whose, 1, rate.Limit{PerMinute: perMinute, Burst: perMinute})
+	if err != nil {
+		return err
+	}
+	h := v.Header()
+	h.Set("X-Ratelimit-Limit", strconv.Itoa(left.Limit))
+	h.Set("X-Ratelimit-Remaining", strconv.Itoa(left.Remaining))
+	if left.OK {
+		return nil
+	}
+	h.Set("X-Ratelimit-Reset", strconv.FormatInt(k.core.Store.Now().Add(left.Wait).Unix()+1, 10))
+	return refused(left, "account")
+}
+
+// AdmitAnyone lets in whoever asks, within the surface's limit for one address.
+func (k *Kit) AdmitAnyone(r *http.Request) error {
+	v := visitOf(r)
+	return k.checkLimit(v, rate.Name{Of: k.Name + "/address", ID: place(v.remote)}, k.core.Members.Standard().Surface)
+}
+
+// place is a number for an address; the addresses of one network of IPv6 share it, since one caller has all of them.
+func place(a netip.Addr) int64 {
+	if a.Is4() {
+		four := a.As4()
+		return int64(binary.BigEndian.Uint32(four[:]))
+	}
+	sixteen := a.As16()
+	return int64(binary.BigEndian.Uint64(sixteen[:8])) //nolint:gosec // any number will do
 }
 
 // refused is the fault of whoever asks too often.

@@ -94,7 +94,9 @@ func (c *Core) wire() (err error) {
 	s, cfg := c.Store, c.Config
 	c.Queue = queue.New(s, c.Log)
 	c.Events = event.New(s)
-	c.Members = member.New(s, account.Limits{Requests: cfg.Rate.RequestsPerMinute, Burst: cfg.Rate.Burst, Messages: cfg.Rate.MessagesPerMinute, Queue: cfg.Limits.Queue})
+	c.Members = member.New(s, account.Limits{
+		Requests: cfg.Rate.RequestsPerMinute, Burst: cfg.Rate.Burst, Messages: cfg.Rate.MessagesPerMinute, Queue: cfg.Limits.Queue, Surface: cfg.Rate.SurfaceRequests,
+	})
 	c.Keys, c.Wallet = key.New(s), wallet.New(s, c.Events)
 	c.Consent, c.Contacts, c.Numbers = consent.New(s, c.Events), contact.New(s, c.Events), number.New(s)
 	c.Connections, c.Routes = connection.New(s), route.New(s)

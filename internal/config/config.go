@@ -77,6 +77,7 @@ type Rate struct {
 	RequestsPerMinute int `key:"requests_per_minute" doc:"Requests a minute of one key in the long run; all keys of an account together have four times that. 0 turns the limit off."`
 	Burst             int `key:"burst" doc:"Requests of one key at once after a pause."`
 	MessagesPerMinute int `key:"messages_per_minute" doc:"Messages that an account may send in a minute, over all surfaces together. 0 turns the limit off."`
+	SurfaceRequests   int `key:"surface_requests_per_minute" doc:"Requests a minute of an account on each of the compatible surfaces, and there of an address that needs no key, as their headers tell. 0 turns the limit off."`
 }
 
 // Retention says how long things are kept.
@@ -158,7 +159,7 @@ func Default() Config {
 			Body: MiB, BatchBody: 16 * MiB, Batch: 1000, Queue: 1_000_000,
 			DiskFloor: 256 * MiB, DiskFloorPercent: 5,
 		},
-		Rate: Rate{RequestsPerMinute: 60_000, Burst: 60_000},
+		Rate: Rate{RequestsPerMinute: 60_000, Burst: 60_000, SurfaceRequests: 60},
 		Retention: Retention{
 			Bodies: 30 * day, Messages: 400 * day, Media: 30 * day, Events: 30 * day, Deliveries: 30 * day, Ledger: 400 * day, Audit: 730 * day, Usage: 730 * day,
 		},

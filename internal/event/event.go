@@ -10,6 +10,7 @@ import (
 
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/id"
+	"tidings.dev/internal/message"
 	"tidings.dev/internal/store"
 )
 
@@ -65,6 +66,8 @@ type Event struct {
 	Change  Change
 	At      time.Time
 	Place   Place // zero until it is appended
+	// Channel is by which the message goes that it is about. Followers see it; it is not kept.
+	Channel message.ChannelID
 }
 
 // Change is what an event changed. What the subject is otherwise, its own rows tell.

@@ -136,7 +136,9 @@ func (s *state) happen(kind event.Kind, now time.Time, c event.Change) {
 	s.row.Seq++
 	s.touched = true
 	c.Status, c.Duplicate = s.row.Status.String(), s.row.Duplicate
-	s.events = append(s.events, event.Event{Subject: int64(s.row.ID), Seq: int(s.row.Seq), Account: s.row.Account, Kind: kind, Change: c, At: now})
+	s.events = append(s.events, event.Event{
+		Subject: int64(s.row.ID), Seq: int(s.row.Seq), Account: s.row.Account, Kind: kind, Change: c, At: now, Channel: s.row.Channel,
+	})
 }
 
 // write is the one door for changes of messages: parts, status, events with all that follows them, and money, in one

@@ -244,7 +244,10 @@ func (g *Gateway) insertInbound(tx *store.Tx, whole []*arrival) error {
 		}
 		news[i] = report.Usage{Account: m.Account, Channel: m.Channel, Kind: m.Kind, Counts: report.Counts{Inbound: 1}}
 		rows[i] = rowOf(&m)
-		events[i] = event.Event{Subject: int64(m.ID), Seq: 1, Account: a.owner, Kind: event.Received, Change: event.Change{Status: m.Status.String(), Reason: m.Reason}, At: tx.Now()}
+		events[i] = event.Event{
+			Subject: int64(m.ID), Seq: 1, Account: a.owner, Kind: event.Received, Change: event.Change{Status: m.Status.String(), Reason: m.Reason}, At: tx.Now(),
+			Channel: m.Channel,
+		}
 		switch w := consent.Read(a.in.Content.Text); w {
 		case consent.Stop, consent.Start:
 			choices = append(choices, consent.Choice{Account: a.owner, Address: a.in.From, Out: w == consent.Stop, Source: "message", Word: strings.TrimSpace(a.in.Content.Text)})

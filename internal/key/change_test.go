@@ -181,3 +181,22 @@ func TestKeyIsToldOfOnceAtEachWarning(t *testing.T) {
 		}
 	}
 }
+
+func TestOnlyTheNewestOfANameStay(t *testing.T) {
+	t.Parallel()
+	s, k := open(t)
+	var made []key.Made
+	for range 4 {
+		made = append(made, mustCreate(t, s, k, key.Key{Account: 1, Name: "klik"}))
+	}
+	other, another := mustCreate(t, s, k, key.Key{Account: 1, Name: "till"}), mustCreate(t, s, k, key.Key{Account: 2, Name: "klik"})
+	if err := s.Write(func(tx *store.Tx) error { return k.KeepNewest(tx, audit.CLI, 1, "klik", 2) }); err != nil {
+		t.Fatal(err)
+	}
+	for i, m := range append(made, other, another) {
+		_, err := k.Authenticate(t.Context(), m.Secret, here, s.Now())
+		if (err == nil) != (i >= 2) || err != nil && !fault.Is(err, fault.KeyRevoked) {
+			t.Errorf("key %d: %v", i, err)
+		}
+	}
+}

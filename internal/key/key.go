@@ -224,6 +224,20 @@ func (k *Keeper) Revoke(tx *store.Tx, by audit.Actor, a account.ID, id account.K
 	return true, changed(tx, audit.Entry{Account: a, Actor: by, Action: "key.revoke", Subject: id.String()})
 }
 
+// KeepNewest takes back the account's keys of a name, but for the newest.
+func (k *Keeper) KeepNewest(tx *store.Tx, by audit.Actor, a account.ID, name string, keep int) error {
+	older, err := store.Find[account.KeyID](tx, olderKeys, []olderKeysParams{{AccountID: a, Name: name, Keep: int64(keep)}})
+	if err != nil {
+		return fmt.Errorf("list older keys: %w", err)
+	}
+	for _, found := range older {
+		if _, err := k.Revoke(tx, by, a, found.Row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func changed(tx *store.Tx, e audit.Entry) error {
 	if err := audit.Append(tx, e); err != nil {
 		return err

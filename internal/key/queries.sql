@@ -46,3 +46,7 @@ SELECT id, spend_limit, CAST(CASE WHEN spent_day = CAST(@today AS bigint) THEN s
 
 -- name: SetSpent :exec
 UPDATE api_key SET spent = @spent, spent_day = @today WHERE id = @id;
+
+-- Those of a name that are in use, but for the newest.
+-- name: OlderKeys :many
+SELECT id FROM api_key WHERE account_id = @account_id AND name = @name AND revoked_at = 0 ORDER BY id DESC LIMIT 100 OFFSET CAST(@keep AS bigint);

@@ -305,6 +305,40 @@ func (q *queries) KeysOf(ctx context.Context, arg keysOfParams) ([]apiKeyRecord,
 	return items, nil
 }
 
+const olderKeys = `-- name: OlderKeys :many
+SELECT id FROM api_key WHERE account_id = $1 AND name = $2 AND revoked_at = 0 ORDER BY id DESC LIMIT 100 OFFSET CAST($3 AS bigint)
+`
+
+type olderKeysParams struct {
+	AccountID account.ID
+	Name      string
+	Keep      int64
+}
+
+// Those of a name that are in use, but for the newest.
+func (q *queries) OlderKeys(ctx context.Context, arg olderKeysParams) ([]account.KeyID, error) {
+	rows, err := q.db.QueryContext(ctx, olderKeys, arg.AccountID, arg.Name, arg.Keep)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []account.KeyID
+	for rows.Next() {
+		var id account.KeyID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const oneKey = `-- name: OneKey :one
 SELECT id, account_id, hash, name, hint, test, scopes, addresses, origins, expires_at, revoked_at, used_at, senders, channels, rate, successor, rotated_at, warned, spend_limit, spent, spent_day FROM api_key
 WHERE id = $1 AND account_id = $2

@@ -34,6 +34,9 @@ func New(s *store.Store, standard account.Limits) *Keeper {
 	return k
 }
 
+// Standard are the limits of accounts that have no plan.
+func (k *Keeper) Standard() account.Limits { return k.standard }
+
 // register is all accounts in memory.
 type register struct {
 	list   []account.Account
@@ -70,6 +73,7 @@ func accountOf(row accountByIDRow) account.Account {
 	return account.Account{
 		ID: row.ID, Parent: row.ParentID, Name: row.Name, Region: row.Region, Currency: row.Currency,
 		Operator: row.Operator == 1, Active: row.Active == 1, ParentPays: row.ParentPays == 1, Closed: row.ClosedAt > 0, Plan: row.Plan,
+		Number: int(row.Number),
 	}
 }
 
@@ -100,9 +104,13 @@ func (k *Keeper) Create(tx *store.Tx, by audit.Actor, a account.Account, usernam
 	if err != nil {
 		return a, err
 	}
+	if a.Number, err = nextNumber(tx); err != nil {
+		return a, err
+	}
 	added, err := store.Each(tx, addAccount, []addAccountParams{{
 		ID: a.ID, ParentID: a.Parent, Name: a.Name, Region: a.Region, Currency: a.Currency, Operator: flag(a.Operator),
 		Username: username, Password: hash, UpdatedAt: tx.NowMilli(), ParentPays: flag(a.ParentPays), Plan: a.Plan,
+		Number: int64(a.Number),
 	}})
 	if err != nil {
 		return a, fmt.Errorf("create account: %w", err)

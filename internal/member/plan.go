@@ -40,7 +40,10 @@ func (r *register) loadPlans(ctx context.Context, q store.Queryer) (map[string]a
 }
 
 func limitsOf(r plansRow) account.Limits {
-	return account.Limits{Requests: int(r.RequestsPerMinute), Burst: int(r.Burst), Messages: int(r.MessagesPerMinute), Queue: int(r.Queue), Devices: int(r.Devices)}
+	return account.Limits{
+		Requests: int(r.RequestsPerMinute), Burst: int(r.Burst), Messages: int(r.MessagesPerMinute), Queue: int(r.Queue), Devices: int(r.Devices),
+		Surface: int(r.SurfaceRequestsPerMinute),
+	}
 }
 
 // toldLimits are limits for the audit log.
@@ -50,6 +53,7 @@ type toldLimits struct {
 	Messages int `json:"messages_per_minute"`
 	Queue    int `json:"queue"`
 	Devices  int `json:"devices"`
+	Surface  int `json:"surface_requests_per_minute"`
 }
 
 func tellLimits(l account.Limits) string {
@@ -76,7 +80,7 @@ func (k *Keeper) CreatePlan(tx *store.Tx, by audit.Actor, owner account.ID, p Pl
 	l := p.Limits
 	added, err := store.Each(tx, addPlan, []addPlanParams{{
 		Name: p.Name, RequestsPerMinute: int64(l.Requests), Burst: int64(l.Burst), MessagesPerMinute: int64(l.Messages), Queue: int64(l.Queue), Devices: int64(l.Devices),
-		UpdatedAt: tx.NowMilli(),
+		SurfaceRequestsPerMinute: int64(l.Surface), UpdatedAt: tx.NowMilli(),
 	}})
 	if err != nil {
 		return fmt.Errorf("create plan: %w", err)
@@ -94,6 +98,7 @@ type PlanChange struct {
 	Messages *int
 	Queue    *int
 	Devices  *int
+	Surface  *int
 }
 
 // ChangePlan changes the limits of a plan. They hold from the next request on.
@@ -112,12 +117,13 @@ func (k *Keeper) ChangePlan(tx *store.Tx, by audit.Actor, owner account.ID, name
 	put(&l.Messages, c.Messages)
 	put(&l.Queue, c.Queue)
 	put(&l.Devices, c.Devices)
+	put(&l.Surface, c.Surface)
 	if err := checkLimits(l); err != nil {
 		return Plan{}, err
 	}
 	err = store.Run(tx, changePlan, []changePlanParams{{
 		RequestsPerMinute: int64(l.Requests), Burst: int64(l.Burst), MessagesPerMinute: int64(l.Messages), Queue: int64(l.Queue), Devices: int64(l.Devices),
-		UpdatedAt: tx.NowMilli(), Name: name,
+		SurfaceRequestsPerMinute: int64(l.Surface), UpdatedAt: tx.NowMilli(), Name: name,
 	}})
 	if err != nil {
 		return Plan{}, fmt.Errorf("change plan: %w", err)
@@ -157,6 +163,7 @@ func checkLimits(l account.Limits) error {
 		{"messages_per_minute", l.Messages, 0, maxPerMinute},
 		{"queue", l.Queue, 1, maxQueue},
 		{"devices", l.Devices, 0, maxQueue},
+		{"surface_requests_per_minute", l.Surface, 0, maxPerMinute},
 	} {
 		if c.value < c.least || c.value > c.max {
 			return fault.New(fault.InvalidField, "%s is between %d and %d", c.field, c.least, c.max).In(c.field)

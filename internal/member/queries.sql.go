@@ -23,8 +23,17 @@ type queries struct {
 	db dbtx
 }
 
+type loginRecord struct {
+	ID          int64
+	AccountID   account.ID
+	Number      int64
+	Email       string
+	Name        string
+	CreatedFrom string
+}
+
 const accountByID = `-- name: AccountByID :one
-SELECT id, parent_id, name, region, currency, operator, active, username, parent_pays, closed_at, plan FROM account WHERE id = $1
+SELECT id, parent_id, name, region, currency, operator, active, username, parent_pays, closed_at, plan, number FROM account WHERE id = $1
 `
 
 type accountByIDParams struct {
@@ -43,6 +52,7 @@ type accountByIDRow struct {
 	ParentPays int16
 	ClosedAt   int64
 	Plan       string
+	Number     int64
 }
 
 func (q *queries) AccountByID(ctx context.Context, arg accountByIDParams) (accountByIDRow, error) {
@@ -60,12 +70,13 @@ func (q *queries) AccountByID(ctx context.Context, arg accountByIDParams) (accou
 		&i.ParentPays,
 		&i.ClosedAt,
 		&i.Plan,
+		&i.Number,
 	)
 	return i, err
 }
 
 const accounts = `-- name: Accounts :many
-SELECT id, parent_id, name, region, currency, operator, active, username, parent_pays, closed_at, plan FROM account ORDER BY id
+SELECT id, parent_id, name, region, currency, operator, active, username, parent_pays, closed_at, plan, number FROM account ORDER BY id
 `
 
 type accountsRow struct {
@@ -80,6 +91,7 @@ type accountsRow struct {
 	ParentPays int16
 	ClosedAt   int64
 	Plan       string
+	Number     int64
 }
 
 func (q *queries) Accounts(ctx context.Context) ([]accountsRow, error) {
@@ -103,6 +115,7 @@ func (q *queries) Accounts(ctx context.Context) ([]accountsRow, error) {
 			&i.ParentPays,
 			&i.ClosedAt,
 			&i.Plan,
+			&i.Number,
 		); err != nil {
 			return nil, err
 		}
@@ -118,8 +131,8 @@ func (q *queries) Accounts(ctx context.Context) ([]accountsRow, error) {
 }
 
 const addAccount = `-- name: AddAccount :execrows
-INSERT INTO account (id, parent_id, name, region, currency, operator, active, username, password, updated_at, parent_pays, plan)
-VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $10, $11)
+INSERT INTO account (id, parent_id, name, region, currency, operator, active, username, password, updated_at, parent_pays, plan, number)
+VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $10, $11, $12)
 ON CONFLICT DO NOTHING
 `
 
@@ -135,6 +148,7 @@ type addAccountParams struct {
 	UpdatedAt  int64
 	ParentPays int16
 	Plan       string
+	Number     int64
 }
 
 func (q *queries) AddAccount(ctx context.Context, arg addAccountParams) (int64, error) {
@@ -150,6 +164,7 @@ func (q *queries) AddAccount(ctx context.Context, arg addAccountParams) (int64, 
 		arg.UpdatedAt,
 		arg.ParentPays,
 		arg.Plan,
+		arg.Number,
 	)
 	if err != nil {
 		return 0, err
@@ -157,20 +172,46 @@ func (q *queries) AddAccount(ctx context.Context, arg addAccountParams) (int64, 
 	return result.RowsAffected()
 }
 
+const addLogin = `-- name: AddLogin :exec
+INSERT INTO login (id, account_id, number, email, name, created_from) VALUES ($1, $2, $3, $4, $5, $6)
+`
+
+type addLoginParams struct {
+	ID          int64
+	AccountID   account.ID
+	Number      int64
+	Email       string
+	Name        string
+	CreatedFrom string
+}
+
+func (q *queries) AddLogin(ctx context.Context, arg addLoginParams) error {
+	_, err := q.db.ExecContext(ctx, addLogin,
+		arg.ID,
+		arg.AccountID,
+		arg.Number,
+		arg.Email,
+		arg.Name,
+		arg.CreatedFrom,
+	)
+	return err
+}
+
 const addPlan = `-- name: AddPlan :execrows
-INSERT INTO plan (name, requests_per_minute, burst, messages_per_minute, queue, devices, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO plan (name, requests_per_minute, burst, messages_per_minute, queue, devices, surface_requests_per_minute, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (name) DO NOTHING
 `
 
 type addPlanParams struct {
-	Name              string
-	RequestsPerMinute int64
-	Burst             int64
-	MessagesPerMinute int64
-	Queue             int64
-	Devices           int64
-	UpdatedAt         int64
+	Name                     string
+	RequestsPerMinute        int64
+	Burst                    int64
+	MessagesPerMinute        int64
+	Queue                    int64
+	Devices                  int64
+	SurfaceRequestsPerMinute int64
+	UpdatedAt                int64
 }
 
 func (q *queries) AddPlan(ctx context.Context, arg addPlanParams) (int64, error) {
@@ -181,6 +222,7 @@ func (q *queries) AddPlan(ctx context.Context, arg addPlanParams) (int64, error)
 		arg.MessagesPerMinute,
 		arg.Queue,
 		arg.Devices,
+		arg.SurfaceRequestsPerMinute,
 		arg.UpdatedAt,
 	)
 	if err != nil {
@@ -219,18 +261,19 @@ func (q *queries) ChangeAccount(ctx context.Context, arg changeAccountParams) (i
 
 const changePlan = `-- name: ChangePlan :execrows
 UPDATE plan SET requests_per_minute = $1, burst = $2, messages_per_minute = $3, queue = $4, devices = $5,
-    updated_at = $6
-WHERE name = $7
+    surface_requests_per_minute = $6, updated_at = $7
+WHERE name = $8
 `
 
 type changePlanParams struct {
-	RequestsPerMinute int64
-	Burst             int64
-	MessagesPerMinute int64
-	Queue             int64
-	Devices           int64
-	UpdatedAt         int64
-	Name              string
+	RequestsPerMinute        int64
+	Burst                    int64
+	MessagesPerMinute        int64
+	Queue                    int64
+	Devices                  int64
+	SurfaceRequestsPerMinute int64
+	UpdatedAt                int64
+	Name                     string
 }
 
 func (q *queries) ChangePlan(ctx context.Context, arg changePlanParams) (int64, error) {
@@ -240,6 +283,7 @@ func (q *queries) ChangePlan(ctx context.Context, arg changePlanParams) (int64, 
 		arg.MessagesPerMinute,
 		arg.Queue,
 		arg.Devices,
+		arg.SurfaceRequestsPerMinute,
 		arg.UpdatedAt,
 		arg.Name,
 	)
@@ -283,6 +327,50 @@ func (q *queries) DropPlan(ctx context.Context, arg dropPlanParams) (int64, erro
 	return result.RowsAffected()
 }
 
+const firstLogin = `-- name: FirstLogin :one
+SELECT id, account_id, number, email, name, created_from FROM login WHERE account_id = $1 ORDER BY id LIMIT 1
+`
+
+type firstLoginParams struct {
+	AccountID account.ID
+}
+
+func (q *queries) FirstLogin(ctx context.Context, arg firstLoginParams) (loginRecord, error) {
+	row := q.db.QueryRowContext(ctx, firstLogin, arg.AccountID)
+	var i loginRecord
+	err := row.Scan(
+		&i.ID,
+		&i.AccountID,
+		&i.Number,
+		&i.Email,
+		&i.Name,
+		&i.CreatedFrom,
+	)
+	return i, err
+}
+
+const loginByEmail = `-- name: LoginByEmail :one
+SELECT id, account_id, number, email, name, created_from FROM login WHERE email = $1
+`
+
+type loginByEmailParams struct {
+	Email string
+}
+
+func (q *queries) LoginByEmail(ctx context.Context, arg loginByEmailParams) (loginRecord, error) {
+	row := q.db.QueryRowContext(ctx, loginByEmail, arg.Email)
+	var i loginRecord
+	err := row.Scan(
+		&i.ID,
+		&i.AccountID,
+		&i.Number,
+		&i.Email,
+		&i.Name,
+		&i.CreatedFrom,
+	)
+	return i, err
+}
+
 const openSubaccount = `-- name: OpenSubaccount :one
 SELECT id FROM account WHERE parent_id = $1 AND closed_at = 0 LIMIT 1
 `
@@ -314,7 +402,7 @@ func (q *queries) PasswordOf(ctx context.Context, arg passwordOfParams) (string,
 }
 
 const planNamed = `-- name: PlanNamed :one
-SELECT name, requests_per_minute, burst, messages_per_minute, queue, devices FROM plan WHERE name = $1
+SELECT name, requests_per_minute, burst, messages_per_minute, queue, devices, surface_requests_per_minute FROM plan WHERE name = $1
 `
 
 type planNamedParams struct {
@@ -322,12 +410,13 @@ type planNamedParams struct {
 }
 
 type planNamedRow struct {
-	Name              string
-	RequestsPerMinute int64
-	Burst             int64
-	MessagesPerMinute int64
-	Queue             int64
-	Devices           int64
+	Name                     string
+	RequestsPerMinute        int64
+	Burst                    int64
+	MessagesPerMinute        int64
+	Queue                    int64
+	Devices                  int64
+	SurfaceRequestsPerMinute int64
 }
 
 func (q *queries) PlanNamed(ctx context.Context, arg planNamedParams) (planNamedRow, error) {
@@ -340,21 +429,23 @@ func (q *queries) PlanNamed(ctx context.Context, arg planNamedParams) (planNamed
 		&i.MessagesPerMinute,
 		&i.Queue,
 		&i.Devices,
+		&i.SurfaceRequestsPerMinute,
 	)
 	return i, err
 }
 
 const plans = `-- name: Plans :many
-SELECT name, requests_per_minute, burst, messages_per_minute, queue, devices FROM plan ORDER BY name
+SELECT name, requests_per_minute, burst, messages_per_minute, queue, devices, surface_requests_per_minute FROM plan ORDER BY name
 `
 
 type plansRow struct {
-	Name              string
-	RequestsPerMinute int64
-	Burst             int64
-	MessagesPerMinute int64
-	Queue             int64
-	Devices           int64
+	Name                     string
+	RequestsPerMinute        int64
+	Burst                    int64
+	MessagesPerMinute        int64
+	Queue                    int64
+	Devices                  int64
+	SurfaceRequestsPerMinute int64
 }
 
 func (q *queries) Plans(ctx context.Context) ([]plansRow, error) {
@@ -373,6 +464,7 @@ func (q *queries) Plans(ctx context.Context) ([]plansRow, error) {
 			&i.MessagesPerMinute,
 			&i.Queue,
 			&i.Devices,
+			&i.SurfaceRequestsPerMinute,
 		); err != nil {
 			return nil, err
 		}
@@ -429,4 +521,19 @@ func (q *queries) SetSignIn(ctx context.Context, arg setSignInParams) (int64, er
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+const takeNumber = `-- name: TakeNumber :one
+INSERT INTO counter (name, value) VALUES ($1, 1) ON CONFLICT (name) DO UPDATE SET value = counter.value + 1 RETURNING value
+`
+
+type takeNumberParams struct {
+	Name string
+}
+
+func (q *queries) TakeNumber(ctx context.Context, arg takeNumberParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, takeNumber, arg.Name)
+	var value int64
+	err := row.Scan(&value)
+	return value, err
 }

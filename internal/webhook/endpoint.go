@@ -13,6 +13,7 @@ import (
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/id"
+	"tidings.dev/internal/message"
 	"tidings.dev/internal/store"
 )
 
@@ -25,8 +26,9 @@ type Endpoint struct {
 	Description string
 	Ordered     bool // a subject's next event waits for the one before
 	Active      bool
-	Reason      string // why it is not active, when we stopped it
-	Dialect     string // how events are posted; empty: Native
+	Reason      string            // why it is not active, when we stopped it
+	Dialect     string            // how events are posted; empty: Native
+	Channel     message.ChannelID // it hears of this channel's messages and of nothing else; zero: of all. A channel has one at most
 	Updated     time.Time
 }
 
@@ -64,7 +66,7 @@ func (w *Webhooks) Create(tx *store.Tx, by audit.Actor, e Endpoint) (Endpoint, s
 	}
 	row := addWebhookParams{
 		ID: int64(e.ID), AccountID: e.Account, URL: e.URL, Events: strings.Join(e.Events, " "), Description: e.Description,
-		Dialect: e.Dialect, Secret: sealed, Ordered: flag(e.Ordered), Active: flag(e.Active), UpdatedAt: tx.NowMilli(),
+		Dialect: e.Dialect, Secret: sealed, Ordered: flag(e.Ordered), Active: flag(e.Active), UpdatedAt: tx.NowMilli(), ChannelID: e.Channel,
 	}
 	if err := store.Run(tx, addWebhook, []addWebhookParams{row}); err != nil {
 		return e, "", fmt.Errorf("store webhook: %w", err)
@@ -91,6 +93,18 @@ func (w *Webhooks) Get(ctx context.Context, a account.ID, of EndpointID) (Endpoi
 		return Endpoint{}, fmt.Errorf("read webhook: %w", err)
 	}
 	return endpointOf(r), nil
+}
+
+// OfChannel is the endpoint that hears of a channel alone; false when it has none.
+func (w *Webhooks) OfChannel(ctx context.Context, channel message.ChannelID) (Endpoint, bool, error) {
+	r, err := on(w.store.Reader()).WebhookOfChannel(ctx, webhookOfChannelParams{ChannelID: channel})
+	if store.NoRows(err) {
+		return Endpoint{}, false, nil
+	}
+	if err != nil {
+		return Endpoint{}, false, fmt.Errorf("read webhook of channel %s: %w", channel, err)
+	}
+	return endpointOf(r), true, nil
 }
 
 // List returns the account's endpoints before the given one (zero: from the newest), newest first.
@@ -212,6 +226,7 @@ func endpointOf(r webhookRecord) Endpoint {
 	return Endpoint{
 		ID: EndpointID(r.ID), Account: r.AccountID, URL: r.URL, Events: strings.Fields(r.Events), Description: r.Description,
 		Ordered: r.Ordered == 1, Active: r.Active == 1, Reason: r.Reason, Dialect: r.Dialect, Updated: time.UnixMilli(r.UpdatedAt).UTC(),
+		Channel: r.ChannelID,
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 	"tidings.dev/internal/audit"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/guard"
+	"tidings.dev/internal/message"
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/store"
 	"tidings.dev/internal/store/storetest"
@@ -89,8 +90,11 @@ func startOn(t testing.TB, opt store.Options, dialects map[string]Dialect) *serv
 type renderer struct{}
 
 func (renderer) EventData(_ context.Context, e event.Event) (json.RawMessage, error) {
-	return json.RawMessage(fmt.Sprintf(`{"id":%d,"status":%q}`, e.Subject, e.Change.Status)), nil
+	return json.RawMessage(fmt.Sprintf(`{"id":%d,"status":%q,"channel":%q}`, e.Subject, e.Change.Status, channelOf(e.Subject))), nil
 }
+
+// channelOf is the channel of a subject: each has its own.
+func channelOf(subject int64) message.ChannelID { return message.ChannelID(subject) }
 
 // happen appends an event of each kind to a subject, numbered on from first.
 func (s *server) happen(a account.ID, subject int64, first int, kinds ...event.Kind) {
@@ -98,7 +102,7 @@ func (s *server) happen(a account.ID, subject int64, first int, kinds ...event.K
 	err := s.store.Write(func(tx *store.Tx) error {
 		events := make([]event.Event, len(kinds))
 		for i, k := range kinds {
-			events[i] = event.Event{Subject: subject, Seq: first + i, Account: a, Kind: k, At: tx.Now(), Change: event.Change{Status: string(k)}}
+			events[i] = event.Event{Subject: subject, Seq: first + i, Account: a, Kind: k, At: tx.Now(), Change: event.Change{Status: string(k)}, Channel: channelOf(subject)}
 		}
 		return s.log.Append(tx, events)
 	})

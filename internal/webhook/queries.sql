@@ -1,16 +1,16 @@
 -- name: AddWebhook :exec
-INSERT INTO webhook (id, account_id, url, events, description, dialect, secret, ordered, active, updated_at)
-VALUES (@id, @account_id, @url, @events, @description, @dialect, @secret, @ordered, @active, @updated_at);
+INSERT INTO webhook (id, account_id, url, events, description, dialect, secret, ordered, active, updated_at, channel_id)
+VALUES (@id, @account_id, @url, @events, @description, @dialect, @secret, @ordered, @active, @updated_at, @channel_id);
 
 -- name: AllWebhooks :many
-SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired FROM webhook ORDER BY id;
+SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired, channel_id FROM webhook ORDER BY id;
 
 -- name: OneWebhook :one
-SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired FROM webhook
+SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired, channel_id FROM webhook
 WHERE id = @id AND account_id = @account_id;
 
 -- name: WebhooksOf :many
-SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired FROM webhook
+SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired, channel_id FROM webhook
 WHERE account_id = @account_id AND id < @before ORDER BY id DESC LIMIT CAST(@page AS bigint);
 
 -- name: CountWebhooks :one
@@ -123,3 +123,7 @@ SELECT id FROM delivery WHERE done = 0 AND subject >= @from_subject AND subject 
 
 -- name: ForgetAnswers :exec
 UPDATE delivery SET response = '' WHERE subject = @subject AND response <> '';
+
+-- name: WebhookOfChannel :one
+SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired, channel_id FROM webhook
+WHERE channel_id = @channel_id AND channel_id <> 0;

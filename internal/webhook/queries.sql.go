@@ -7,6 +7,7 @@ import (
 	"database/sql"
 
 	"tidings.dev/internal/account"
+	"tidings.dev/internal/message"
 )
 
 type dbtx interface {
@@ -69,6 +70,7 @@ type webhookRecord struct {
 	FailingAt   int64
 	UpdatedAt   int64
 	Retired     string
+	ChannelID   message.ChannelID
 }
 
 const addReplay = `-- name: AddReplay :exec
@@ -134,8 +136,8 @@ func (q *queries) AddReplayed(ctx context.Context, arg addReplayedParams) error 
 }
 
 const addWebhook = `-- name: AddWebhook :exec
-INSERT INTO webhook (id, account_id, url, events, description, dialect, secret, ordered, active, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+INSERT INTO webhook (id, account_id, url, events, description, dialect, secret, ordered, active, updated_at, channel_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 `
 
 type addWebhookParams struct {
@@ -149,6 +151,7 @@ type addWebhookParams struct {
 	Ordered     int16
 	Active      int16
 	UpdatedAt   int64
+	ChannelID   message.ChannelID
 }
 
 func (q *queries) AddWebhook(ctx context.Context, arg addWebhookParams) error {
@@ -163,12 +166,13 @@ func (q *queries) AddWebhook(ctx context.Context, arg addWebhookParams) error {
 		arg.Ordered,
 		arg.Active,
 		arg.UpdatedAt,
+		arg.ChannelID,
 	)
 	return err
 }
 
 const allWebhooks = `-- name: AllWebhooks :many
-SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired FROM webhook ORDER BY id
+SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired, channel_id FROM webhook ORDER BY id
 `
 
 func (q *queries) AllWebhooks(ctx context.Context) ([]webhookRecord, error) {
@@ -194,6 +198,7 @@ func (q *queries) AllWebhooks(ctx context.Context) ([]webhookRecord, error) {
 			&i.FailingAt,
 			&i.UpdatedAt,
 			&i.Retired,
+			&i.ChannelID,
 		); err != nil {
 			return nil, err
 		}
@@ -785,7 +790,7 @@ func (q *queries) OneReplay(ctx context.Context, arg oneReplayParams) (replayRec
 }
 
 const oneWebhook = `-- name: OneWebhook :one
-SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired FROM webhook
+SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired, channel_id FROM webhook
 WHERE id = $1 AND account_id = $2
 `
 
@@ -811,6 +816,7 @@ func (q *queries) OneWebhook(ctx context.Context, arg oneWebhookParams) (webhook
 		&i.FailingAt,
 		&i.UpdatedAt,
 		&i.Retired,
+		&i.ChannelID,
 	)
 	return i, err
 }
@@ -1015,8 +1021,39 @@ func (q *queries) ToldOf(ctx context.Context, arg toldOfParams) ([]deliveryRecor
 	return items, nil
 }
 
+const webhookOfChannel = `-- name: WebhookOfChannel :one
+SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired, channel_id FROM webhook
+WHERE channel_id = $1 AND channel_id <> 0
+`
+
+type webhookOfChannelParams struct {
+	ChannelID message.ChannelID
+}
+
+func (q *queries) WebhookOfChannel(ctx context.Context, arg webhookOfChannelParams) (webhookRecord, error) {
+	row := q.db.QueryRowContext(ctx, webhookOfChannel, arg.ChannelID)
+	var i webhookRecord
+	err := row.Scan(
+		&i.ID,
+		&i.AccountID,
+		&i.URL,
+		&i.Events,
+		&i.Description,
+		&i.Dialect,
+		&i.Secret,
+		&i.Ordered,
+		&i.Active,
+		&i.Reason,
+		&i.FailingAt,
+		&i.UpdatedAt,
+		&i.Retired,
+		&i.ChannelID,
+	)
+	return i, err
+}
+
 const webhooksOf = `-- name: WebhooksOf :many
-SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired FROM webhook
+SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired, channel_id FROM webhook
 WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT CAST($3 AS bigint)
 `
 
@@ -1049,6 +1086,7 @@ func (q *queries) WebhooksOf(ctx context.Context, arg webhooksOfParams) ([]webho
 			&i.FailingAt,
 			&i.UpdatedAt,
 			&i.Retired,
+			&i.ChannelID,
 		); err != nil {
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -243,7 +244,14 @@ func (w *Webhooks) readEvents(ctx context.Context, r Run, l *lap, page int) erro
 	}
 	end := event.PlaceAt(r.Until)
 	for _, e := range events {
-		if e.Place < end && l.to.takes(e.Kind) && e.Subject != int64(l.to.ID) {
+		if e.Place >= end || !l.to.takes(e.Kind) || e.Subject == int64(l.to.ID) {
+			continue
+		}
+		concerned, err := w.concerned(ctx, l.to, e)
+		if err != nil {
+			return err
+		}
+		if concerned {
 			l.events = append(l.events, e)
 		}
 	}
@@ -252,6 +260,25 @@ func (w *Webhooks) readEvents(ctx context.Context, r Run, l *lap, page int) erro
 	}
 	l.place = int64(looked)
 	return nil
+}
+
+// concerned tells whether an event that was kept is about the endpoint's channel.
+func (w *Webhooks) concerned(ctx context.Context, to *endpoint, e event.Event) (bool, error) {
+	if to.Channel == 0 {
+		return true, nil
+	}
+	data, err := w.renderer.EventData(ctx, e)
+	if fault.Is(err, fault.NotHere) || store.NoRows(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("render event: %w", err)
+	}
+	var about struct {
+		Channel string `json:"channel"`
+	}
+	_ = json.Unmarshal(data, &about) // what has no channel is not about it
+	return about.Channel == to.Channel.String(), nil
 }
 
 func (r Run) wants(k event.Kind) bool {

@@ -120,7 +120,7 @@ func (w *Webhooks) Follow(tx *store.Tx, events []event.Event) error {
 			theirs = append(theirs, e)
 		}
 		for _, to := range book.of[e.Account] {
-			if to.Active && to.takes(e.Kind) && e.Subject != int64(to.ID) { // nobody hears of its own end
+			if to.Active && to.takes(e.Kind) && e.Subject != int64(to.ID) && (to.Channel == 0 || to.Channel == e.Channel) { // nobody hears of its own end
 				jobs = append(jobs, to.job(tx, e))
 			}
 		}

@@ -81,7 +81,7 @@ func New(t testing.TB, opt api.Options, surfaces ...api.Surface) *World {
 func (w *World) wire(s *store.Store, log *slog.Logger) {
 	q, events := queue.New(s, log), event.New(s)
 	w.Core = api.Core{
-		Store: s, Keys: key.New(s), Members: member.New(s, account.Limits{}), Wallet: wallet.New(s, events), Routes: route.New(s), Events: events, Health: &telemetry.Health{},
+		Store: s, Keys: key.New(s), Members: member.New(s, account.Limits{Surface: 60}), Wallet: wallet.New(s, events), Routes: route.New(s), Events: events, Health: &telemetry.Health{},
 	}
 	w.Core.Consent, w.Core.Numbers, w.Core.Channels = consent.New(s, events), number.New(s), connection.New(s)
 	w.Core.Contacts = contact.New(s, events)

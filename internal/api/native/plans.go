@@ -29,6 +29,7 @@ type planRequest struct {
 	Messages int    `json:"messages_per_minute,omitempty" doc:"That an account may send, over all surfaces together. 0 or absent: no limit." minimum:"0"`
 	Queue    int    `json:"queue,omitempty" doc:"Messages that may wait at a time; 1,000,000 without it." minimum:"0"`
 	Devices  int    `json:"devices,omitempty" doc:"Linked devices of an account and its subaccounts. 0 or absent: no limit." minimum:"0"`
+	Surface  *int   `json:"surface_requests_per_minute,omitempty" doc:"Of an account on each of the compatible surfaces, which tell it in their headers; 60 without it. 0: no limit." minimum:"0"`
 }
 
 // planChangeRequest is what an update changes; what is absent stays.
@@ -38,6 +39,7 @@ type planChangeRequest struct {
 	Messages *int `json:"messages_per_minute,omitempty" minimum:"0"`
 	Queue    *int `json:"queue,omitempty" minimum:"1"`
 	Devices  *int `json:"devices,omitempty" minimum:"0"`
+	Surface  *int `json:"surface_requests_per_minute,omitempty" minimum:"0"`
 }
 
 type (
@@ -58,6 +60,7 @@ type planReply struct {
 	Messages int    `json:"messages_per_minute" doc:"0: no limit."`
 	Queue    int    `json:"queue"`
 	Devices  int    `json:"devices" doc:"0: no limit."`
+	Surface  int    `json:"surface_requests_per_minute" doc:"0: no limit."`
 }
 
 // plansReply is all plans: there are few.
@@ -66,18 +69,26 @@ type plansReply struct {
 }
 
 func showPlan(p member.Plan) planReply {
-	return planReply{p.Name, p.Limits.Requests, p.Limits.Burst, p.Limits.Messages, p.Limits.Queue, p.Limits.Devices}
+	return planReply{p.Name, p.Limits.Requests, p.Limits.Burst, p.Limits.Messages, p.Limits.Queue, p.Limits.Devices, p.Limits.Surface}
 }
 
 // defaultQueue is how many messages of an account may wait where its plan says nothing.
 const defaultQueue = 1_000_000
+
+// defaultSurface is how many requests a minute an account has on each compatible surface where its plan says nothing.
+const defaultSurface = 60
 
 func (s *server) createPlan(w http.ResponseWriter, r *http.Request) error {
 	in, err := api.Decode[planRequest](r)
 	if err != nil {
 		return err
 	}
-	p := member.Plan{Name: in.Name, Limits: account.Limits{Requests: in.Requests, Burst: in.Burst, Messages: in.Messages, Queue: in.Queue, Devices: in.Devices}}
+	p := member.Plan{Name: in.Name, Limits: account.Limits{
+		Requests: in.Requests, Burst: in.Burst, Messages: in.Messages, Queue: in.Queue, Devices: in.Devices, Surface: defaultSurface,
+	}}
+	if in.Surface != nil {
+		p.Limits.Surface = *in.Surface
+	}
 	if p.Limits.Burst == 0 {
 		p.Limits.Burst = max(in.Requests, 1)
 	}

@@ -1,0 +1,42 @@
+package webhook
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"tidings.dev/internal/event"
+	"tidings.dev/internal/store"
+)
+
+// An endpoint of a channel hears of that channel's messages, when they happen and when it is told again.
+func TestAnEndpointOfAChannelHearsOfNoOther(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	all, one := newCustomer(t, nil), newCustomer(t, nil)
+	mine, other := s.store.NewID(), s.store.NewID()
+	s.endpoint(Endpoint{URL: all.URL})
+	e, _ := s.endpoint(Endpoint{URL: one.URL, Channel: channelOf(mine)})
+	if found, ok, err := s.OfChannel(t.Context(), channelOf(mine)); err != nil || !ok || found.ID != e.ID || found.Channel != channelOf(mine) {
+		t.Errorf("%+v, %v, %v", found, ok, err)
+	}
+	if _, ok, err := s.OfChannel(t.Context(), channelOf(other)); ok || err != nil {
+		t.Errorf("the other channel has one (%v)", err)
+	}
+	s.happen(alice, other, 1, event.Sent)
+	s.happen(alice, mine, 1, event.Sent)
+	s.until("all posts", func() bool { return len(all.got()) == 2 && len(one.got()) == 1 })
+	err := s.store.Write(func(tx *store.Tx) error {
+		_, err := s.StartRun(tx, tester, alice, Run{Endpoint: e.ID, Since: tx.Now().Add(-time.Minute)})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.until("the replay", func() bool { return len(one.got()) == 2 })
+	for _, p := range one.got() {
+		if !strings.Contains(string(p.Body), channelOf(mine).String()) {
+			t.Errorf("it heard of %s", p.Body)
+		}
+	}
+}
