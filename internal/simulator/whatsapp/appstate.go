@@ -11,6 +11,7 @@ import (
 	"go.mau.fi/whatsmeow/proto/waServerSync"
 	"go.mau.fi/whatsmeow/proto/waSyncAction"
 	"go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/types"
 	waLog "go.mau.fi/whatsmeow/util/log"
 	"google.golang.org/protobuf/proto"
 )
@@ -53,12 +54,7 @@ func (p *Phone) Contact(number, name string) {
 	p.names[other] = name
 	lid, named := other.lid, other.numbered()
 	s.mu.Unlock()
-	p.patch(appstate.PatchInfo{Type: appstate.WAPatchCriticalUnblockLow, Mutations: []appstate.MutationInfo{{
-		Index: []string{appstate.IndexContact, named.String()}, Version: 2,
-		Value: &waSyncAction.SyncActionValue{ContactAction: &waSyncAction.ContactAction{
-			FullName: proto.String(name), FirstName: proto.String(name), LidJID: proto.String(lid.String()),
-		}},
-	}}})
+	p.patch(contactPatch(named, lid, name))
 }
 
 // patch adds to the app state and tells the linked devices.
@@ -108,7 +104,7 @@ func (p *Phone) synced(name appstate.WAPatchName, by *Device) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, d := range p.linked() {
-		if d != by && d.greeted {
+		if d != by && d.keyed {
 			d.enqueue(node{Tag: "notification", Attrs: attrs{
 				"type": "server_sync", "from": p.lid, "id": s.stanzaID(), "t": stamp(time.Now()),
 			}, Content: []node{{Tag: "collection", Attrs: attrs{"name": string(name), "version": version}}}})
@@ -178,24 +174,59 @@ func patchNodes(patches [][]byte, from int) node {
 // greet tells a new device what it needs: the key of the app state with what is shared, and what was written before.
 func (p *Phone) greet(d *Device) {
 	p.catch(func() {
-		p.signal.Lock()
-		fresh := p.state == nil
-		p.signal.Unlock()
-		if fresh {
-			p.server.mu.Lock()
-			name := p.name
-			p.server.mu.Unlock()
-			p.pushName(name)
-		}
+		p.settings()
 		p.shareKey(d)
 		p.sendPast(d)
 	})
+}
+
+// settings begins each collection of the app state, as a telephone has when it links its first device. A client takes the first
+// patch of a collection for its past, and tells nobody of what is in it.
+func (p *Phone) settings() {
+	p.server.mu.Lock()
+	name, own := p.name, p.numbered()
+	p.server.mu.Unlock()
+	first := []appstate.PatchInfo{
+		appstate.BuildSettingPushName(name), contactPatch(own, p.lid, name),
+		setting(appstate.WAPatchRegularLow, appstate.IndexSettingUnarchiveChats, 4, &waSyncAction.SyncActionValue{
+			UnarchiveChatsSetting: &waSyncAction.UnarchiveChatsSetting{UnarchiveChats: proto.Bool(true)},
+		}),
+		setting(appstate.WAPatchRegular, appstate.IndexPrimaryFeature, 7, &waSyncAction.SyncActionValue{
+			PrimaryFeature: &waSyncAction.PrimaryFeature{Flags: []string{"simulated"}},
+		}),
+		appstate.BuildMute(types.PSAJID, false, 0),
+	}
+	for _, patch := range first {
+		p.signal.Lock()
+		begun := len(p.shared().patches[patch.Type]) > 0
+		p.signal.Unlock()
+		if !begun {
+			p.patch(patch)
+		}
+	}
+}
+
+func setting(kind appstate.WAPatchName, index string, version int32, value *waSyncAction.SyncActionValue) appstate.PatchInfo {
+	return appstate.PatchInfo{Type: kind, Mutations: []appstate.MutationInfo{{Index: []string{index}, Version: version, Value: value}}}
+}
+
+// contactPatch names somebody in the address book.
+func contactPatch(number, lid types.JID, name string) appstate.PatchInfo {
+	return appstate.PatchInfo{Type: appstate.WAPatchCriticalUnblockLow, Mutations: []appstate.MutationInfo{{
+		Index: []string{appstate.IndexContact, number.String()}, Version: 2,
+		Value: &waSyncAction.SyncActionValue{ContactAction: &waSyncAction.ContactAction{
+			FullName: proto.String(name), FirstName: proto.String(name), LidJID: proto.String(lid.String()),
+		}},
+	}}}
 }
 
 // shareKey gives a device the key of the app state.
 func (p *Phone) shareKey(d *Device) {
 	p.signal.Lock()
 	st := p.shared()
+	p.server.mu.Lock()
+	d.keyed = true
+	p.server.mu.Unlock()
 	share := &waE2E.AppStateSyncKeyShare{Keys: []*waE2E.AppStateSyncKey{{
 		KeyID: &waE2E.AppStateSyncKeyId{KeyID: st.keyID},
 		KeyData: &waE2E.AppStateSyncKeyData{

@@ -276,7 +276,7 @@ func (c *conn) put(o outgoing) error {
 // breakWith tells the client why its stream ends, and ends it when the client has had time to take that in.
 func (c *conn) breakWith(reason node) {
 	c.send(reason)
-	c.server.after(closeDelay, c.finish)
+	c.server.after(c.server.config.Linger, c.finish)
 }
 
 func streamError(code string, children ...node) node {

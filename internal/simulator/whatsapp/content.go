@@ -167,7 +167,8 @@ func (p *Phone) Choices(vote Message) ([][]byte, error) {
 		return nil, fmt.Errorf("open the vote: %w", err)
 	}
 	var opened waE2E.PollVoteMessage
-	return opened.GetSelectedOptions(), proto.Unmarshal(plain, &opened)
+	err = proto.Unmarshal(plain, &opened)
+	return opened.GetSelectedOptions(), err
 }
 
 // voter is how the phone is named in the secrets of polls: as its messages name it.

@@ -32,6 +32,7 @@ type Device struct {
 	conn         *conn
 	removed      bool
 	greeted      bool // the phone has told it what a new device needs
+	keyed        bool // it has the key of the app state
 	present      bool // it calls itself available
 	queue        []waiting
 	seen         []string // ids of the newest messages it sent

@@ -42,7 +42,7 @@ func (s *Server) iq(c *conn, n *node) {
 	}
 	c.send(reply)
 	if has(n, "remove-companion-device") {
-		s.after(closeDelay, c.finish)
+		s.after(s.config.Linger, c.finish)
 	}
 }
 

@@ -30,7 +30,7 @@ const (
 // start runs a simulation that this process trusts. Tests that use it do not run at the same time: the trust is the process's.
 func start(t *testing.T, config whatsapp.Config) *whatsapp.Server {
 	t.Helper()
-	config.Keep = -1
+	config.Keep, config.Linger = -1, 200*time.Millisecond
 	s := whatsapp.New(config)
 	must(t, s.Start())
 	s.Trust()
@@ -145,14 +145,16 @@ func link(t *testing.T, s *whatsapp.Server, p *whatsapp.Phone) (*client, *whatsa
 	d, err := p.Scan(item.Code)
 	must(t, err)
 	await[*events.Connected](c, nil)
-	await(c, func(e *events.AppStateSyncComplete) bool { return e.Name == "critical_block" })
+	await(c, func(e *events.AppStateSyncComplete) bool { return e.Name == "regular_low" }) // the last
 	return c, d
 }
 
-// heard waits for a message with content.
+// heard waits for a message with content: one that only brings a sender's key has the same id.
 func (c *client) heard(id string) *events.Message {
 	c.t.Helper()
-	return await(c, func(e *events.Message) bool { return e.Info.ID == id })
+	return await(c, func(e *events.Message) bool {
+		return e.Info.ID == id && (e.Message.GetSenderKeyDistributionMessage() == nil || e.Message.GetConversation() != "")
+	})
 }
 
 func (c *client) text(to types.JID, text string) string {

@@ -77,7 +77,7 @@ func (s *Server) deviceOf(c *conn) *Device {
 	}
 	p := s.person(number)
 	d := newDevice(p, uint16(c.payload.GetDevice()), c.static)
-	d.greeted = true
+	d.greeted, d.keyed = true, true
 	p.devices[d.number] = d
 	p.serial = max(p.serial, d.number)
 	return d

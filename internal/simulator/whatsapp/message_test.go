@@ -31,7 +31,9 @@ func TestTextBothWays(t *testing.T) {
 	equal(t, "id", got.ID, id)
 	equal(t, "sender", got.From, business)
 	for range 2 { // one for each device
-		await(c, func(e *events.Receipt) bool { return e.Type == types.ReceiptTypeDelivered && e.MessageIDs[0] == id && e.Chat == p.LID() })
+		await(c, func(e *events.Receipt) bool {
+			return e.Type == types.ReceiptTypeDelivered && e.MessageIDs[0] == id && e.Chat == p.LID()
+		})
 	}
 	await(c, func(e *events.Receipt) bool { return e.Type == types.ReceiptTypeRead && e.MessageIDs[0] == id })
 	must(t, owner.Await(soon(t), func() bool { return len(owner.Copies()) == 1 }))

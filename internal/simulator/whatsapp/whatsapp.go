@@ -22,15 +22,12 @@ type Config struct {
 
 	ReceiptDelay time.Duration // from a message to each of its receipts; default none
 	AnswerDelay  time.Duration // before each answer to a message
+	Linger       time.Duration // from a stream's error to its end, which the library must not see first; default 1 s
 	Adopt        bool          // let in a device that no phone has linked, as after a restart of the simulation
 	Keep         int           // how many of the newest records stay in memory; 0: none, negative: all
 
 	Log *slog.Logger // default: discarded
 }
-
-// closeDelay is how long a stream stays open after its error: the library handles the error and the end apart, and the end
-// must not overtake.
-const closeDelay = time.Second
 
 // Server is a running simulation.
 type Server struct {
@@ -63,6 +60,9 @@ type Server struct {
 func New(config Config) *Server {
 	if config.Address == "" {
 		config.Address = "127.0.0.1:0"
+	}
+	if config.Linger == 0 {
+		config.Linger = time.Second
 	}
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
