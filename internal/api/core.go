@@ -10,6 +10,7 @@ import (
 	"tidings.dev/internal/connection"
 	"tidings.dev/internal/consent"
 	"tidings.dev/internal/contact"
+	"tidings.dev/internal/conversation"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/fleet"
 	"tidings.dev/internal/gateway"
@@ -30,23 +31,24 @@ import (
 
 // Core is what surfaces call.
 type Core struct {
-	Store    *store.Store
-	Gateway  Gateway
-	Keys     *key.Keeper
-	Members  *member.Keeper
-	Wallet   *wallet.Keeper
-	Routes   *route.Keeper
-	Channels *connection.Keeper
-	Numbers  *number.Keeper
-	Consent  *consent.Keeper
-	Contacts *contact.Keeper
-	Media    *media.Keeper
-	Fleet    *fleet.Fleet
-	Webhooks *webhook.Webhooks
-	Events   *event.Log
-	Notifier *notify.Notifier
-	Privacy  *privacy.Privacy
-	Health   *telemetry.Health
+	Store         *store.Store
+	Gateway       Gateway
+	Keys          *key.Keeper
+	Members       *member.Keeper
+	Wallet        *wallet.Keeper
+	Routes        *route.Keeper
+	Channels      *connection.Keeper
+	Numbers       *number.Keeper
+	Consent       *consent.Keeper
+	Contacts      *contact.Keeper
+	Conversations *conversation.Keeper
+	Media         *media.Keeper
+	Fleet         *fleet.Fleet
+	Webhooks      *webhook.Webhooks
+	Events        *event.Log
+	Notifier      *notify.Notifier
+	Privacy       *privacy.Privacy
+	Health        *telemetry.Health
 	// OriginKnown tells whether any key lists the origin of a web page. Nil: none does.
 	OriginKnown func(ctx context.Context, origin string) (bool, error)
 }
@@ -62,6 +64,8 @@ type Gateway interface {
 	Journey(ctx context.Context, a account.ID, id message.ID) ([]gateway.Step, error)
 	List(ctx context.Context, a account.ID, f gateway.Filter) (gateway.Page, error)
 	EventData(ctx context.Context, e event.Event) (json.RawMessage, error)
+	Choose(tx *store.Tx, choices []consent.Choice) ([]bool, error)
+	Said(ctx context.Context, c conversation.Conversation, before message.ID, page int) ([]message.Message, error)
 	Preview(ctx context.Context, c gateway.Caller, drafts []message.Draft) ([]gateway.Preview, error)
 	CreateChannel(tx *store.Tx, by audit.Actor, c connection.Channel) (connection.Channel, error)
 	ChangeChannel(tx *store.Tx, by audit.Actor, id message.ChannelID, edit func(*connection.Channel) error) (connection.Channel, error)

@@ -20,6 +20,7 @@ import (
 	"tidings.dev/internal/connection"
 	"tidings.dev/internal/consent"
 	"tidings.dev/internal/contact"
+	"tidings.dev/internal/conversation"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/guard"
@@ -43,28 +44,29 @@ import (
 
 // Core is everything that listens to nobody: commands use it beside a running server, and Serve adds the network to it.
 type Core struct {
-	Config      config.Config
-	Log         *slog.Logger
-	Store       *store.Store
-	Queue       *queue.Queue
-	Events      *event.Log
-	Members     *member.Keeper
-	Keys        *key.Keeper
-	Wallet      *wallet.Keeper
-	Consent     *consent.Keeper
-	Contacts    *contact.Keeper
-	Numbers     *number.Keeper
-	Connections *connection.Keeper
-	Routes      *route.Keeper
-	Media       *media.Keeper
-	Gateway     *gateway.Gateway
-	Guard       *guard.Client // to customers' webhooks
-	Carriers    *guard.Client // to what customers' channels connect to
-	Metrics     *telemetry.Metrics
-	Webhooks    *webhook.Webhooks
-	Notifier    *notify.Notifier
-	Privacy     *privacy.Privacy
-	Tracer      *telemetry.Tracer // nil: nobody is told
+	Config        config.Config
+	Log           *slog.Logger
+	Store         *store.Store
+	Queue         *queue.Queue
+	Events        *event.Log
+	Members       *member.Keeper
+	Keys          *key.Keeper
+	Wallet        *wallet.Keeper
+	Consent       *consent.Keeper
+	Contacts      *contact.Keeper
+	Conversations *conversation.Keeper
+	Numbers       *number.Keeper
+	Connections   *connection.Keeper
+	Routes        *route.Keeper
+	Media         *media.Keeper
+	Gateway       *gateway.Gateway
+	Guard         *guard.Client // to customers' webhooks
+	Carriers      *guard.Client // to what customers' channels connect to
+	Metrics       *telemetry.Metrics
+	Webhooks      *webhook.Webhooks
+	Notifier      *notify.Notifier
+	Privacy       *privacy.Privacy
+	Tracer        *telemetry.Tracer // nil: nobody is told
 }
 
 // Open opens the store and wires the core. serve takes the data folder for this process alone.
@@ -99,6 +101,7 @@ func (c *Core) wire() (err error) {
 	})
 	c.Keys, c.Wallet = key.New(s), wallet.New(s, c.Events)
 	c.Consent, c.Contacts, c.Numbers = consent.New(s, c.Events), contact.New(s, c.Events), number.New(s)
+	c.Conversations = conversation.New(s)
 	c.Connections, c.Routes = connection.New(s), route.New(s)
 	files := mediaSettings(cfg)
 	if c.Media, err = media.New(media.Config{
@@ -110,7 +113,7 @@ func (c *Core) wire() (err error) {
 		return err
 	}
 	c.Gateway = gateway.New(gateway.Parts{
-		Store: s, Queue: c.Queue, Events: c.Events, Wallet: c.Wallet, Consent: c.Consent, Contacts: c.Contacts, Numbers: c.Numbers, Members: c.Members,
+		Store: s, Queue: c.Queue, Events: c.Events, Wallet: c.Wallet, Consent: c.Consent, Contacts: c.Contacts, Conversations: c.Conversations, Numbers: c.Numbers, Members: c.Members,
 		Connections: c.Connections, Routes: c.Routes, Drivers: Drivers(), Log: c.Log,
 		Settings: gateway.Settings{
 			DefaultValidity: cfg.DefaultValidity, KeepBodies: cfg.Retention.Bodies,

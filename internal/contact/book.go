@@ -62,13 +62,13 @@ func open(tx *store.Tx, claims []claim) (*book, error) {
 			}
 		}
 	}
-	found, err := store.First[int64](tx, whoHas, asks)
+	found, err := store.First[ID](tx, whoHas, asks)
 	if err != nil {
 		return nil, wrap("look for contacts", err)
 	}
 	for i, f := range found {
 		if f != nil {
-			b.stored[of[i]] = ID(*f)
+			b.stored[of[i]] = *f
 		}
 	}
 	var wanted []ID

@@ -1,5 +1,5 @@
 // Package contact keeps the people whom accounts know: by which addresses each is reached, what the account notes about them, and in
-// which lists they are. One person is one contact, in whatever order their addresses become known (docs/decisions/0023-identity.md).
+// which lists they are. One person is one contact, in whatever order their addresses become known (docs/decisions/0024-identity.md).
 package contact
 
 import (
@@ -11,13 +11,12 @@ import (
 
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/event"
-	"tidings.dev/internal/id"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/store"
 )
 
 // ID is the key of a contact.
-type ID = id.Of[Contact]
+type ID = message.ContactID
 
 // Contact is a person whom an account knows.
 type Contact struct {
@@ -97,7 +96,7 @@ func contactOf(r contactRecord) Contact {
 
 func rowOf(c *Contact, now int64) addContactParams {
 	return addContactParams{
-		ID: int64(c.ID), AccountID: c.Account, Number: int64(c.Number), Addresses: showAddresses(c.Addresses), Name: c.Name, BookName: c.BookName,
+		ID: c.ID, AccountID: c.Account, Number: int64(c.Number), Addresses: showAddresses(c.Addresses), Name: c.Name, BookName: c.BookName,
 		PushName: c.PushName, Business: c.Business, Email: c.Email, Tags: strings.Join(c.Tags, "\n"), Attributes: string(c.Attributes),
 		Source: string(c.Source), UpdatedAt: now,
 	}

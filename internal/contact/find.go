@@ -26,11 +26,13 @@ func (k *Keeper) List(ctx context.Context, a account.ID, f Filter, after string,
 	if q := query(f.Query); q != "" {
 		return k.search(ctx, a, q, after, page)
 	}
-	before := int64(math.MaxInt64)
+	before := ID(math.MaxInt64)
 	if after != "" {
-		if before, err = strconv.ParseInt(after, 10, 64); err != nil {
+		n, err := strconv.ParseInt(after, 10, 64)
+		if err != nil {
 			return nil, "", badPlace()
 		}
+		before = ID(n)
 	}
 	rows, err := k.rows(ctx, a, f, before, int64(page)+1)
 	if err != nil {
@@ -47,7 +49,7 @@ func (k *Keeper) List(ctx context.Context, a account.ID, f Filter, after string,
 
 func badPlace() error { return fault.New(fault.InvalidCursor, "there is no such place in the list") }
 
-func (k *Keeper) rows(ctx context.Context, a account.ID, f Filter, before, page int64) ([]contactRecord, error) {
+func (k *Keeper) rows(ctx context.Context, a account.ID, f Filter, before ID, page int64) ([]contactRecord, error) {
 	q := on(k.store.Reader())
 	switch {
 	case f.Tag != "":
@@ -83,13 +85,14 @@ func (k *Keeper) search(ctx context.Context, a account.ID, q, after string, page
 		}
 		for _, r := range rows {
 			if len(list) == page {
-				return list, strconv.FormatInt(ask.AfterID, 10) + " " + ask.AfterTerm, nil
+				return list, strconv.FormatInt(int64(ask.AfterID), 10) + " " + ask.AfterTerm, nil
 			}
 			ask.AfterTerm, ask.AfterID = r.Term, r.ID
 			c := contactOf(contactRecord{
 				r.ID, r.AccountID, r.Number, r.Addresses, r.Name, r.BookName, r.PushName, r.Business, r.Email, r.Tags, r.Attributes, r.Source, r.UpdatedAt,
 			})
-			if first := slices.IndexFunc(terms(&c), func(t string) bool { return strings.HasPrefix(t, q) }); first >= 0 && terms(&c)[first] == r.Term {
+			all := terms(&c)
+			if first := slices.IndexFunc(all, func(t string) bool { return strings.HasPrefix(t, q) }); first >= 0 && all[first] == r.Term {
 				list = append(list, c)
 			}
 		}
@@ -99,20 +102,21 @@ func (k *Keeper) search(ctx context.Context, a account.ID, q, after string, page
 	}
 }
 
-func readPlace(text, q string) (id int64, term string, err error) {
+func readPlace(text, q string) (who ID, term string, err error) {
 	number, term, _ := strings.Cut(text, " ")
-	if id, err = strconv.ParseInt(number, 10, 64); err != nil || !strings.HasPrefix(term, q) {
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || !strings.HasPrefix(term, q) {
 		return 0, "", badPlace()
 	}
-	return id, term, nil
+	return ID(n), term, nil
 }
 
 // Get returns one contact of the account, also by the id of one that turned out to be it; false when there is none.
 func (k *Keeper) Get(ctx context.Context, a account.ID, which ID) (Contact, bool, error) {
 	q := on(k.store.Reader())
-	r, err := q.OneContact(ctx, oneContactParams{ID: int64(which)})
+	r, err := q.OneContact(ctx, oneContactParams{ID: which})
 	if store.NoRows(err) {
-		into, err := q.MergedInto(ctx, mergedIntoParams{ID: int64(which)})
+		into, err := q.MergedInto(ctx, mergedIntoParams{ID: which})
 		if store.NoRows(err) {
 			return Contact{}, false, nil
 		}
@@ -137,6 +141,19 @@ func found(r contactRecord, err error, a account.ID) (Contact, bool, error) {
 	return contactOf(r), true, nil
 }
 
+// Formerly are the contacts that turned out to be this one.
+func (k *Keeper) Formerly(ctx context.Context, who ID) ([]ID, error) {
+	rows, err := on(k.store.Reader()).MergedOf(ctx, mergedOfParams{ContactID: who})
+	if err != nil {
+		return nil, wrap("read merged contacts", err)
+	}
+	list := make([]ID, len(rows))
+	for i, r := range rows {
+		list[i] = r.ID
+	}
+	return list, nil
+}
+
 // Having returns the contact who has an address; false when there is none.
 func (k *Keeper) Having(ctx context.Context, a account.ID, address message.Address) (Contact, bool, error) {
 	who, err := on(k.store.Reader()).WhoHas(ctx, whoHasParams{Address: address.String(), AccountID: a})
@@ -146,5 +163,5 @@ func (k *Keeper) Having(ctx context.Context, a account.ID, address message.Addre
 	if err != nil {
 		return Contact{}, false, wrap("look for a contact", err)
 	}
-	return k.Get(ctx, a, ID(who))
+	return k.Get(ctx, a, who)
 }

@@ -92,6 +92,38 @@ func clip(name string) string {
 // bare reports whether the claim says only that there is somebody with the address.
 func (c *claim) bare() bool { return len(c.addresses) == 1 && c.book+c.push+c.business == "" }
 
+// Ask is an address in an account.
+type Ask struct {
+	Account account.ID
+	Address message.Address
+}
+
+// Others tells for each address by which others its person is reached; nil where it is nobody's, or their only one.
+func (k *Keeper) Others(tx *store.Tx, asks []Ask) ([][]message.Address, error) {
+	rows := make([]whoHasParams, len(asks))
+	for i, a := range asks {
+		rows[i] = whoHasParams{Address: a.Address.String(), AccountID: a.Account}
+	}
+	found, err := store.Find[ID](tx, whoHas, rows)
+	if err != nil {
+		return nil, wrap("look for contacts", err)
+	}
+	who := make([]ID, len(found))
+	for i, f := range found {
+		who[i] = f.Row
+	}
+	people, err := store.Find[contactRecord](tx, oneContact, who)
+	if err != nil {
+		return nil, wrap("read contacts", err)
+	}
+	others := make([][]message.Address, len(asks))
+	for _, p := range people {
+		at := found[p.Of].Of
+		others[at] = slices.DeleteFunc(parseAddresses(p.Row.Addresses), func(a message.Address) bool { return a == asks[at].Address })
+	}
+	return others, nil
+}
+
 // Reach is a person of whom one address is known, so that others who may write to them are found: which account knows which of their
 // addresses.
 type Reach struct {

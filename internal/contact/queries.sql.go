@@ -7,6 +7,7 @@ import (
 	"database/sql"
 
 	"tidings.dev/internal/account"
+	"tidings.dev/internal/message"
 )
 
 type dbtx interface {
@@ -24,7 +25,7 @@ type queries struct {
 }
 
 type contactRecord struct {
-	ID         int64
+	ID         message.ContactID
 	AccountID  account.ID
 	Number     int64
 	Addresses  string
@@ -45,7 +46,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 `
 
 type addContactParams struct {
-	ID         int64
+	ID         message.ContactID
 	AccountID  account.ID
 	Number     int64
 	Addresses  string
@@ -85,10 +86,10 @@ VALUES ($1, $2, $3, $4, $5, $6)
 `
 
 type addMergedParams struct {
-	ID        int64
+	ID        message.ContactID
 	AccountID account.ID
 	Number    int64
-	ContactID int64
+	ContactID message.ContactID
 	Remains   string
 	MergedAt  int64
 }
@@ -113,7 +114,7 @@ ON CONFLICT (account_id, tag, contact_id) DO NOTHING
 type addTagParams struct {
 	AccountID account.ID
 	Tag       string
-	ContactID int64
+	ContactID message.ContactID
 }
 
 func (q *queries) AddTag(ctx context.Context, arg addTagParams) error {
@@ -129,7 +130,7 @@ ON CONFLICT (account_id, term, contact_id) DO NOTHING
 type addTermParams struct {
 	AccountID account.ID
 	Term      string
-	ContactID int64
+	ContactID message.ContactID
 }
 
 func (q *queries) AddTerm(ctx context.Context, arg addTermParams) error {
@@ -153,7 +154,7 @@ type changeContactParams struct {
 	Tags       string
 	Attributes string
 	UpdatedAt  int64
-	ID         int64
+	ID         message.ContactID
 }
 
 func (q *queries) ChangeContact(ctx context.Context, arg changeContactParams) error {
@@ -184,13 +185,13 @@ type contactsFoundParams struct {
 	AccountID account.ID
 	AfterTerm string
 	UntilTerm string
-	AfterID   int64
+	AfterID   message.ContactID
 	Page      int64
 }
 
 type contactsFoundRow struct {
 	Term       string
-	ID         int64
+	ID         message.ContactID
 	AccountID  account.ID
 	Number     int64
 	Addresses  string
@@ -259,7 +260,7 @@ ORDER BY id DESC
 
 type contactsListedParams struct {
 	ListID int64
-	Before int64
+	Before message.ContactID
 	Page   int64
 }
 
@@ -308,7 +309,7 @@ ORDER BY id DESC
 
 type contactsOfParams struct {
 	AccountID account.ID
-	Before    int64
+	Before    message.ContactID
 	Page      int64
 }
 
@@ -360,7 +361,7 @@ ORDER BY id DESC
 type contactsTaggedParams struct {
 	AccountID account.ID
 	Tag       string
-	Before    int64
+	Before    message.ContactID
 	Page      int64
 }
 
@@ -414,7 +415,7 @@ ON CONFLICT (list_id, contact_id) DO NOTHING
 
 type copyMembershipsParams struct {
 	ContactID int64
-	MergedID  int64
+	MergedID  message.ContactID
 }
 
 func (q *queries) CopyMemberships(ctx context.Context, arg copyMembershipsParams) error {
@@ -427,7 +428,7 @@ DELETE FROM contact WHERE id = $1
 `
 
 type dropContactParams struct {
-	ID int64
+	ID message.ContactID
 }
 
 func (q *queries) DropContact(ctx context.Context, arg dropContactParams) error {
@@ -442,7 +443,7 @@ DELETE FROM identity WHERE address = $1 AND account_id = $2 AND contact_id = $3
 type dropIdentityParams struct {
 	Address   string
 	AccountID account.ID
-	ContactID int64
+	ContactID message.ContactID
 }
 
 func (q *queries) DropIdentity(ctx context.Context, arg dropIdentityParams) error {
@@ -455,7 +456,7 @@ DELETE FROM list_member WHERE contact_id = $1
 `
 
 type dropMembershipsParams struct {
-	ContactID int64
+	ContactID message.ContactID
 }
 
 func (q *queries) DropMemberships(ctx context.Context, arg dropMembershipsParams) error {
@@ -468,7 +469,7 @@ DELETE FROM contact_merged WHERE contact_id = $1
 `
 
 type dropMergedOfParams struct {
-	ContactID int64
+	ContactID message.ContactID
 }
 
 func (q *queries) DropMergedOf(ctx context.Context, arg dropMergedOfParams) error {
@@ -483,7 +484,7 @@ DELETE FROM contact_tag WHERE account_id = $1 AND tag = $2 AND contact_id = $3
 type dropTagParams struct {
 	AccountID account.ID
 	Tag       string
-	ContactID int64
+	ContactID message.ContactID
 }
 
 func (q *queries) DropTag(ctx context.Context, arg dropTagParams) error {
@@ -498,7 +499,7 @@ DELETE FROM contact_term WHERE account_id = $1 AND term = $2 AND contact_id = $3
 type dropTermParams struct {
 	AccountID account.ID
 	Term      string
-	ContactID int64
+	ContactID message.ContactID
 }
 
 func (q *queries) DropTerm(ctx context.Context, arg dropTermParams) error {
@@ -548,12 +549,12 @@ SELECT contact_id FROM contact_merged WHERE id = $1
 `
 
 type mergedIntoParams struct {
-	ID int64
+	ID message.ContactID
 }
 
-func (q *queries) MergedInto(ctx context.Context, arg mergedIntoParams) (int64, error) {
+func (q *queries) MergedInto(ctx context.Context, arg mergedIntoParams) (message.ContactID, error) {
 	row := q.db.QueryRowContext(ctx, mergedInto, arg.ID)
-	var contact_id int64
+	var contact_id message.ContactID
 	err := row.Scan(&contact_id)
 	return contact_id, err
 }
@@ -563,11 +564,11 @@ SELECT id, number, remains, merged_at FROM contact_merged WHERE contact_id = $1 
 `
 
 type mergedOfParams struct {
-	ContactID int64
+	ContactID message.ContactID
 }
 
 type mergedOfRow struct {
-	ID       int64
+	ID       message.ContactID
 	Number   int64
 	Remains  string
 	MergedAt int64
@@ -606,8 +607,8 @@ UPDATE contact_merged SET contact_id = $1 WHERE contact_id = $2
 `
 
 type moveMergedParams struct {
-	ContactID int64
-	MergedID  int64
+	ContactID message.ContactID
+	MergedID  message.ContactID
 }
 
 func (q *queries) MoveMerged(ctx context.Context, arg moveMergedParams) error {
@@ -620,7 +621,7 @@ SELECT id, account_id, number, addresses, name, book_name, push_name, business, 
 `
 
 type oneContactParams struct {
-	ID int64
+	ID message.ContactID
 }
 
 func (q *queries) OneContact(ctx context.Context, arg oneContactParams) (contactRecord, error) {
@@ -652,7 +653,7 @@ ON CONFLICT (address, account_id) DO UPDATE SET contact_id = excluded.contact_id
 type setIdentityParams struct {
 	Address   string
 	AccountID account.ID
-	ContactID int64
+	ContactID message.ContactID
 }
 
 func (q *queries) SetIdentity(ctx context.Context, arg setIdentityParams) error {
@@ -667,8 +668,8 @@ UPDATE contact_list SET members = members - 1 WHERE id IN (
 `
 
 type shrinkSharedParams struct {
-	ContactID int64
-	MergedID  int64
+	ContactID message.ContactID
+	MergedID  message.ContactID
 }
 
 // Lists that have both lose one member, since the two become one.
@@ -704,9 +705,9 @@ type whoHasParams struct {
 	AccountID account.ID
 }
 
-func (q *queries) WhoHas(ctx context.Context, arg whoHasParams) (int64, error) {
+func (q *queries) WhoHas(ctx context.Context, arg whoHasParams) (message.ContactID, error) {
 	row := q.db.QueryRowContext(ctx, whoHas, arg.Address, arg.AccountID)
-	var contact_id int64
+	var contact_id message.ContactID
 	err := row.Scan(&contact_id)
 	return contact_id, err
 }

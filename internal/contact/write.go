@@ -103,7 +103,7 @@ func (b *book) person(r *rows, p *person) {
 	}
 	for _, a := range was.Addresses {
 		if b.holders[holding{p.Account, a}] == nil {
-			r.freed = append(r.freed, dropIdentityParams{Address: a.String(), AccountID: p.Account, ContactID: int64(p.ID)})
+			r.freed = append(r.freed, dropIdentityParams{Address: a.String(), AccountID: p.Account, ContactID: p.ID})
 		}
 	}
 	if p.into != nil {
@@ -112,7 +112,7 @@ func (b *book) person(r *rows, p *person) {
 	}
 	for _, a := range p.Addresses {
 		if !slices.Contains(was.Addresses, a) {
-			r.held = append(r.held, setIdentityParams{Address: a.String(), AccountID: p.Account, ContactID: int64(p.ID)})
+			r.held = append(r.held, setIdentityParams{Address: a.String(), AccountID: p.Account, ContactID: p.ID})
 		}
 	}
 	r.find(&was, &p.Contact)
@@ -137,30 +137,30 @@ func (r *rows) gone(p *person, into ID, now int64) {
 		left = encode(p.remains)
 	}
 	r.find(p.was, &Contact{ID: p.ID, Account: p.Account})
-	r.shared = append(r.shared, shrinkSharedParams{ContactID: int64(into), MergedID: int64(p.ID)})
-	r.copied = append(r.copied, copyMembershipsParams{ContactID: int64(into), MergedID: int64(p.ID)})
-	r.left = append(r.left, dropMembershipsParams{ContactID: int64(p.ID)})
-	r.moved = append(r.moved, moveMergedParams{ContactID: int64(into), MergedID: int64(p.ID)})
+	r.shared = append(r.shared, shrinkSharedParams{ContactID: into, MergedID: p.ID})
+	r.copied = append(r.copied, copyMembershipsParams{ContactID: int64(into), MergedID: p.ID})
+	r.left = append(r.left, dropMembershipsParams{ContactID: p.ID})
+	r.moved = append(r.moved, moveMergedParams{ContactID: into, MergedID: p.ID})
 	r.merged = append(r.merged, addMergedParams{
-		ID: int64(p.ID), AccountID: p.Account, Number: int64(p.Number), ContactID: int64(into), Remains: left, MergedAt: now,
+		ID: p.ID, AccountID: p.Account, Number: int64(p.Number), ContactID: into, Remains: left, MergedAt: now,
 	})
-	r.dropped = append(r.dropped, dropContactParams{ID: int64(p.ID)})
+	r.dropped = append(r.dropped, dropContactParams{ID: p.ID})
 }
 
 // find adds what a contact is found by from now on, and takes away what it was found by.
 func (r *rows) find(was, is *Contact) {
 	old, now := terms(was), terms(is)
 	for _, t := range without(old, now) {
-		r.lessTerms = append(r.lessTerms, dropTermParams{AccountID: is.Account, Term: t, ContactID: int64(is.ID)})
+		r.lessTerms = append(r.lessTerms, dropTermParams{AccountID: is.Account, Term: t, ContactID: is.ID})
 	}
 	for _, t := range without(now, old) {
-		r.terms = append(r.terms, addTermParams{AccountID: is.Account, Term: t, ContactID: int64(is.ID)})
+		r.terms = append(r.terms, addTermParams{AccountID: is.Account, Term: t, ContactID: is.ID})
 	}
 	for _, t := range without(was.Tags, is.Tags) {
-		r.lessTags = append(r.lessTags, dropTagParams{AccountID: is.Account, Tag: t, ContactID: int64(is.ID)})
+		r.lessTags = append(r.lessTags, dropTagParams{AccountID: is.Account, Tag: t, ContactID: is.ID})
 	}
 	for _, t := range without(is.Tags, was.Tags) {
-		r.tags = append(r.tags, addTagParams{AccountID: is.Account, Tag: t, ContactID: int64(is.ID)})
+		r.tags = append(r.tags, addTagParams{AccountID: is.Account, Tag: t, ContactID: is.ID})
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"tidings.dev/internal/connection"
 	"tidings.dev/internal/consent"
 	"tidings.dev/internal/contact"
+	"tidings.dev/internal/conversation"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/member"
@@ -66,7 +67,7 @@ func newYardOn(t *testing.T, s *store.Store, networks ...*channeltest.Scripted) 
 		drivers = append(drivers, n.Driver())
 	}
 	gw := gateway.New(gateway.Parts{
-		Store: s, Queue: q, Events: events, Wallet: wallet.New(s, events), Consent: consent.New(s, events), Contacts: contact.New(s, events), Numbers: number.New(s),
+		Store: s, Queue: q, Events: events, Wallet: wallet.New(s, events), Consent: consent.New(s, events), Contacts: contact.New(s, events), Conversations: conversation.New(s), Numbers: number.New(s),
 		Connections: connection.New(s), Routes: route.New(s), Drivers: drivers, Log: quiet,
 	})
 	y := &yard{Fleet: New(gw, q, drivers, quiet), t: t, store: s, done: make(chan struct{})}

@@ -8,6 +8,7 @@ import (
 
 	"tidings.dev/internal/channel"
 	"tidings.dev/internal/connection"
+	"tidings.dev/internal/conversation"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/message"
@@ -118,15 +119,18 @@ func (d *detour) job(row *messageRecord, attempt int64, due time.Time) queue.Job
 }
 
 // follow writes which channel carries a message now, and how.
-func (g *Gateway) follow(tx *store.Tx, id message.ID, d *detour) error {
-	g.recent.take(id)
+func (g *Gateway) follow(tx *store.Tx, row *messageRecord, d *detour) error {
+	g.recent.take(row.ID)
 	err := store.Run(tx, routeMessage, []routeMessageParams{{
-		ChannelID: d.channel.ID, Sender: d.from.String(), Total: int64(d.split.Total), Encoding: d.split.Encoding, Joint: int64(d.joint), ID: id,
+		ChannelID: d.channel.ID, Sender: d.from.String(), Total: int64(d.split.Total), Encoding: d.split.Encoding, Joint: int64(d.joint), ID: row.ID,
 	}})
 	if err != nil {
-		return fmt.Errorf("route message %s: %w", id, err)
+		return fmt.Errorf("route message %s: %w", row.ID, err)
 	}
-	return nil
+	if row.ContactID == 0 {
+		return nil
+	}
+	return g.Conversations.Record(tx, []conversation.News{{Account: row.AccountID, Channel: d.channel.ID, Contact: row.ContactID, At: row.ID.Time()}})
 }
 
 // failOver moves waiting messages from channels that are down to the next of their accounts' default channels, until ctx ends.
@@ -253,7 +257,7 @@ func (g *Gateway) relocate(tx *store.Tx, take []queue.Job, rows []*messageRecord
 	}
 	for i, row := range rows {
 		if removed[i] {
-			if err := g.follow(tx, row.ID, detours[i]); err != nil {
+			if err := g.follow(tx, row, detours[i]); err != nil {
 				return err
 			}
 		}

@@ -17,6 +17,7 @@ import (
 	"tidings.dev/internal/connection"
 	"tidings.dev/internal/consent"
 	"tidings.dev/internal/contact"
+	"tidings.dev/internal/conversation"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/member"
@@ -41,21 +42,20 @@ type Settings struct {
 
 // Parts are what the gateway joins.
 type Parts struct {
-	Store       *store.Store
-	Queue       *queue.Queue
-	Events      *event.Log
-	Wallet      *wallet.Keeper
-	Consent     *consent.Keeper
-	Contacts    *contact.Keeper
-	Numbers     *number.Keeper
-	Members     *member.Keeper
-	Connections *connection.Keeper
-	Routes      *route.Keeper
-	Drivers     []channel.Driver
-	Log         *slog.Logger
-	Settings    Settings
-	// Learn takes what networks tell about people, in the transaction. nil: nobody keeps them.
-	Learn func(tx *store.Tx, a account.ID, people []message.Person) error
+	Store         *store.Store
+	Queue         *queue.Queue
+	Events        *event.Log
+	Wallet        *wallet.Keeper
+	Consent       *consent.Keeper
+	Contacts      *contact.Keeper
+	Conversations *conversation.Keeper
+	Numbers       *number.Keeper
+	Members       *member.Keeper
+	Connections   *connection.Keeper
+	Routes        *route.Keeper
+	Drivers       []channel.Driver
+	Log           *slog.Logger
+	Settings      Settings
 }
 
 // Gateway is the core.
@@ -107,6 +107,7 @@ func New(p Parts) *Gateway {
 	g.accepts = store.NewBatch(p.Store, "accept", acceptOrder, g.accept)
 	g.receipts = store.NewBatch(p.Store, "receipt", receiptOrder, g.receive)
 	g.inbounds = store.NewBatch(p.Store, "inbound", inboundOrder, g.arrive)
+	p.Contacts.FollowedBy(g.unite)
 	p.Queue.Handle(sendKind, queue.Kind{Begin: g.beginSend, End: g.endSend, Lost: g.lostSend, Expired: g.expireSend, Counted: true})
 	p.Queue.Handle(doubtKind, queue.Kind{Begin: nothing, End: g.endDoubt})
 	p.Queue.Handle(retainKind, queue.Kind{Begin: nothing, End: nothing})

@@ -30,6 +30,8 @@ type arrival struct {
 	in         message.Inbound
 	owner      account.ID // by the number it was sent to; zero: by what it answers
 	answers    message.ID
+	kind       message.Kind
+	contact    message.ContactID
 	incomplete bool // parts of it never came
 }
 
@@ -183,44 +185,76 @@ func (g *Gateway) giveUpJoin(tx *store.Tx, tasks []*queue.Task) error {
 	return g.insertInbound(tx, whole)
 }
 
-// findOwners decides whose each message is: the number's owner, else the account whose last outbound went to the sender
-// within seven days, else the operator.
+// findOwners decides whose each message is: the number's owner, else that of the channel, else the account whose last outbound went to
+// the sender within seven days, else the operator.
 func (g *Gateway) findOwners(tx *store.Tx, whole []*arrival) error {
+	for _, a := range whole {
+		ch, _, err := g.Connections.Get(tx.Context(), a.in.Channel)
+		if err != nil {
+			return err
+		}
+		if a.kind = ch.Kind; a.owner == 0 {
+			a.owner = ch.Account // nobody else writes by it
+		}
+	}
+	names, err := g.aliases(tx, whole)
+	if err != nil {
+		return err
+	}
+	if err := g.findAnswered(tx, names); err != nil {
+		return err
+	}
+	for _, a := range whole {
+		if a.owner == 0 {
+			if a.owner, err = on(tx.Queries()).OperatorAccount(tx.Context()); err != nil {
+				return fmt.Errorf("find the operator's account: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// findAnswered finds the newest message that went to a sender, under whatever name: what they wrote is most likely its answer, and its
+// account's.
+func (g *Gateway) findAnswered(tx *store.Tx, names []alias) error {
 	answered := since(tx.Now().Add(-answerWindow))
-	var owned, free []*arrival
+	var owned, free []alias
 	var ofOwner []lastOutboundOfParams
 	var ofAnyone []lastOutboundParams
-	for _, a := range whole {
-		from := a.in.From.String()
-		if a.owner != 0 {
-			owned, ofOwner = append(owned, a), append(ofOwner, lastOutboundOfParams{Recipient: from, AccountID: a.owner, Since: answered, ChannelID: a.in.Channel})
+	for _, n := range names {
+		to, ch := n.address.String(), n.of.in.Channel
+		if n.account != 0 {
+			owned, ofOwner = append(owned, n), append(ofOwner, lastOutboundOfParams{Recipient: to, AccountID: n.account, Since: answered, ChannelID: ch})
 			continue
 		}
-		free, ofAnyone = append(free, a), append(ofAnyone, lastOutboundParams{Recipient: from, Since: answered, ChannelID: a.in.Channel})
+		free, ofAnyone = append(free, n), append(ofAnyone, lastOutboundParams{Recipient: to, Since: answered, ChannelID: ch})
 	}
 	own, err := store.First[message.ID](tx, lastOutboundOf, ofOwner)
 	if err != nil {
 		return fmt.Errorf("find what is answered: %w", err)
 	}
-	for i, id := range own {
-		if id != nil {
-			owned[i].answers = *id
-		}
-	}
 	last, err := store.First[lastOutboundRow](tx, lastOutbound, ofAnyone)
 	if err != nil {
 		return fmt.Errorf("find who is answered: %w", err)
 	}
-	for i, a := range free {
-		if last[i] != nil {
-			a.owner, a.answers = last[i].AccountID, last[i].MessageID
-			continue
+	for i, n := range owned {
+		if own[i] != nil {
+			n.of.answer(n.account, *own[i])
 		}
-		if a.owner, err = on(tx.Queries()).OperatorAccount(tx.Context()); err != nil {
-			return fmt.Errorf("find the operator's account: %w", err)
+	}
+	for i, n := range free {
+		if last[i] != nil {
+			n.of.answer(last[i].AccountID, last[i].MessageID)
 		}
 	}
 	return nil
+}
+
+// answer notes what the message answers, unless it answers something newer.
+func (a *arrival) answer(of account.ID, id message.ID) {
+	if id > a.answers {
+		a.owner, a.answers = of, id
+	}
 }
 
 // insertInbound writes the messages, their events, what their words say about consent, and who is to be answered.
@@ -229,13 +263,12 @@ func (g *Gateway) insertInbound(tx *store.Tx, whole []*arrival) error {
 	events := make([]event.Event, len(whole))
 	var choices []consent.Choice
 	var choosers, answered []asker
+	if err := g.meetSenders(tx, whole); err != nil {
+		return err
+	}
 	for i, a := range whole {
-		kind, err := g.kindOf(tx.Context(), a.in.Channel)
-		if err != nil {
-			return err
-		}
 		m := message.Message{
-			ID: message.ID(tx.NewID()), Account: a.owner, Direction: message.In, Kind: kind, Channel: a.in.Channel, To: a.in.To,
+			ID: message.ID(tx.NewID()), Account: a.owner, Direction: message.In, Kind: a.kind, Contact: a.contact, Channel: a.in.Channel, To: a.in.To,
 			From: a.in.From, Content: a.in.Content, Status: message.Received, Seq: 1, Total: 1, Priority: message.Transactional,
 			Updated: tx.Now(), Answers: a.answers,
 		}
@@ -265,7 +298,7 @@ func (g *Gateway) insertInbound(tx *store.Tx, whole []*arrival) error {
 	if err := g.Events.Append(tx, events); err != nil {
 		return err
 	}
-	changed, err := g.Consent.Record(tx, choices)
+	changed, err := g.Choose(tx, choices)
 	if err != nil {
 		return err
 	}
@@ -279,10 +312,4 @@ func (g *Gateway) insertInbound(tx *store.Tx, whole []*arrival) error {
 		return err
 	}
 	return g.Queue.Add(tx, jobs)
-}
-
-// kindOf is what a channel's messages travel as.
-func (g *Gateway) kindOf(ctx context.Context, id message.ChannelID) (message.Kind, error) {
-	ch, _, err := g.Connections.Get(ctx, id)
-	return ch.Kind, err
 }

@@ -21,6 +21,7 @@ import (
 	"tidings.dev/internal/connection"
 	"tidings.dev/internal/consent"
 	"tidings.dev/internal/contact"
+	"tidings.dev/internal/conversation"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/gateway"
@@ -57,28 +58,30 @@ var quiet = slog.New(slog.DiscardHandler)
 
 // world is a whole core over one scripted network, on a store of its own.
 type world struct {
-	t           testing.TB
-	life        *storetest.Life
-	settings    gateway.Settings
-	network     *channeltest.Scripted
-	store       *store.Store
-	queue       *queue.Queue
-	events      *event.Log
-	wallet      *wallet.Keeper
-	consent     *consent.Keeper
-	numbers     *number.Keeper
-	members     *member.Keeper
-	connections *connection.Keeper
-	routes      *route.Keeper
-	gateway     *gateway.Gateway
-	alice       account.Account
-	channel     message.ChannelID
-	trial       message.ChannelID
-	spare       *channeltest.Scripted // the network of the second default channel; nil: there is none
-	second      message.ChannelID
-	wrap        func(channel.Session) channel.Session // of the network; nil: as it is
-	stop        func()                                // ends all work, not the store
-	close       func()
+	t             testing.TB
+	life          *storetest.Life
+	settings      gateway.Settings
+	network       *channeltest.Scripted
+	store         *store.Store
+	queue         *queue.Queue
+	events        *event.Log
+	wallet        *wallet.Keeper
+	consent       *consent.Keeper
+	numbers       *number.Keeper
+	members       *member.Keeper
+	connections   *connection.Keeper
+	routes        *route.Keeper
+	contacts      *contact.Keeper
+	conversations *conversation.Keeper
+	gateway       *gateway.Gateway
+	alice         account.Account
+	channel       message.ChannelID
+	trial         message.ChannelID
+	spare         *channeltest.Scripted // the network of the second default channel; nil: there is none
+	second        message.ChannelID
+	wrap          func(channel.Session) channel.Session // of the network; nil: as it is
+	stop          func()                                // ends all work, not the store
+	close         func()
 }
 
 type option func(*world)
@@ -124,12 +127,13 @@ func (w *world) open(followers ...event.Follower) {
 	}
 	w.wallet, w.consent, w.numbers, w.members = wallet.New(s, w.events), consent.New(s, w.events), number.New(s), member.New(s, account.Limits{})
 	w.connections, w.routes = connection.New(s), route.New(s)
+	w.contacts, w.conversations = contact.New(s, w.events), conversation.New(s)
 	drivers := []channel.Driver{w.network.Driver(), (&channeltest.Scripted{Name: gateway.TestDriver}).Driver()}
 	if w.spare != nil {
 		drivers = append(drivers, w.spare.Driver())
 	}
 	w.gateway = gateway.New(gateway.Parts{
-		Store: s, Queue: w.queue, Events: w.events, Wallet: w.wallet, Consent: w.consent, Contacts: contact.New(s, w.events), Numbers: w.numbers, Members: w.members,
+		Store: s, Queue: w.queue, Events: w.events, Wallet: w.wallet, Consent: w.consent, Contacts: w.contacts, Conversations: w.conversations, Numbers: w.numbers, Members: w.members,
 		Connections: w.connections, Routes: w.routes, Log: quiet, Settings: w.settings,
 		Drivers: drivers,
 	})

@@ -123,14 +123,14 @@ func addressOf(p message.Person) message.Address {
 
 // learn hands what a network told about people to whoever keeps them.
 func (g *Gateway) learn(tx *store.Tx, c connection.Channel, people []message.Person) error {
-	if g.Learn == nil || len(people) == 0 {
+	if len(people) == 0 {
 		return nil
 	}
 	whose, err := g.ownerOf(tx, c)
 	if err != nil {
 		return err
 	}
-	return g.Learn(tx, whose, people)
+	return g.Contacts.Learn(tx, whose, people)
 }
 
 // noticeOf appends a notice about a channel to the events of whoever has it.

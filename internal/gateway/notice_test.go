@@ -6,14 +6,12 @@ import (
 	"testing"
 	"time"
 
-	"tidings.dev/internal/account"
 	"tidings.dev/internal/channel"
 	"tidings.dev/internal/channel/channeltest"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/message"
-	"tidings.dev/internal/store"
 )
 
 // linkable has a phone link the channels of the network.
@@ -118,15 +116,9 @@ func TestADeviceIsWhoItsNoticesSay(t *testing.T) {
 func TestPeopleGoToWhoKeepsThem(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, linkable)
-	var whose account.ID
-	var learned []message.Person
-	w.gateway.Learn = func(_ *store.Tx, a account.ID, people []message.Person) error {
-		whose, learned = a, append(learned, people...)
-		return nil
-	}
-	people := []message.Person{{Name: "Ada"}, {Name: "Bob"}}
-	w.must(w.gateway.Notice(t.Context(), channel.Notice{Channel: w.channel, People: people}))
-	if whose != w.operator() || len(learned) != 2 {
-		t.Errorf("%s learned of %d", whose, len(learned))
+	ada := message.Address{Kind: message.LID, Value: "8801"}
+	w.must(w.gateway.Notice(t.Context(), channel.Notice{Channel: w.channel, People: []message.Person{{LID: ada, Name: "Ada"}}}))
+	if known := w.known(w.operator()); len(known) != 1 || known[0].BookName != "Ada" || known[0].Address(message.LID) != ada {
+		t.Errorf("the operator knows %+v", known)
 	}
 }

@@ -1,8 +1,8 @@
 -- name: AddMessage :exec
 INSERT INTO message (id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total,
-    encoding, price, currency, priority, on_unknown, reference, metadata, test, reason, scheduled_at, valid_until, updated_at, answers, joint)
+    encoding, price, currency, priority, on_unknown, reference, metadata, test, reason, scheduled_at, valid_until, updated_at, answers, joint, contact_id)
 VALUES (@id, @account_id, @direction, @kind, @channel_id, @recipient, @sender, @content, @status, @seq, @attempt, @total,
-    @encoding, @price, @currency, @priority, @on_unknown, @reference, @metadata, @test, @reason, @scheduled_at, @valid_until, @updated_at, @answers, @joint);
+    @encoding, @price, @currency, @priority, @on_unknown, @reference, @metadata, @test, @reason, @scheduled_at, @valid_until, @updated_at, @answers, @joint, @contact_id);
 
 -- A change is made to the message as it was read, or not at all.
 -- name: ChangeMessage :execrows
@@ -196,6 +196,13 @@ SELECT * FROM message WHERE id IN (
         SELECT o.id FROM (SELECT k.id FROM message AS k WHERE k.account_id = @account_id AND k.status = 22 AND k.status >= 10 AND k.id < @before AND k.id >= @since
             ORDER BY k.id DESC LIMIT CAST(@page AS bigint)) AS o
     ) AS u ORDER BY u.id DESC LIMIT CAST(@page AS bigint))
+ORDER BY id DESC;
+
+-- What was said to and by one contact over a channel.
+-- name: ListContact :many
+SELECT * FROM message WHERE id IN (
+    SELECT k.id FROM message AS k WHERE k.contact_id = @contact_id AND k.contact_id <> 0 AND k.channel_id = @channel_id AND k.id < @before
+    ORDER BY k.id DESC LIMIT CAST(@page AS bigint))
 ORDER BY id DESC;
 
 -- A message that waits has a job, which tells whether it has the status, but for being held: that the message tells. Only so many

@@ -52,6 +52,9 @@ type messageRecord struct {
 	UpdatedAt   int64
 	Answers     int64
 	Joint       int64
+	Chat        string
+	WrittenAt   int64
+	ContactID   message.ContactID
 }
 
 type partRecord struct {
@@ -119,9 +122,9 @@ func (q *queries) AddEarly(ctx context.Context, arg addEarlyParams) error {
 
 const addMessage = `-- name: AddMessage :exec
 INSERT INTO message (id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total,
-    encoding, price, currency, priority, on_unknown, reference, metadata, test, reason, scheduled_at, valid_until, updated_at, answers, joint)
+    encoding, price, currency, priority, on_unknown, reference, metadata, test, reason, scheduled_at, valid_until, updated_at, answers, joint, contact_id)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-    $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)
+    $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)
 `
 
 type addMessageParams struct {
@@ -151,6 +154,7 @@ type addMessageParams struct {
 	UpdatedAt   int64
 	Answers     int64
 	Joint       int64
+	ContactID   message.ContactID
 }
 
 func (q *queries) AddMessage(ctx context.Context, arg addMessageParams) error {
@@ -181,6 +185,7 @@ func (q *queries) AddMessage(ctx context.Context, arg addMessageParams) error {
 		arg.UpdatedAt,
 		arg.Answers,
 		arg.Joint,
+		arg.ContactID,
 	)
 	return err
 }
@@ -793,7 +798,7 @@ func (q *queries) LastOutboundOf(ctx context.Context, arg lastOutboundOfParams) 
 }
 
 const listAll = `-- name: ListAll :many
-SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint FROM message WHERE id IN (
+SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint, chat, written_at, contact_id FROM message WHERE id IN (
     SELECT k.id FROM message AS k WHERE k.account_id = $1 AND k.id < $2 AND k.id >= $3
     ORDER BY k.id DESC LIMIT CAST($4 AS bigint))
 ORDER BY id DESC
@@ -851,6 +856,9 @@ func (q *queries) ListAll(ctx context.Context, arg listAllParams) ([]messageReco
 			&i.UpdatedAt,
 			&i.Answers,
 			&i.Joint,
+			&i.Chat,
+			&i.WrittenAt,
+			&i.ContactID,
 		); err != nil {
 			return nil, err
 		}
@@ -866,7 +874,7 @@ func (q *queries) ListAll(ctx context.Context, arg listAllParams) ([]messageReco
 }
 
 const listChannel = `-- name: ListChannel :many
-SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint FROM message WHERE id IN (
+SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint, chat, written_at, contact_id FROM message WHERE id IN (
     SELECT k.id FROM message AS k WHERE k.account_id = $1 AND k.channel_id = $2 AND k.id < $3 AND k.id >= $4
     ORDER BY k.id DESC LIMIT CAST($5 AS bigint))
 ORDER BY id DESC
@@ -923,6 +931,83 @@ func (q *queries) ListChannel(ctx context.Context, arg listChannelParams) ([]mes
 			&i.UpdatedAt,
 			&i.Answers,
 			&i.Joint,
+			&i.Chat,
+			&i.WrittenAt,
+			&i.ContactID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listContact = `-- name: ListContact :many
+SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint, chat, written_at, contact_id FROM message WHERE id IN (
+    SELECT k.id FROM message AS k WHERE k.contact_id = $1 AND k.contact_id <> 0 AND k.channel_id = $2 AND k.id < $3
+    ORDER BY k.id DESC LIMIT CAST($4 AS bigint))
+ORDER BY id DESC
+`
+
+type listContactParams struct {
+	ContactID message.ContactID
+	ChannelID message.ChannelID
+	Before    message.ID
+	Page      int64
+}
+
+// What was said to and by one contact over a channel.
+func (q *queries) ListContact(ctx context.Context, arg listContactParams) ([]messageRecord, error) {
+	rows, err := q.db.QueryContext(ctx, listContact,
+		arg.ContactID,
+		arg.ChannelID,
+		arg.Before,
+		arg.Page,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []messageRecord
+	for rows.Next() {
+		var i messageRecord
+		if err := rows.Scan(
+			&i.ID,
+			&i.AccountID,
+			&i.Direction,
+			&i.Kind,
+			&i.ChannelID,
+			&i.Recipient,
+			&i.Sender,
+			&i.Content,
+			&i.Status,
+			&i.Seq,
+			&i.Attempt,
+			&i.Total,
+			&i.Encoding,
+			&i.Price,
+			&i.Currency,
+			&i.Priority,
+			&i.OnUnknown,
+			&i.Reference,
+			&i.Metadata,
+			&i.Test,
+			&i.Duplicate,
+			&i.Reason,
+			&i.ScheduledAt,
+			&i.ValidUntil,
+			&i.UpdatedAt,
+			&i.Answers,
+			&i.Joint,
+			&i.Chat,
+			&i.WrittenAt,
+			&i.ContactID,
 		); err != nil {
 			return nil, err
 		}
@@ -938,7 +1023,7 @@ func (q *queries) ListChannel(ctx context.Context, arg listChannelParams) ([]mes
 }
 
 const listOut = `-- name: ListOut :many
-SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint FROM message WHERE id IN (
+SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint, chat, written_at, contact_id FROM message WHERE id IN (
     SELECT DISTINCT u.id FROM (
         SELECT o.id FROM (SELECT j.id FROM job AS j
             WHERE j.kind = 'send' AND j.account_id IN ($1, $1) AND j.id < $2 AND j.id >= $3
@@ -1022,6 +1107,9 @@ func (q *queries) ListOut(ctx context.Context, arg listOutParams) ([]messageReco
 			&i.UpdatedAt,
 			&i.Answers,
 			&i.Joint,
+			&i.Chat,
+			&i.WrittenAt,
+			&i.ContactID,
 		); err != nil {
 			return nil, err
 		}
@@ -1037,7 +1125,7 @@ func (q *queries) ListOut(ctx context.Context, arg listOutParams) ([]messageReco
 }
 
 const listReference = `-- name: ListReference :many
-SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint FROM message WHERE id IN (
+SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint, chat, written_at, contact_id FROM message WHERE id IN (
     SELECT k.id FROM message AS k WHERE k.account_id = $1 AND k.reference = $2 AND k.reference <> '' AND k.id < $3 AND k.id >= $4
     ORDER BY k.id DESC LIMIT CAST($5 AS bigint))
 ORDER BY id DESC
@@ -1094,6 +1182,9 @@ func (q *queries) ListReference(ctx context.Context, arg listReferenceParams) ([
 			&i.UpdatedAt,
 			&i.Answers,
 			&i.Joint,
+			&i.Chat,
+			&i.WrittenAt,
+			&i.ContactID,
 		); err != nil {
 			return nil, err
 		}
@@ -1109,7 +1200,7 @@ func (q *queries) ListReference(ctx context.Context, arg listReferenceParams) ([
 }
 
 const listStatus = `-- name: ListStatus :many
-SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint FROM message WHERE id IN (
+SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint, chat, written_at, contact_id FROM message WHERE id IN (
     SELECT k.id FROM message AS k WHERE k.account_id = $1 AND k.status = $2 AND k.status >= 10 AND k.id < $3 AND k.id >= $4
     ORDER BY k.id DESC LIMIT CAST($5 AS bigint))
 ORDER BY id DESC
@@ -1166,6 +1257,9 @@ func (q *queries) ListStatus(ctx context.Context, arg listStatusParams) ([]messa
 			&i.UpdatedAt,
 			&i.Answers,
 			&i.Joint,
+			&i.Chat,
+			&i.WrittenAt,
+			&i.ContactID,
 		); err != nil {
 			return nil, err
 		}
@@ -1181,7 +1275,7 @@ func (q *queries) ListStatus(ctx context.Context, arg listStatusParams) ([]messa
 }
 
 const listTo = `-- name: ListTo :many
-SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint FROM message WHERE id IN (
+SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint, chat, written_at, contact_id FROM message WHERE id IN (
     SELECT k.message_id FROM index_piece AS p CROSS JOIN index_recipient AS k WHERE p.piece >= CAST($1 AS bigint) / 2251799813685248
         AND k.piece = p.piece AND k.recipient = $2 AND k.account_id = $3 AND k.message_id < $4 AND k.message_id >= CAST($1 AS bigint)
     ORDER BY p.piece DESC, k.message_id DESC LIMIT CAST($5 AS bigint))
@@ -1239,6 +1333,9 @@ func (q *queries) ListTo(ctx context.Context, arg listToParams) ([]messageRecord
 			&i.UpdatedAt,
 			&i.Answers,
 			&i.Joint,
+			&i.Chat,
+			&i.WrittenAt,
+			&i.ContactID,
 		); err != nil {
 			return nil, err
 		}
@@ -1254,7 +1351,7 @@ func (q *queries) ListTo(ctx context.Context, arg listToParams) ([]messageRecord
 }
 
 const listWaiting = `-- name: ListWaiting :many
-SELECT m.id, m.account_id, m.direction, m.kind, m.channel_id, m.recipient, m.sender, m.content, m.status, m.seq, m.attempt, m.total, m.encoding, m.price, m.currency, m.priority, m.on_unknown, m.reference, m.metadata, m.test, m.duplicate, m.reason, m.scheduled_at, m.valid_until, m.updated_at, m.answers, m.joint, j.owner FROM message AS m JOIN job AS j ON j.id = m.id WHERE m.id IN (
+SELECT m.id, m.account_id, m.direction, m.kind, m.channel_id, m.recipient, m.sender, m.content, m.status, m.seq, m.attempt, m.total, m.encoding, m.price, m.currency, m.priority, m.on_unknown, m.reference, m.metadata, m.test, m.duplicate, m.reason, m.scheduled_at, m.valid_until, m.updated_at, m.answers, m.joint, m.chat, m.written_at, m.contact_id, j.owner FROM message AS m JOIN job AS j ON j.id = m.id WHERE m.id IN (
     SELECT o.id FROM job AS o WHERE o.id IN (
         SELECT k.id FROM job AS k
         WHERE k.kind = 'send' AND k.account_id IN ($1, $1) AND k.id < $2 AND k.id >= $3
@@ -1330,6 +1427,9 @@ func (q *queries) ListWaiting(ctx context.Context, arg listWaitingParams) ([]lis
 			&i.Message.UpdatedAt,
 			&i.Message.Answers,
 			&i.Message.Joint,
+			&i.Message.Chat,
+			&i.Message.WrittenAt,
+			&i.Message.ContactID,
 			&i.Owner,
 		); err != nil {
 			return nil, err
@@ -1373,7 +1473,7 @@ func (q *queries) MarkPart(ctx context.Context, arg markPartParams) error {
 }
 
 const messageByID = `-- name: MessageByID :one
-SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint FROM message WHERE id = $1
+SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint, chat, written_at, contact_id FROM message WHERE id = $1
 `
 
 type messageByIDParams struct {
@@ -1411,12 +1511,15 @@ func (q *queries) MessageByID(ctx context.Context, arg messageByIDParams) (messa
 		&i.UpdatedAt,
 		&i.Answers,
 		&i.Joint,
+		&i.Chat,
+		&i.WrittenAt,
+		&i.ContactID,
 	)
 	return i, err
 }
 
 const nextAll = `-- name: NextAll :many
-SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint FROM message WHERE id IN (
+SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint, chat, written_at, contact_id FROM message WHERE id IN (
     SELECT k.id FROM message AS k WHERE k.account_id = $1 AND k.id > $2 AND k.id < $3
     ORDER BY k.id LIMIT CAST($4 AS bigint))
 ORDER BY id
@@ -1472,6 +1575,9 @@ func (q *queries) NextAll(ctx context.Context, arg nextAllParams) ([]messageReco
 			&i.UpdatedAt,
 			&i.Answers,
 			&i.Joint,
+			&i.Chat,
+			&i.WrittenAt,
+			&i.ContactID,
 		); err != nil {
 			return nil, err
 		}
@@ -1487,7 +1593,7 @@ func (q *queries) NextAll(ctx context.Context, arg nextAllParams) ([]messageReco
 }
 
 const nextFrom = `-- name: NextFrom :many
-SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint FROM message WHERE id IN (
+SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint, chat, written_at, contact_id FROM message WHERE id IN (
     SELECT k.id FROM message AS k WHERE k.sender = $1 AND k.account_id = $2 AND k.direction = 2 AND k.id > $3 AND k.id < $4
     ORDER BY k.id LIMIT CAST($5 AS bigint))
 ORDER BY id
@@ -1544,6 +1650,9 @@ func (q *queries) NextFrom(ctx context.Context, arg nextFromParams) ([]messageRe
 			&i.UpdatedAt,
 			&i.Answers,
 			&i.Joint,
+			&i.Chat,
+			&i.WrittenAt,
+			&i.ContactID,
 		); err != nil {
 			return nil, err
 		}
@@ -1605,7 +1714,7 @@ func (q *queries) NextKeys(ctx context.Context, arg nextKeysParams) ([]nextKeysR
 }
 
 const nextTo = `-- name: NextTo :many
-SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint FROM message WHERE id IN (
+SELECT id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total, encoding, price, currency, priority, on_unknown, reference, metadata, test, duplicate, reason, scheduled_at, valid_until, updated_at, answers, joint, chat, written_at, contact_id FROM message WHERE id IN (
     SELECT k.message_id FROM index_piece AS p CROSS JOIN index_recipient AS k WHERE p.piece >= CAST($1 AS bigint) / 2251799813685248
         AND k.piece = p.piece AND k.recipient = $2 AND k.account_id = $3 AND k.message_id > CAST($1 AS bigint) AND k.message_id < $4
     ORDER BY p.piece, k.message_id LIMIT CAST($5 AS bigint))
@@ -1663,6 +1772,9 @@ func (q *queries) NextTo(ctx context.Context, arg nextToParams) ([]messageRecord
 			&i.UpdatedAt,
 			&i.Answers,
 			&i.Joint,
+			&i.Chat,
+			&i.WrittenAt,
+			&i.ContactID,
 		); err != nil {
 			return nil, err
 		}

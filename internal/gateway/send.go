@@ -223,7 +223,7 @@ func (g *Gateway) settle(tx *store.Tx, tasks []*queue.Task) (left []*queue.Task,
 	}
 	for _, p := range moves {
 		jobs = append(jobs, p.detour.job(&p.row, states[p.row.ID].row.Attempt, tx.Now()))
-		if err := g.follow(tx, p.row.ID, p.detour); err != nil {
+		if err := g.follow(tx, &p.row, p.detour); err != nil {
 			return nil, err
 		}
 	}

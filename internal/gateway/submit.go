@@ -397,6 +397,9 @@ func refuseWhole(fresh []*acceptance) (refused []*Result) {
 
 // insert writes what was accepted: messages, jobs, references, keys.
 func (g *Gateway) insert(tx *store.Tx, fresh []*acceptance) error {
+	if err := g.meetRecipients(tx, open(fresh)); err != nil {
+		return err
+	}
 	var rows []addMessageParams
 	var refs []setReferenceParams
 	var keys []setIdempotencyParams

@@ -18,6 +18,12 @@ type ChannelID = id.Of[Channel]
 // Channel stands for the channel noun in ChannelID; its settings are kept by package connection.
 type Channel struct{}
 
+// ContactID is the key of a contact.
+type ContactID = id.Of[Contact]
+
+// Contact stands for the contact noun in ContactID; package contact keeps them.
+type Contact struct{}
+
 // Kind is what a message travels as, and so which default channel carries it.
 type Kind string
 
@@ -120,6 +126,7 @@ type Message struct {
 	Scheduled  time.Time // zero: at once
 	ValidUntil time.Time //
 	Updated    time.Time //
+	Contact    ContactID // whom it goes to or comes from; zero where nobody keeps that, and in groups
 	Answers    ID        // for an inbound message, the outbound one it most likely answers; for our answer to a STOP, START or HELP, that
 	Joint      uint16    // joins the parts of a long text for the receiving phone
 	Parts      []Part    // when asked for

@@ -21,6 +21,7 @@ import (
 	"tidings.dev/internal/connection"
 	"tidings.dev/internal/consent"
 	"tidings.dev/internal/contact"
+	"tidings.dev/internal/conversation"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/key"
@@ -86,7 +87,7 @@ func (w *world) open() {
 	w.wallet, w.consent, w.numbers, w.members = wallet.New(s, w.events), consent.New(s, w.events), number.New(s), member.New(s, account.Limits{})
 	w.connections, w.routes, w.keys = connection.New(s), route.New(s), key.New(s)
 	w.gateway = gateway.New(gateway.Parts{
-		Store: s, Queue: w.queue, Events: w.events, Wallet: w.wallet, Consent: w.consent, Contacts: contact.New(s, w.events), Numbers: w.numbers, Members: w.members,
+		Store: s, Queue: w.queue, Events: w.events, Wallet: w.wallet, Consent: w.consent, Contacts: contact.New(s, w.events), Conversations: conversation.New(s), Numbers: w.numbers, Members: w.members,
 		Connections: w.connections, Routes: w.routes, Log: quiet,
 		Drivers: []channel.Driver{w.network.Driver(), (&channeltest.Scripted{Name: gateway.TestDriver}).Driver()},
 	})

@@ -19,6 +19,7 @@ import (
 	"tidings.dev/internal/connection"
 	"tidings.dev/internal/consent"
 	"tidings.dev/internal/contact"
+	"tidings.dev/internal/conversation"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/member"
@@ -116,7 +117,7 @@ func openCore(ctx context.Context, i *installed, random *rand.Rand, rows int) (*
 		problems: make(chan error, 1),
 	}
 	c.gateway = gateway.New(gateway.Parts{
-		Store: s, Queue: jobs, Events: events, Wallet: c.wallet, Consent: consent.New(s, events), Contacts: contact.New(s, events), Numbers: number.New(s),
+		Store: s, Queue: jobs, Events: events, Wallet: c.wallet, Consent: consent.New(s, events), Contacts: contact.New(s, events), Conversations: conversation.New(s), Numbers: number.New(s),
 		Connections: connection.New(s), Routes: route.New(s), Drivers: []channel.Driver{plain}, Log: quiet,
 	})
 	if c.account, err = c.sender(ctx, members); err != nil {

@@ -24,6 +24,7 @@ import (
 	"tidings.dev/internal/connection"
 	"tidings.dev/internal/consent"
 	"tidings.dev/internal/contact"
+	"tidings.dev/internal/conversation"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/fleet"
@@ -84,11 +85,11 @@ func (w *World) wire(s *store.Store, log *slog.Logger) {
 		Store: s, Keys: key.New(s), Members: member.New(s, account.Limits{Surface: 60}), Wallet: wallet.New(s, events), Routes: route.New(s), Events: events, Health: &telemetry.Health{},
 	}
 	w.Core.Consent, w.Core.Numbers, w.Core.Channels = consent.New(s, events), number.New(s), connection.New(s)
-	w.Core.Contacts = contact.New(s, events)
+	w.Core.Contacts, w.Core.Conversations = contact.New(s, events), conversation.New(s)
 	w.Core.Media = newMedia(w.t, s)
 	drivers := []channel.Driver{mute("mute"), mute(gateway.TestDriver)}
 	w.Gateway = gateway.New(gateway.Parts{
-		Store: s, Queue: q, Events: events, Wallet: w.Core.Wallet, Consent: w.Core.Consent, Contacts: w.Core.Contacts, Numbers: w.Core.Numbers, Members: w.Core.Members,
+		Store: s, Queue: q, Events: events, Wallet: w.Core.Wallet, Consent: w.Core.Consent, Contacts: w.Core.Contacts, Conversations: w.Core.Conversations, Numbers: w.Core.Numbers, Members: w.Core.Members,
 		Connections: w.Core.Channels, Routes: w.Core.Routes, Drivers: drivers, Log: log,
 	})
 	w.Core.Fleet = fleet.New(w.Gateway, q, drivers, log)

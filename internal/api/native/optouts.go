@@ -111,7 +111,7 @@ func (s *server) createOptOuts(w http.ResponseWriter, r *http.Request) error {
 		of = append(of, i)
 	}
 	return api.Commit(w, r, http.StatusCreated, func(tx *store.Tx) (any, error) {
-		changed, err := s.core.Consent.Record(tx, choices)
+		changed, err := s.core.Gateway.Choose(tx, choices)
 		reply.Added = 0
 		for n, i := range of {
 			if reply.Results[i].Added = err == nil && changed[n]; reply.Results[i].Added {
@@ -182,7 +182,7 @@ func (s *server) deleteOptOut(w http.ResponseWriter, r *http.Request) error {
 		return fault.New(fault.InvalidField, "a reason has at most %d characters", maxNote).In("reason")
 	}
 	err = s.core.Store.Write(func(tx *store.Tx) error {
-		_, err := s.core.Consent.Record(tx, []consent.Choice{{Account: c.Account.ID, Address: o.Address, Source: "api", Actor: c.By.Name, Note: reason}})
+		_, err := s.core.Gateway.Choose(tx, []consent.Choice{{Account: c.Account.ID, Address: o.Address, Source: "api", Actor: c.By.Name, Note: reason}})
 		return err
 	})
 	if err != nil {
