@@ -72,73 +72,73 @@ var (
 
 // parse reads the settings. Its error joins one fault for every mistake, and repeats no value that may be a secret.
 func parse(s channel.Settings) (*config, error) {
-	f := readForm(s)
+	f := channel.ReadForm(s, "SMPP")
 	c := &config{
-		address: f.address("address"),
+		address: readAddress(f, "address"),
 		bind: smpp.BindConfig{
-			SystemID:   f.word("system_id", 1, 64),
-			Password:   f.word("password", 0, 64),
-			SystemType: f.word("system_type", 0, 12),
+			SystemID:   f.Word("system_id", 1, 64),
+			Password:   f.Word("password", 0, 64),
+			SystemType: f.Word("system_type", 0, 12),
 		},
-		modes: choose(f, "bind", "trx", modeWords),
-		binds: f.number("binds", 1, 1, maxBinds),
+		modes: channel.Choose(f, "bind", "trx", modeWords),
+		binds: f.Number("binds", 1, 1, maxBinds),
 		session: smpp.Config{
-			Window:          f.number("window", smpp.DefaultWindow, 1, smpp.MaxWindow),
-			ResponseTimeout: f.period("response_timeout", 60*time.Second, time.Second, 10*time.Minute),
-			EnquireInterval: f.period("enquire_interval", 30*time.Second, time.Second, time.Hour),
-			EnquireTimeout:  f.period("enquire_timeout", 10*time.Second, time.Second, 10*time.Minute),
+			Window:          f.Number("window", smpp.DefaultWindow, 1, smpp.MaxWindow),
+			ResponseTimeout: f.Period("response_timeout", 60*time.Second, time.Second, 10*time.Minute),
+			EnquireInterval: f.Period("enquire_interval", 30*time.Second, time.Second, time.Hour),
+			EnquireTimeout:  f.Period("enquire_timeout", 10*time.Second, time.Second, 10*time.Minute),
 		},
-		command:    choose(f, "command", "submit_sm", commandWords),
-		registered: choose(f, "receipts", "final", receiptWords),
-		echo:       f.flag("echo"),
+		command:    channel.Choose(f, "command", "submit_sm", commandWords),
+		registered: channel.Choose(f, "receipts", "final", receiptWords),
+		echo:       f.Flag("echo"),
 
-		service:  f.word("service_type", 0, 5),
-		sender:   f.sender("sender"),
-		source:   numbering{f.number("source_ton", -1, 0, 255), f.number("source_npi", -1, 0, 255)},
-		dest:     numbering{f.number("dest_ton", -1, 0, 255), f.number("dest_npi", -1, 0, 255)},
-		region:   strings.ToUpper(f.word("region", 0, 2)),
+		service:  f.Word("service_type", 0, 5),
+		sender:   readSender(f, "sender"),
+		source:   numbering{f.Number("source_ton", -1, 0, 255), f.Number("source_npi", -1, 0, 255)},
+		dest:     numbering{f.Number("dest_ton", -1, 0, 255), f.Number("dest_npi", -1, 0, 255)},
+		region:   strings.ToUpper(f.Word("region", 0, 2)),
 		text:     textOptions(f),
-		validity: choose(f, "validity", "relative", validityWords),
-		receipts: smpp.ReceiptOptions{Zone: f.zone("time_zone"), AnyClass: f.flag("receipt_without_flag")},
-		rule:     choose(f, "remote_id_rule", "plain", ruleWords),
-		eachNode: choose(f, "nodes", "one", nodeWords),
+		validity: channel.Choose(f, "validity", "relative", validityWords),
+		receipts: smpp.ReceiptOptions{Zone: readZone(f, "time_zone"), AnyClass: f.Flag("receipt_without_flag")},
+		rule:     channel.Choose(f, "remote_id_rule", "plain", ruleWords),
+		eachNode: channel.Choose(f, "nodes", "one", nodeWords),
 	}
 	c.tls = tlsConfig(f, c.address)
-	return c, f.end()
+	return c, f.End()
 }
 
 // maxBinds is how many sets of binds a channel may have; networks rarely grant more to one account.
 const maxBinds = 16
 
-func textOptions(f *form) smpp.Options {
+func textOptions(f *channel.Form) smpp.Options {
 	o := smpp.Options{
-		Alphabet:      choose(f, "data_coding", "gsm7", alphabetWords),
-		Method:        choose(f, "concatenation", "udh8", methodWords),
-		Transliterate: f.flag("transliterate"),
-		Packed:        f.flag("packed"),
+		Alphabet:      channel.Choose(f, "data_coding", "gsm7", alphabetWords),
+		Method:        channel.Choose(f, "concatenation", "udh8", methodWords),
+		Transliterate: f.Flag("transliterate"),
+		Packed:        f.Flag("packed"),
 	}
-	for _, word := range read[[]string](f, "national", nil, "a list of languages") {
+	for _, word := range channel.Read[[]string](f, "national", nil, "a list of languages") {
 		language, known := languageWords[word]
 		if !known {
-			f.wrong("national", "may hold %s", strings.Join(slices.Sorted(maps.Keys(languageWords)), ", "))
+			f.Wrong("national", "may hold %s", strings.Join(slices.Sorted(maps.Keys(languageWords)), ", "))
 		}
 		o.National |= language
 	}
 	if o.Alphabet != smpp.GSM7 && (o.Packed || o.National != 0) {
-		f.wrong("data_coding", "must be gsm7 for packed or national to mean anything")
+		f.Wrong("data_coding", "must be gsm7 for packed or national to mean anything")
 	}
 	if o.National != 0 && o.Method != smpp.UDH8 && o.Method != smpp.UDH16 {
-		f.wrong("concatenation", "must be udh8 or udh16 for national alphabets, which a user data header names")
+		f.Wrong("concatenation", "must be udh8 or udh16 for national alphabets, which a user data header names")
 	}
 	return o
 }
 
 // tlsConfig checks the peer against the system's authorities, or against tls_ca alone when that is given.
-func tlsConfig(f *form, address string) *tls.Config {
-	wanted, name, authority := f.flag("tls"), f.word("tls_server_name", 0, 253), f.text("tls_ca")
+func tlsConfig(f *channel.Form, address string) *tls.Config {
+	wanted, name, authority := f.Flag("tls"), f.Word("tls_server_name", 0, 253), f.Text("tls_ca")
 	if !wanted {
 		if name != "" || authority != "" {
-			f.wrong("tls", "must be true for tls_server_name or tls_ca to mean anything")
+			f.Wrong("tls", "must be true for tls_server_name or tls_ca to mean anything")
 		}
 		return nil
 	}
@@ -149,44 +149,44 @@ func tlsConfig(f *form, address string) *tls.Config {
 	if authority != "" {
 		c.RootCAs = x509.NewCertPool()
 		if !c.RootCAs.AppendCertsFromPEM([]byte(authority)) {
-			f.wrong("tls_ca", "holds no certificate in PEM form")
+			f.Wrong("tls_ca", "holds no certificate in PEM form")
 		}
 	}
 	return c
 }
 
-// address is host:port.
-func (f *form) address(key string) string {
-	text := f.text(key)
+// readAddress is host:port.
+func readAddress(f *channel.Form, key string) string {
+	text := f.Text(key)
 	if text == "" {
-		f.missing(key)
+		f.Missing(key)
 		return ""
 	}
 	host, port, err := net.SplitHostPort(text)
 	number, portErr := strconv.ParseUint(port, 10, 16)
 	if err != nil || portErr != nil || host == "" || number == 0 {
-		f.wrong(key, "must be a host and a port, such as smsc.example:2775")
+		f.Wrong(key, "must be a host and a port, such as smsc.example:2775")
 	}
 	return text
 }
 
-func (f *form) sender(key string) message.Address {
-	sender, err := message.ParseSender(f.text(key), "")
+func readSender(f *channel.Form, key string) message.Address {
+	sender, err := message.ParseSender(f.Text(key), "")
 	if err != nil {
-		f.wrong(key, "must be a number with its plus, a short code of 3 to 8 digits, or a name of 1 to 11 letters, digits or - _ . &")
+		f.Wrong(key, "must be a number with its plus, a short code of 3 to 8 digits, or a name of 1 to 11 letters, digits or - _ . &")
 	}
 	return sender
 }
 
-func (f *form) zone(key string) *time.Location {
-	name := f.text(key)
+func readZone(f *channel.Form, key string) *time.Location {
+	name := f.Text(key)
 	if strings.EqualFold(name, "local") {
-		f.wrong(key, "must name a zone, such as Africa/Nairobi")
+		f.Wrong(key, "must name a zone, such as Africa/Nairobi")
 		return time.UTC
 	}
 	zone, err := time.LoadLocation(name)
 	if err != nil {
-		f.wrong(key, "is no time zone; use a name such as Africa/Nairobi or UTC")
+		f.Wrong(key, "is no time zone; use a name such as Africa/Nairobi or UTC")
 	}
 	return zone
 }

@@ -24,8 +24,8 @@ func newSplit() func(channel.Settings, message.Content) (message.Split, error) {
 	return func(s channel.Settings, c message.Content) (message.Split, error) {
 		options, ok := (*known.Load())[string(s)]
 		if !ok {
-			f := readForm(s)
-			options = profile{textOptions(f), (&config{modes: choose(f, "bind", "trx", modeWords)}).sends()}
+			f := channel.ReadForm(s, "SMPP")
+			options = profile{textOptions(f), (&config{modes: channel.Choose(f, "bind", "trx", modeWords)}).sends()}
 			remember(&known, string(s), options)
 		}
 		if !options.sends {
