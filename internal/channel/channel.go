@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net"
+	"net/http"
 	"time"
 
 	"tidings.dev/internal/message"
@@ -105,6 +106,8 @@ type Env struct {
 	Dial Dial
 	// State is what the driver keeps of the channel between sessions. nil for drivers without Link.
 	State State
+	// Web gets the pages that messages link to, on the public internet alone. nil: none.
+	Web Getter
 	// Media are the files that messages carry. nil for drivers without Features.Media.
 	Media Media
 	// Odd counts what a network does that it should not, and that nothing fails of. nil: nobody counts.
@@ -127,6 +130,11 @@ func (e *Env) Note(o Oddity) {
 	if e.Odd != nil {
 		e.Odd(o)
 	}
+}
+
+// Getter makes requests to addresses that others gave us. It follows no redirect.
+type Getter interface {
+	Do(req *http.Request) (*http.Response, error)
 }
 
 // Dial connects to an address, as net.Dialer.DialContext does.

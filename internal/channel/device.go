@@ -48,6 +48,8 @@ type State interface {
 	Load(ctx context.Context, names ...string) (values [][]byte, err error)
 	// List returns all that is kept under names that begin with the prefix, in the order of the names.
 	List(ctx context.Context, prefix string) ([]Kept, error)
+	// Count tells how much that is.
+	Count(ctx context.Context, prefix string) (int, error)
 	// Save keeps all of these, or none of them after an error. One with a nil value is forgotten.
 	Save(ctx context.Context, kept ...Kept) error
 	// Clear forgets everything.

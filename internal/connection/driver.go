@@ -14,6 +14,9 @@ import (
 // ErrFenced says that the session of the channel is not this server's any more, so that nothing more may be written of it.
 var ErrFenced = errors.New("the channel's session is another server's")
 
+// afterAll comes after all that names go on with.
+const afterAll = "\U0010FFFF"
+
 // sealedState is what a driver keeps of one channel.
 type sealedState struct {
 	keeper *Keeper
@@ -47,7 +50,7 @@ func (s *sealedState) Load(ctx context.Context, names ...string) ([][]byte, erro
 
 // List returns all that is kept under names with the prefix.
 func (s *sealedState) List(ctx context.Context, prefix string) ([]channel.Kept, error) {
-	rows, err := on(s.keeper.store.Reader()).DriverStates(ctx, driverStatesParams{ChannelID: s.id, First: prefix, Past: prefix + "\U0010FFFF"})
+	rows, err := on(s.keeper.store.Reader()).DriverStates(ctx, driverStatesParams{ChannelID: s.id, First: prefix, Past: prefix + afterAll})
 	if err != nil {
 		return nil, fmt.Errorf("list the state of a session: %w", err)
 	}
@@ -59,6 +62,15 @@ func (s *sealedState) List(ctx context.Context, prefix string) ([]channel.Kept, 
 		}
 	}
 	return list, nil
+}
+
+// Count tells how much is kept under names with the prefix.
+func (s *sealedState) Count(ctx context.Context, prefix string) (int, error) {
+	n, err := on(s.keeper.store.Reader()).CountDriverStates(ctx, countDriverStatesParams{ChannelID: s.id, First: prefix, Past: prefix + afterAll})
+	if err != nil {
+		return 0, fmt.Errorf("count the state of a session: %w", err)
+	}
+	return int(n), nil
 }
 
 // Save keeps all of these, or none.

@@ -64,6 +64,9 @@ func TestStateIsKeptByChannelAndName(t *testing.T) {
 	if got, err := mine.Load(t.Context(), "key/2", "kez", "key/1"); err != nil || string(got[0]) != "2" || got[1] != nil || string(got[2]) != secret {
 		t.Errorf("%q (%v)", got, err)
 	}
+	if n, err := mine.Count(t.Context(), "key/"); n != 2 || err != nil {
+		t.Error(n, err)
+	}
 	if held := storetest.Holding(t, s, "hunter"); len(held) > 0 {
 		t.Errorf("%v hold the secret", held)
 	}

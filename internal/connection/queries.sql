@@ -211,6 +211,9 @@ SELECT value FROM driver_state WHERE channel_id = @channel_id AND name = @name;
 -- name: DriverStates :many
 SELECT name, value FROM driver_state WHERE channel_id = @channel_id AND name >= @first AND name < @past ORDER BY name;
 
+-- name: CountDriverStates :one
+SELECT count(*) FROM driver_state WHERE channel_id = @channel_id AND name >= @first AND name < @past;
+
 -- A share at a time.
 -- name: DropExpiredDriverStates :execrows
 DELETE FROM driver_state WHERE (channel_id, name) IN (

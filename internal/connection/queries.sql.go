@@ -386,6 +386,23 @@ func (q *queries) Channels(ctx context.Context) ([]channelsRow, error) {
 	return items, nil
 }
 
+const countDriverStates = `-- name: CountDriverStates :one
+SELECT count(*) FROM driver_state WHERE channel_id = $1 AND name >= $2 AND name < $3
+`
+
+type countDriverStatesParams struct {
+	ChannelID message.ChannelID
+	First     string
+	Past      string
+}
+
+func (q *queries) CountDriverStates(ctx context.Context, arg countDriverStatesParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, countDriverStates, arg.ChannelID, arg.First, arg.Past)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const dayOf = `-- name: DayOf :one
 SELECT day, sent FROM device_day WHERE channel_id = $1
 `
