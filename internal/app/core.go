@@ -67,17 +67,19 @@ type Core struct {
 	Notifier      *notify.Notifier
 	Privacy       *privacy.Privacy
 	Tracer        *telemetry.Tracer // nil: nobody is told
+	drivers       []channel.Driver
 }
 
-// Open opens the store and wires the core. serve takes the data folder for this process alone.
-func Open(ctx context.Context, cfg config.Config, log *slog.Logger, serve bool, fatal func(error)) (*Core, error) {
+// Open opens the store and wires the core. serve takes the data folder for this process alone. instead are networks in the place of
+// the real ones, for the sandbox and tests.
+func Open(ctx context.Context, cfg config.Config, log *slog.Logger, serve bool, fatal func(error), instead ...Networks) (*Core, error) {
 	s, err := store.Open(ctx, store.Options{
 		Dir: cfg.DataDir, Database: cfg.Database.Reveal(), Serve: serve, DiskFloor: diskFloor(cfg), MasterKey: cfg.MasterKey.Reveal(), Log: log, Fatal: fatal,
 	})
 	if err != nil {
 		return nil, err
 	}
-	c := &Core{Config: cfg, Log: log, Store: s, Metrics: telemetry.NewMetrics()}
+	c := &Core{Config: cfg, Log: log, Store: s, Metrics: telemetry.NewMetrics(), drivers: drivers(one(instead))}
 	if serve {
 		if c.Tracer, err = newTracer(ctx, cfg.Tracing, log); err != nil {
 			return nil, errors.Join(err, s.Close())
@@ -114,7 +116,7 @@ func (c *Core) wire() (err error) {
 	}
 	c.Gateway = gateway.New(gateway.Parts{
 		Store: s, Queue: c.Queue, Events: c.Events, Wallet: c.Wallet, Consent: c.Consent, Contacts: c.Contacts, Conversations: c.Conversations, Numbers: c.Numbers, Members: c.Members,
-		Connections: c.Connections, Routes: c.Routes, Drivers: Drivers(), Log: c.Log,
+		Connections: c.Connections, Routes: c.Routes, Drivers: c.drivers, Log: c.Log,
 		Settings: gateway.Settings{
 			DefaultValidity: cfg.DefaultValidity, KeepBodies: cfg.Retention.Bodies,
 			KeepMessages: cfg.Retention.Messages, KeepEvents: cfg.Retention.Events,

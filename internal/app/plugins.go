@@ -2,20 +2,36 @@ package app
 
 import (
 	"fmt"
+	"net/http"
 
 	"tidings.dev/internal/api"
 	"tidings.dev/internal/api/native"
 	"tidings.dev/internal/channel"
 	"tidings.dev/internal/channel/smppchannel"
 	"tidings.dev/internal/channel/trial"
+	"tidings.dev/internal/channel/whatsapp"
 )
 
-// Drivers are the networks Tidings speaks to.
-func Drivers() []channel.Driver {
+// drivers are the networks Tidings speaks to.
+func drivers(n Networks) []channel.Driver {
 	return []channel.Driver{
 		smppchannel.Driver,
+		whatsapp.New(whatsapp.Options{HTTP: n.WhatsApp}),
 		trial.Driver,
 	}
+}
+
+// Networks are networks that stand in for the real ones. The zero value has none.
+type Networks struct {
+	WhatsApp *http.Client // makes every connection to WhatsApp
+}
+
+// one is the only one, or none.
+func one(n []Networks) Networks {
+	if len(n) == 0 {
+		return Networks{}
+	}
+	return n[0]
 }
 
 // surfaces are the APIs Tidings speaks.
@@ -25,8 +41,8 @@ func surfaces() []api.Surface {
 	}
 }
 
-func driverNamed(name string) (channel.Driver, error) {
-	for _, d := range Drivers() {
+func (c *Core) driverNamed(name string) (channel.Driver, error) {
+	for _, d := range c.drivers {
 		if d.Name == name {
 			return d, nil
 		}

@@ -213,7 +213,11 @@ type Channel struct {
 
 // CreateChannel makes a channel once its driver has looked at the settings (JSON).
 func (c *Core) CreateChannel(n NewChannel, settings []byte) (Channel, error) {
-	wish, err := n.wish(settings)
+	driver, err := c.driverNamed(n.Driver)
+	if err != nil {
+		return Channel{}, err
+	}
+	wish, err := n.wish(driver, settings)
 	if err != nil {
 		return Channel{}, err
 	}
@@ -227,13 +231,10 @@ func (c *Core) CreateChannel(n NewChannel, settings []byte) (Channel, error) {
 	return shownChannel(made), err
 }
 
-func (n NewChannel) wish(settings []byte) (connection.Channel, error) {
+func (n NewChannel) wish(driver channel.Driver, settings []byte) (connection.Channel, error) {
 	wish := connection.Channel{Name: n.Name, Driver: n.Driver, Settings: channel.Settings(settings), Rate: n.Rate, Enabled: true, Shards: n.Shards}
-	driver, err := driverNamed(n.Driver)
-	if err != nil {
-		return wish, err
-	}
 	wish.Kind = driver.Kind
+	var err error
 	if wish.Account, err = optional[account.Account](n.Account, "account"); err != nil {
 		return wish, err
 	}

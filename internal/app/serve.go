@@ -61,12 +61,13 @@ func tuneMemory() {
 }
 
 // Serve runs a server until ctx ends, then drains it: no new requests, nothing new claimed, what is under way finished, for
-// as long as the settings allow. ready is called once it answers; words for a person are written to out.
-func Serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writer, ready func(*Server)) error {
+// as long as the settings allow. ready is called once it answers; words for a person are written to out. instead are networks in the
+// place of the real ones.
+func Serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writer, ready func(*Server), instead ...Networks) error {
 	tuneMemory()
 	s := &Server{fatal: make(chan error, 1)}
 	var err error
-	if s.Core, err = Open(ctx, cfg, log, true, func(err error) { s.fatal <- err }); err != nil {
+	if s.Core, err = Open(ctx, cfg, log, true, func(err error) { s.fatal <- err }, instead...); err != nil {
 		return err
 	}
 	return errors.Join(s.run(ctx, out, ready), s.Close())
@@ -226,8 +227,8 @@ func (s *Server) prepare(ctx context.Context, out io.Writer) error {
 			return fmt.Errorf("show the operator's key: %w", err)
 		}
 	}
-	s.fleet = fleet.New(s.Gateway, s.Queue, Drivers(), s.Log) // before the first dead are buried: their sessions go with them
-	s.fleet.Reach = s.reach
+	s.fleet = fleet.New(s.Gateway, s.Queue, s.drivers, s.Log) // before the first dead are buried: their sessions go with them
+	s.fleet.Reach, s.fleet.Web = s.reach, s.Guard
 	s.fleet.Odd = s.countOddities()
 	if s.Tracer != nil {
 		s.fleet.Watch = traced{s.Tracer}.handed

@@ -56,11 +56,13 @@ type Fleet struct {
 	Odd func(driver string, o channel.Oddity)
 	// Reach is how a channel's driver may connect. Set before Run; nil: to anything.
 	Reach func(c connection.Channel) channel.Dial
+	// Web gets pages that messages link to. Set before Run; nil: none.
+	Web channel.Getter
 }
 
 // env is what a driver is given to open the channel. lease is of the channel's session; nil where every server may open one.
 func (f *Fleet) env(c connection.Channel, lease *store.Lease) channel.Env {
-	env := channel.Env{Channel: c.ID, Settings: c.Settings, Sink: f.gw, Log: f.log.With("channel", c.Name)}
+	env := channel.Env{Channel: c.ID, Settings: c.Settings, Sink: f.gw, Log: f.log.With("channel", c.Name), Web: f.Web}
 	if lease != nil {
 		env.State = f.gw.Connections.State(c.ID, lease)
 	}
