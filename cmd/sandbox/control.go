@@ -7,12 +7,17 @@ import (
 
 // history answers what a network has seen, one JSON object a line.
 func (w *world) history(out http.ResponseWriter, r *http.Request) {
-	if network := r.URL.Query().Get("network"); network != "" && network != "smsc" {
-		http.Error(out, "there is no network "+network+"; try smsc", http.StatusNotFound)
+	write := w.smsc.WriteHistory
+	switch network := r.URL.Query().Get("network"); network {
+	case "", "smsc":
+	case "whatsapp":
+		write = w.whatsapp.WriteHistory
+	default:
+		http.Error(out, "there is no network "+network+"; try smsc or whatsapp", http.StatusNotFound)
 		return
 	}
 	out.Header().Set("Content-Type", "application/jsonl")
-	_ = w.smsc.WriteHistory(out)
+	_ = write(out)
 }
 
 // inbound has a phone write to us.

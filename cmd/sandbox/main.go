@@ -1,5 +1,5 @@
 // Command sandbox is a whole Tidings on loopback with networks to play with: the product itself, a simulated SMSC behind
-// real SMPP, a customer's webhook receiver, and seeded accounts. It is for trying and for tests, never for real messages.
+// real SMPP, a simulated WhatsApp, a customer's webhook receiver, and seeded accounts. It is for trying and for tests, never for real messages.
 package main
 
 import (
@@ -20,6 +20,7 @@ import (
 	"tidings.dev/internal/config"
 	"tidings.dev/internal/simulator/customer"
 	"tidings.dev/internal/simulator/smsc"
+	"tidings.dev/internal/simulator/whatsapp"
 	"tidings.dev/internal/telemetry"
 )
 
@@ -64,7 +65,13 @@ func run(ctx context.Context, f flags) (err error) {
 		return fmt.Errorf("start the SMSC: %w", err)
 	}
 	defer func() { err = errors.Join(err, network.Close()) }()
-	world := &world{smsc: network, customer: customer.New(customer.Config{})}
+	phones := whatsapp.New(whatsapp.Config{Keep: 100_000, Adopt: true})
+	if err := phones.Start(); err != nil {
+		return fmt.Errorf("start the simulated WhatsApp: %w", err)
+	}
+	defer func() { err = errors.Join(err, phones.Close()) }()
+	phones.Trust()
+	world := &world{smsc: network, whatsapp: phones, customer: customer.New(customer.Config{})}
 	control, err := world.serve()
 	if err != nil {
 		return err
@@ -115,6 +122,7 @@ func announce(server *app.Server, f flags, w *world, s *seed) {
 // world is the far side: networks and customers, with an address to steer them.
 type world struct {
 	smsc     *smsc.SMSC
+	whatsapp *whatsapp.Server
 	customer *customer.Receiver
 	listener net.Listener
 }
@@ -134,6 +142,7 @@ func (w *world) serve() (*http.Server, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /history", w.history)
 	mux.HandleFunc("POST /smsc/inbound", w.inbound)
+	mux.Handle("/whatsapp/", w.whatsapp.Control())
 	mux.Handle("/customer/", w.customer)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(w.listener) }()

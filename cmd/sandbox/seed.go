@@ -169,7 +169,7 @@ type facts struct {
 func (s *seed) facts(where app.Addresses, w *world) facts {
 	return facts{
 		URL: "http://" + where.API, Admin: "http://" + where.Admin, Control: w.url(), seed: s,
-		Networks: map[string]string{"smsc": w.smsc.Addr()},
+		Networks: map[string]string{"smsc": w.smsc.Addr(), "whatsapp": w.whatsapp.Addr()},
 	}
 }
 

@@ -438,7 +438,8 @@ func TestEndings(t *testing.T) {
 	for _, number := range []string{"254711009901", "254711009904"} {
 		id, err := send(number)
 		must(t, err)
-		equal(t, number+" has it", len(s.Stranger(number).Received()), map[string]int{"254711009904": 1}[number])
+		p, has := s.Stranger(number), map[string]int{"254711009904": 1}[number]
+		must(t, p.Await(soon(t), func() bool { return len(p.Received()) == has }))
 		must(t, d.AwaitSettled(soon(t)))
 		for _, r := range s.History() {
 			if r.Op == whatsapp.OpReceipt && r.ID == id {
