@@ -74,4 +74,5 @@ type Gateway interface {
 	ShownSettings(c connection.Channel) (json.RawMessage, error)
 	MergeSettings(c connection.Channel, patch json.RawMessage) (channel.Settings, error)
 	SetDefaults(tx *store.Tx, by audit.Actor, a account.ID, kind message.Kind, channels []message.ChannelID) error
+	Official(ctx context.Context, a account.ID, kind message.Kind) (connection.Channel, bool, error)
 }

@@ -51,7 +51,7 @@ func (k *Kit) Serve(p Paper) {
 		k.Handle(o.Pattern, o.Handler)
 	}
 	place := "/docs/" + k.Name + "/"
-	openapi, postman := p.openAPI(k.PublicURL()), p.postman(k.PublicURL())
+	openapi, postman := p.openAPI(), p.postman(k.PublicURL())
 	page := paperPage{Paper: p, Files: []string{"openapi.json", "postman.json"}}
 	k.Handle("GET "+place+"{$}", func(w http.ResponseWriter, _ *http.Request) error {
 		for name, value := range pageHeaders {
@@ -109,10 +109,10 @@ func (Texts) Schema(r huma.Registry) *huma.Schema {
 }
 
 // openAPI is the document in OpenAPI 3.0.
-func (p Paper) openAPI(url string) []byte {
+func (p Paper) openAPI() []byte {
 	shapes := huma.NewMapRegistry("#/components/schemas/", schemaName)
 	doc := &huma.OpenAPI{
-		OpenAPI: "3.1.0", Info: &huma.Info{Title: p.Title, Version: "1", Description: p.Description}, Servers: []*huma.Server{{URL: url}},
+		OpenAPI: "3.1.0", Info: &huma.Info{Title: p.Title, Version: "1", Description: p.Description}, Servers: []*huma.Server{{URL: "/"}},
 		Components: &huma.Components{Schemas: shapes, SecuritySchemes: map[string]*huma.SecurityScheme{"key": &p.Key}},
 	}
 	for _, o := range p.Operations {

@@ -22,6 +22,12 @@ func (s *Server) observe() {
 		return s.Store.Reader().QueryRowContext(ctx, "SELECT 1").Scan(&one)
 	})
 	s.health.Ready("disk", func(context.Context) error { return s.Store.Healthy() })
+	s.health.Ready("workers", func(context.Context) error {
+		if s.idle.Load() {
+			return fault.New(fault.NotReady, "the workers have stopped")
+		}
+		return nil
+	})
 	s.observeCertificate()
 	s.Metrics.GaugeFunc("ready", "1 while this server should be sent requests, else 0: as /readyz says.", s.ready)
 	s.Metrics.GaugeFunc("disk_free_bytes", "Bytes that are free where the data folder is.", s.free)

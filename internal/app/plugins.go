@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"tidings.dev/internal/api"
+	"tidings.dev/internal/api/klik"
 	"tidings.dev/internal/api/native"
 	"tidings.dev/internal/channel"
 	"tidings.dev/internal/channel/smppchannel"
@@ -38,6 +39,7 @@ func one(n []Networks) Networks {
 func surfaces() []api.Surface {
 	return []api.Surface{
 		native.Surface,
+		klik.Surface,
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -41,6 +42,7 @@ type Server struct {
 	plain       *http.Server // sends to HTTPS
 	where       Addresses
 	fatal       chan error
+	idle        atomic.Bool // some of the work has ended
 }
 
 // gcPercent lets the heap grow to nine times what lives before it is collected. What lives is some 10 MB, and almost all
@@ -111,15 +113,23 @@ func (s *Server) run(ctx context.Context, out io.Writer, ready func(*Server)) er
 // when it must let go of what is under way.
 func (s *Server) works() []func(ctx, hard context.Context) {
 	return []func(ctx, hard context.Context){
-		s.fleet.Run,
-		s.Gateway.House,
-		func(ctx, hard context.Context) { _ = s.Webhooks.Run(ctx, hard) },
+		s.minded(s.fleet.Run),
+		s.minded(s.Gateway.House),
+		s.minded(func(ctx, hard context.Context) { _ = s.Webhooks.Run(ctx, hard) }),
 		s.Notifier.Run,
 		s.Privacy.Run,
 		s.Media.Run,
 		func(ctx, _ context.Context) { s.Queue.Sweep(ctx) },
 		func(ctx, _ context.Context) { s.noteUse(ctx) },
 		s.follow,
+	}
+}
+
+// minded has the health tell when work that ends with the server alone has ended.
+func (s *Server) minded(work func(ctx, hard context.Context)) func(ctx, hard context.Context) {
+	return func(ctx, hard context.Context) {
+		defer s.idle.Store(true)
+		work(ctx, hard)
 	}
 }
 

@@ -3,6 +3,7 @@ package connection
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"tidings.dev/internal/message"
@@ -147,6 +148,15 @@ func unlinkedSince(states []State) (since time.Time, unlinked bool) {
 		}
 	}
 	return time.Time{}, false
+}
+
+// Connected tells whether any server has a session of the channel. It costs a look into memory.
+func (k *Keeper) Connected(ctx context.Context, id message.ChannelID) (bool, error) {
+	s, err := k.live.Get(ctx)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(s.of[id], func(one State) bool { return one.Phase == Up }), nil
 }
 
 // downSince is when the last server lost the channel's session.

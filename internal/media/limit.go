@@ -75,6 +75,14 @@ func TypeOf(mime string) message.Type {
 	return message.TypeDocument
 }
 
+// Extension is how the names of files of a media type end, with the dot; empty when there is no habit.
+func Extension(mime string) string {
+	if known := mimetype.Lookup(mime); known != nil {
+		return known.Extension()
+	}
+	return ""
+}
+
 // Check refuses a file that a content of the type may not have.
 func (l Limits) Check(t message.Type, m message.Media) error {
 	if m.Size > l.Of(t) {

@@ -50,7 +50,7 @@ func (k *Keeper) Take(ctx context.Context, a account.ID, r io.Reader, name strin
 
 // Add gives a file that was taken its row.
 func (k *Keeper) Add(tx *store.Tx, f File) (File, error) {
-	f.ID, f.Expires = message.MediaID(tx.NewID()), k.until(tx.Now())
+	f.ID, f.Name, f.Expires = message.MediaID(tx.NewID()), cleanName(f.Name), k.until(tx.Now())
 	return f, k.insert(tx, rowOf(f))
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -44,6 +45,17 @@ func (h *Health) Healthz() http.Handler { return h.handler(true) }
 
 // Readyz answers 200 while every check passes, else 503.
 func (h *Health) Readyz() http.Handler { return h.handler(false) }
+
+// Failing names the checks that fail, for those who may be told that and no more.
+func (h *Health) Failing(ctx context.Context) (names []string) {
+	for name, err := range h.look(ctx, false) {
+		if err != nil {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
 
 // handler tells which checks failed but not why: anyone may ask. The reasons are on the debug page.
 func (h *Health) handler(vitalOnly bool) http.Handler {

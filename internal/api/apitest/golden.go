@@ -130,7 +130,7 @@ func (c *goldenCase) learn(body []byte) {
 // shown are the headers that belong to a golden reply.
 var shown = []string{
 	"Content-Type", "Allow", "WWW-Authenticate", "Retry-After", "Idempotent-Replayed", "Location", "Connection", "Vary",
-	"Access-Control-Allow-Origin", "Access-Control-Allow-Methods", "Access-Control-Allow-Headers",
+	"Access-Control-Allow-Origin", "Access-Control-Allow-Methods", "Access-Control-Allow-Headers", "X-Ratelimit-Limit", "X-Ratelimit-Remaining",
 }
 
 func (c *goldenCase) show(reply *http.Response, body []byte) string {

@@ -87,7 +87,7 @@ func (w *World) wire(s *store.Store, log *slog.Logger) {
 	w.Core.Consent, w.Core.Numbers, w.Core.Channels = consent.New(s, events), number.New(s), connection.New(s)
 	w.Core.Contacts, w.Core.Conversations = contact.New(s, events), conversation.New(s)
 	w.Core.Media = newMedia(w.t, s)
-	drivers := []channel.Driver{mute("mute"), mute(gateway.TestDriver)}
+	drivers := []channel.Driver{mute("mute"), mute(gateway.TestDriver), linked()}
 	w.Gateway = gateway.New(gateway.Parts{
 		Store: s, Queue: q, Events: events, Wallet: w.Core.Wallet, Consent: w.Core.Consent, Contacts: w.Core.Contacts, Conversations: w.Core.Conversations, Numbers: w.Core.Numbers, Members: w.Core.Members,
 		Connections: w.Core.Channels, Routes: w.Core.Routes, Drivers: drivers, Log: log,
