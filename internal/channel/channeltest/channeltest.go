@@ -105,9 +105,21 @@ func (r *rig) open() {
 }
 
 func (r *rig) env(s channel.Settings) channel.Env {
-	return channel.Env{
+	env := channel.Env{
 		Channel: 77, Settings: s, Sink: r.sink, Log: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
+	if r.peer.Env != nil {
+		r.peer.Env(&env)
+	}
+	return env
+}
+
+// from is what parts come from.
+func (r *rig) from() message.Address {
+	if r.peer.From == (message.Address{}) {
+		return message.Address{Kind: message.Name, Value: "Tidings"}
+	}
+	return r.peer.From
 }
 
 // end stops everything, and looks through the log.
@@ -172,7 +184,7 @@ func (r *rig) parts(to, text string) []message.Outbound {
 	for i := range parts {
 		parts[i] = message.Outbound{
 			Message: message.ID(1_000_000 + r.serial.Add(1)), Attempt: 1, Number: i + 1, Total: split.Total, Reference: 0x1234,
-			To: message.Address{Kind: message.Phone, Value: to}, From: message.Address{Kind: message.Name, Value: "Tidings"},
+			To: message.Address{Kind: message.Phone, Value: to}, From: r.from(),
 			Content: message.Text(text), Text: split.Texts[i], Encoding: split.Encoding, ValidUntil: time.Now().Add(time.Hour),
 		}
 		parts[i].Message = parts[0].Message

@@ -1,6 +1,9 @@
 package channeltest
 
-import "tidings.dev/internal/channel"
+import (
+	"tidings.dev/internal/channel"
+	"tidings.dev/internal/message"
+)
 
 // Peer is a network that a driver is tested against. It speaks the real protocol, and follows the agreed endings of
 // recipients' numbers (9901 undelivered, 9902 rejected, and so on). Cases that need an ability it lacks are skipped.
@@ -11,6 +14,10 @@ type Peer struct {
 	WrongLogin channel.Settings // which it refuses for their credentials
 	Flawed     channel.Settings // which no check may pass
 	Flaws      []string         // the keys of Flawed that are wrong: all must be named at once
+
+	Env  func(*channel.Env) // adds what the driver is opened with besides; nil: nothing
+	From message.Address    // what parts come from; none: a name
+	Mute bool               // it never says that it could not deliver
 
 	Inbound func(from, to, text string) error // a phone sends a text; nil: none can
 	Drop    func()                            // cuts the connection

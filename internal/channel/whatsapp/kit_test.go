@@ -28,7 +28,7 @@ import (
 const patience = 15 * time.Second
 
 // network is the simulated WhatsApp of all tests: which one the library trusts is a variable of the process.
-var network = far.New(far.Config{Keep: -1})
+var network = far.New(far.Config{Keep: -1, Linger: 200 * time.Millisecond})
 
 func TestMain(m *testing.M) {
 	if err := network.Start(); err != nil {
@@ -184,6 +184,7 @@ type device struct {
 	settings string
 	log      *lines
 	web      channel.Getter
+	linked   *far.Device
 
 	session channel.Session
 	stop    context.CancelFunc
@@ -242,13 +243,24 @@ func (d *device) env() channel.Env {
 // pair links the device by the QR code.
 func (d *device) pair() channel.Identity {
 	d.Helper()
+	return d.pairBy(func(qr string) { d.linked = d.scan(qr) })
+}
+
+// scan lets the phone scan a QR code.
+func (d *device) scan(qr string) *far.Device {
+	linked, err := d.phone.Scan(qr)
+	if err != nil {
+		d.Error(err)
+	}
+	return linked
+}
+
+// pairBy links the device by what shows of its QR codes.
+func (d *device) pairBy(show func(qr string)) channel.Identity {
+	d.Helper()
 	ctx, cancel := context.WithTimeout(d.Context(), patience)
 	defer cancel()
-	who, err := d.driver.Link.Pair(ctx, d.env(), "", func(c channel.Code) {
-		if _, err := d.phone.Scan(c.QR); err != nil {
-			d.Error(err)
-		}
-	})
+	who, err := d.driver.Link.Pair(ctx, d.env(), "", func(c channel.Code) { show(c.QR) })
 	if err != nil {
 		d.Fatalf("pair: %v", err)
 	}

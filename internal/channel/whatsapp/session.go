@@ -38,6 +38,7 @@ type session struct {
 	up       chan struct{} // closed when the network has let us in
 	isUp     sync.Once
 	sending  sync.WaitGroup
+	turn     chan struct{} // the library sends one message at a time, and does not let go of who waits
 	limit    atomic.Pointer[limit]
 	checks   *checks
 	reupload sync.Map // of message ids whose files were asked for again: channels of *events.MediaRetry
@@ -52,7 +53,7 @@ func (d *driver) open(ctx context.Context, env channel.Env) (channel.Session, er
 	if env.State == nil {
 		return nil, errNoState
 	}
-	s := &session{driver: d, config: c, env: env, up: make(chan struct{}), checks: newChecks()}
+	s := &session{driver: d, config: c, env: env, up: make(chan struct{}), turn: make(chan struct{}, 1), checks: newChecks()}
 	s.vault = &vault{state: env.State, failed: s.lose}
 	device, err := s.vault.device(ctx, logger{env.Log})
 	if err != nil {
@@ -139,6 +140,20 @@ func (s *session) Send(ctx context.Context, m message.Outbound) (string, error) 
 	if s.ctx.Err() != nil {
 		return "", &channel.Failure{Verdict: channel.Retry, Code: "not_connected", Err: context.Cause(s.ctx)}
 	}
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return "", &channel.Failure{Verdict: channel.Retry, Code: "not_sent", Err: ctx.Err()}
+	}
+	if ctx.Err() != nil {
+		return "", &channel.Failure{Verdict: channel.Retry, Code: "not_sent", Err: ctx.Err()}
+	}
+	return s.send(ctx, m)
+}
+
+// send hands over the message whose turn it is.
+func (s *session) send(ctx context.Context, m message.Outbound) (string, error) {
 	if fail := s.resting(); fail != nil {
 		return "", fail
 	}
