@@ -22,6 +22,12 @@ func unreachable(err error) *channel.Failure {
 // outdatedPause is how long to wait when no newer version of the client is known: only an update of Tidings helps then.
 const outdatedPause = 10 * time.Minute
 
+// renewed tells whether a newer client was found, so that to try again helps at once.
+func renewed(err error) bool {
+	f, ok := errors.AsType[*channel.Failure](err)
+	return ok && f.Code == "client_outdated" && f.Pause == 0
+}
+
 // outdated looks for the version of the client that the network wants, and says how soon to try with it.
 func (d *driver) outdated(ctx context.Context) *channel.Failure {
 	f := &channel.Failure{Verdict: channel.Retry, Code: "client_outdated", Native: events.ConnectFailureClientOutdated.NumberString()}

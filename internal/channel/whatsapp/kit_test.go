@@ -53,6 +53,7 @@ type memory struct {
 	fail   int    // of the next saves
 	broken string // saves of names that begin so fail
 	saves  int
+	dieAt  int // the write from which on all fail, as after a crash; 0: none
 }
 
 var errDisk = errors.New("no disk")
@@ -92,6 +93,9 @@ func (m *memory) Save(_ context.Context, kept ...channel.Kept) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.saves++
+	if m.dieAt > 0 && m.saves >= m.dieAt {
+		return errDisk
+	}
 	if m.fail > 0 {
 		m.fail--
 		return errDisk

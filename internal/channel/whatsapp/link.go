@@ -38,6 +38,15 @@ func (d *driver) pair(ctx context.Context, env channel.Env, phone string, show f
 	if env.State == nil {
 		return channel.Identity{}, errNoState
 	}
+	who, err := d.link(ctx, c, env, phone, show)
+	if renewed(err) {
+		who, err = d.link(ctx, c, env, phone, show)
+	}
+	return who, err
+}
+
+// link makes one try.
+func (d *driver) link(ctx context.Context, c *config, env channel.Env, phone string, show func(channel.Code)) (channel.Identity, error) {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	p := &pairing{config: c, phone: phone, show: show, events: make(chan any, 16), failed: make(chan error, 1)}

@@ -44,7 +44,7 @@ type session struct {
 	reupload sync.Map // of message ids whose files were asked for again: channels of *events.MediaRetry
 }
 
-// open logs the device in and returns when it can send.
+// open logs the device in and returns when it can send. Where the network wants a newer client it is tried again as one.
 func (d *driver) open(ctx context.Context, env channel.Env) (channel.Session, error) {
 	c, err := parse(env.Settings)
 	if err != nil {
@@ -53,6 +53,18 @@ func (d *driver) open(ctx context.Context, env channel.Env) (channel.Session, er
 	if env.State == nil {
 		return nil, errNoState
 	}
+	s, err := d.logIn(ctx, c, env)
+	if renewed(err) {
+		s, err = d.logIn(ctx, c, env)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// logIn makes one try.
+func (d *driver) logIn(ctx context.Context, c *config, env channel.Env) (*session, error) {
 	s := &session{driver: d, config: c, env: env, up: make(chan struct{}), turn: make(chan struct{}, 1), checks: newChecks()}
 	s.vault = &vault{state: env.State, failed: s.lose}
 	device, err := s.vault.device(ctx, logger{env.Log})
