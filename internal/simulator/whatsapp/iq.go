@@ -95,7 +95,11 @@ func (s *Server) encryption(d *Device, n *node) answer {
 	s.mu.Lock()
 	if has(n, "count") {
 		defer s.mu.Unlock()
-		return result(node{Tag: "count", Attrs: attrs{"value": strconv.Itoa(len(d.keys))}})
+		count := len(d.keys)
+		if s.config.FewKeys {
+			count = max(count, 1) // the library makes 812 for a server that has none
+		}
+		return result(node{Tag: "count", Attrs: attrs{"value": strconv.Itoa(count)}})
 	}
 	err := d.upload(n)
 	greet := err == nil && !d.greeted

@@ -30,7 +30,7 @@ const (
 // start runs a simulation that this process trusts. Tests that use it do not run at the same time: the trust is the process's.
 func start(t *testing.T, config whatsapp.Config) *whatsapp.Server {
 	t.Helper()
-	config.Keep, config.Linger = -1, 200*time.Millisecond
+	config.Keep, config.Linger, config.FewKeys = -1, 200*time.Millisecond, true
 	s := whatsapp.New(config)
 	must(t, s.Start())
 	s.Trust()

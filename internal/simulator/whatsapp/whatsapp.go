@@ -23,6 +23,7 @@ type Config struct {
 	ReceiptDelay time.Duration // from a message to each of its receipts; default none
 	AnswerDelay  time.Duration // before each answer to a message
 	Linger       time.Duration // from a stream's error to its end, which the library must not see first; default 1 s
+	FewKeys      bool          // has a new device make 50 one-time keys instead of 812, which is most of the time that pairing takes
 	Adopt        bool          // let in a device that no phone has linked, as after a restart of the simulation
 	Keep         int           // how many of the newest records stay in memory; 0: none, negative: all
 
