@@ -239,16 +239,15 @@ func (w *world) kill() {
 	w.start()
 }
 
-// bury ends a killed server. Where its database is out of reach it waits for that in vain, so the next does not wait for it.
+// bury ends a killed server. Where its database is out of reach its work would wait for that in vain, so the next does not wait for
+// it, and its store is closed first, so that it stops waiting.
 func (w *world) bury(stop func(), s *store.Store) {
 	var ending sync.WaitGroup
-	ending.Go(func() {
-		stop()
-		_ = s.Close()
-	})
+	ending.Go(stop)
 	if !storetest.Postgres() {
 		ending.Wait()
 	}
+	ending.Go(func() { _ = s.Close() })
 	w.t.Cleanup(ending.Wait)
 }
 
