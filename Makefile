@@ -56,7 +56,7 @@ test: compiler foreign postgresql typed ## run all tests, with the race detector
 .PHONY: test-postgres
 test-postgres: compiler postgresql ## run those that keep something once more, on PostgreSQL
 	@both='$(BOTH)'; [ -n "$$both" ] || { echo 'Nothing in $(PKGS) uses the store.'; exit 0; }; set -x; \
-	CGO_ENABLED=1 $(GO) run ./test/cluster $(GO) test -race -shuffle=on -timeout=20m $$both
+	CGO_ENABLED=1 $(GO) run ./test/cluster $(GO) test -race -shuffle=on -parallel=4 -timeout=20m $$both
 	$(if $(filter ./... ./test/chaos,$(PKGS)),TIDINGS_TEST_ENGINE=postgres $(GO) test -timeout=5m ./test/chaos)
 
 .PHONY: quick

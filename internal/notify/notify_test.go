@@ -124,7 +124,7 @@ func (s *server) mails() string {
 
 func (s *server) until(ok func() bool) {
 	s.t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			s.t.Fatal("waited in vain")
 		}

@@ -147,7 +147,7 @@ func (k *kit) working(lane string, workers int, do queue.Do, f func()) {
 // until waits for a condition, in virtual or real time.
 func until(t testing.TB, what string, f func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !f(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !f(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("not within 20 s: ", what)
 		}

@@ -111,7 +111,7 @@ func number(random *rand.Rand, small bool) int64 {
 	}
 }
 
-// fillAll puts rows into every table of a file of SQLite.
+// fillAll puts rows into every table of a file of SQLite, but for what serves as an index and fills itself.
 func fillAll(t testing.TB, file string, random *rand.Rand, rows int) {
 	t.Helper()
 	db := openFile(t, file)
@@ -120,6 +120,9 @@ func fillAll(t testing.TB, file string, random *rand.Rand, rows int) {
 		t.Fatal(err)
 	}
 	for _, of := range describe(t, db) {
+		if strings.HasPrefix(of.name, "index_") {
+			continue
+		}
 		places := strings.TrimSuffix(strings.Repeat("?,", len(of.columns)), ",")
 		insert := "INSERT OR IGNORE INTO " + of.name + " VALUES (" + places + ")"
 		for n := range rows {

@@ -172,7 +172,7 @@ func is(s Status) func(Delivery) bool { return func(d Delivery) bool { return d.
 // until polls, since what is waited for happens on disk.
 func (s *server) until(what string, ok func() bool) {
 	s.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("waited in vain for %s", what)

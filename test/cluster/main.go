@@ -43,7 +43,7 @@ func run(dir string, command []string) (code int, err error) {
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
-	server, err := storetest.StartCluster(dir)
+	server, err := storetest.StartCluster(dir, "autovacuum=off") // statistics that come in the middle of a test make other plans
 	if err != nil {
 		return 1, err
 	}

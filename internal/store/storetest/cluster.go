@@ -21,6 +21,7 @@ import (
 type Cluster struct {
 	dir     string
 	bin     string
+	more    []string      // settings, beside those that each has
 	command *exec.Cmd     // nil while it does not run
 	ended   chan struct{} // closed when the command has
 }
@@ -33,8 +34,8 @@ const maxSocket = 107
 
 // StartCluster starts a server in the folder, and makes its databases when there are none. The folder is made when
 // missing; its path must be short, and whoever runs the server must be able to reach it: PostgreSQL refuses to run as
-// root, so for root it runs as the user postgres, whose the folder becomes.
-func StartCluster(dir string) (*Cluster, error) {
+// root, so for root it runs as the user postgres, whose the folder becomes. Settings are such as "autovacuum=off".
+func StartCluster(dir string, settings ...string) (*Cluster, error) {
 	bin, err := findPostgres()
 	if err != nil {
 		return nil, err
@@ -42,7 +43,7 @@ func StartCluster(dir string) (*Cluster, error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return nil, fmt.Errorf("find the cluster's folder: %w", err)
 	}
-	c := &Cluster{dir: dir, bin: bin}
+	c := &Cluster{dir: dir, bin: bin, more: settings}
 	if len(c.socket()) > maxSocket {
 		return nil, fmt.Errorf("%s is too long for a socket; choose a shorter folder", dir)
 	}
@@ -168,8 +169,14 @@ func (c *Cluster) Start() error {
 		return fmt.Errorf("open the cluster's log: %w", err)
 	}
 	defer func() { _ = log.Close() }() // the server has its own
-	server, err := c.program("postgres", "-D", c.data(), "-c", "listen_addresses=", "-c", "unix_socket_directories="+c.dir,
-		"-c", "port=5432", "-c", "max_connections=300", "-c", "shared_buffers=64MB")
+	args := []string{
+		"-D", c.data(), "-c", "listen_addresses=", "-c", "unix_socket_directories=" + c.dir,
+		"-c", "port=5432", "-c", "max_connections=300", "-c", "shared_buffers=64MB",
+	}
+	for _, setting := range c.more {
+		args = append(args, "-c", setting)
+	}
+	server, err := c.program("postgres", args...)
 	if err != nil {
 		return err
 	}
