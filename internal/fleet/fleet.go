@@ -18,6 +18,7 @@ import (
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/queue"
+	"tidings.dev/internal/rate"
 	"tidings.dev/internal/store"
 )
 
@@ -27,6 +28,9 @@ const (
 	lastWait  = time.Minute      // between tries at most
 	badLogin  = time.Minute      // before another try after a refused login, at least
 	steady    = 30 * time.Second // a session that lived so long was no failure
+
+	// opensPerSecond is how many sessions a server opens, so that five hundred that were lost together do not come back together.
+	opensPerSecond = 50
 )
 
 // State is how a channel's session is here, in words for the operator.
@@ -49,6 +53,10 @@ type Fleet struct {
 	mu      sync.Mutex
 	states  map[message.ChannelID]State
 	called  chan struct{} // closed when something about sessions or leases may have changed
+	posts   map[message.ChannelID]*post
+	asked   bell // rung when another server asked something, or answered
+	rates   *rate.Meters
+	opening *queue.Pace // of sessions
 	told    ledger
 	// Watch is told of each part that a network was given, and of what it said. Set before Run; nil: nobody watches.
 	Watch func(m message.Outbound, from, to time.Time, err error)
@@ -77,7 +85,8 @@ func (f *Fleet) env(c connection.Channel, lease *store.Lease) channel.Env {
 
 // New returns a fleet for the drivers.
 func New(gw *gateway.Gateway, q *queue.Queue, drivers []channel.Driver, log *slog.Logger) *Fleet {
-	f := &Fleet{gw: gw, queue: q, drivers: map[string]channel.Driver{}, log: log, host: hostName(), states: map[message.ChannelID]State{}, called: make(chan struct{})}
+	f := &Fleet{gw: gw, queue: q, drivers: map[string]channel.Driver{}, log: log, host: hostName(), states: map[message.ChannelID]State{}, called: make(chan struct{}),
+		posts: map[message.ChannelID]*post{}, rates: rate.New(gw.Store), opening: queue.NewPace(opensPerSecond)}
 	for _, d := range drivers {
 		f.drivers[d.Name] = d
 	}
@@ -112,6 +121,11 @@ type crew struct {
 // Run keeps every enabled channel's session until ctx ends; then what is under way is finished, for as long as hard lives.
 func (f *Fleet) Run(ctx, hard context.Context) {
 	crews := map[message.ChannelID]*crew{}
+	var answering sync.WaitGroup
+	listening, deaf := context.WithCancel(hard)
+	answering.Go(func() { f.answers(listening) })
+	defer answering.Wait()
+	defer deaf()
 	tick := time.NewTicker(look)
 	defer tick.Stop()
 	for ctx.Err() == nil {
@@ -193,10 +207,12 @@ func (f *Fleet) start(ctx, hard context.Context, c connection.Channel) *crew {
 
 // keep opens the channel's session again and again, waiting longer while that fails.
 func (f *Fleet) keep(ctx, hard context.Context, c connection.Channel, lease *store.Lease) {
+	p := f.holds(c.ID)
+	defer f.quits(c.ID, p)
 	wait := firstWait
-	for ctx.Err() == nil {
+	for f.linked(ctx, hard, c, lease, p.again) && f.opening.Leave(ctx) == nil {
 		f.report(c, connection.State{Phase: connection.Connecting})
-		lived, err := f.serve(ctx, hard, c, lease)
+		lived, err := f.serve(ctx, hard, c, lease, p)
 		if ctx.Err() != nil {
 			return
 		}
@@ -209,6 +225,7 @@ func (f *Fleet) keep(ctx, hard context.Context, c connection.Channel, lease *sto
 		wait = min(2*wait, lastWait)
 		select {
 		case <-ctx.Done():
+		case <-p.again:
 		case <-time.After(pause):
 		}
 	}
@@ -228,7 +245,7 @@ func patience(err error) time.Duration {
 
 // serve opens a session and works the channel's lanes with it until it is lost or ctx ends. It tells how long the session
 // lived.
-func (f *Fleet) serve(ctx, hard context.Context, c connection.Channel, lease *store.Lease) (lived time.Duration, err error) {
+func (f *Fleet) serve(ctx, hard context.Context, c connection.Channel, lease *store.Lease, p *post) (lived time.Duration, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("driver %s panicked: %v\n%s", c.Driver, p, debug.Stack())
@@ -248,12 +265,12 @@ func (f *Fleet) serve(ctx, hard context.Context, c connection.Channel, lease *st
 	f.up(c, window, func() int { return len(slots) }, pace)
 	f.log.Info("session open", "channel", c.Name, "driver", c.Driver, "window", window)
 	began := time.Now()
-	err = f.work(ctx, hard, c, session, slots, pace)
+	err = f.work(ctx, hard, c, session, slots, pace, p)
 	return time.Since(began), err
 }
 
 // work runs the session and its lanes. The session outlives the lanes' work, so that what is under way gets its answer.
-func (f *Fleet) work(ctx, hard context.Context, c connection.Channel, session channel.Session, slots chan struct{}, pace *queue.Pace) error {
+func (f *Fleet) work(ctx, hard context.Context, c connection.Channel, session channel.Session, slots chan struct{}, pace *queue.Pace, p *post) error {
 	alive, lost := context.WithCancel(ctx) // lanes claim while this lives
 	defer lost()
 	live, end := context.WithCancelCause(hard) // the session serves while this lives
@@ -265,7 +282,10 @@ func (f *Fleet) work(ctx, hard context.Context, c connection.Channel, session ch
 		lost()
 		end(err) // what still waits for an answer of it waits in vain
 	}()
-	f.lanes(alive, live, c, f.gw.Sender(&guarded{session, slots, pace, end, f.Watch}), cap(slots), pace)
+	s := &guarded{session, slots, pace, end, f.Watch}
+	f.mans(p, s, lost)
+	defer f.mans(p, nil, nil)
+	f.lanes(alive, live, c, f.gw.Sender(s), cap(slots), pace)
 	end(nil)
 	err := <-ended
 	if panicked := (*panicError)(nil); errors.As(context.Cause(live), &panicked) {

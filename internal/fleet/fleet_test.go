@@ -99,7 +99,7 @@ func (y *yard) write(f func(*store.Tx) error) {
 // channel makes a channel on the named driver.
 func (y *yard) channel(c connection.Channel) connection.Channel {
 	y.t.Helper()
-	c.Kind, c.Enabled, c.Shards = message.SMS, true, max(c.Shards, 1)
+	c.Kind, c.Enabled, c.Shards, c.Account = message.SMS, true, max(c.Shards, 1), y.account.ID
 	if c.Name == "" {
 		c.Name = c.Driver
 	}

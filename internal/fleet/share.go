@@ -10,6 +10,7 @@ import (
 
 	"tidings.dev/internal/connection"
 	"tidings.dev/internal/gateway"
+	"tidings.dev/internal/message"
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/store"
 )
@@ -38,11 +39,14 @@ func (f *Fleet) alone(ctx, hard context.Context, c connection.Channel) {
 	}
 }
 
+// leaseName is the lease of a channel's session, by which servers also call each other about the channel.
+func leaseName(id message.ChannelID) string { return fmt.Sprintf("channel:%d", int64(id)) }
+
 // lease waits for the lease of the channel's session; nil at the end of ctx.
 func (f *Fleet) lease(ctx context.Context, c connection.Channel) *store.Lease {
 	for ctx.Err() == nil {
 		called := f.calls()
-		lease, err := f.gw.Store.Take(ctx, fmt.Sprintf("channel:%d", int64(c.ID)), store.Grace)
+		lease, err := f.gw.Store.Take(ctx, leaseName(c.ID), store.Grace)
 		if lease != nil {
 			return lease
 		}
@@ -92,7 +96,7 @@ func (f *Fleet) lanes(ctx, hard context.Context, c connection.Channel, send queu
 	}
 	var running sync.WaitGroup
 	defer running.Wait()
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && f.mayGo(ctx, c) {
 		called := f.calls()
 		mine := f.share(ctx, c, window)
 		turn, over := context.WithCancel(ctx)
@@ -171,10 +175,19 @@ func (f *Fleet) changes(ctx context.Context, c connection.Channel, window int, m
 		case <-time.After(look):
 		}
 		called = f.calls()
-		if !slices.Equal(mine, f.share(ctx, c, window)) {
+		if !slices.Equal(mine, f.share(ctx, c, window)) || !f.mayGo(ctx, c) {
 			return
 		}
 	}
+}
+
+// mayGo reports whether the channel's session may go on: not once its device is linked no more.
+func (f *Fleet) mayGo(ctx context.Context, c connection.Channel) bool {
+	if !f.gw.Links(c) {
+		return true
+	}
+	d, err := f.gw.Connections.Device(ctx, c.ID)
+	return err != nil || !d.Linked.IsZero()
 }
 
 // withdraw leaves the lanes to the others. It tries until it can, since they do not take them before.
@@ -190,6 +203,9 @@ func (f *Fleet) withdraw(hard context.Context, c connection.Channel) {
 
 // woken is called when other servers changed something; most of it is about jobs.
 func (f *Fleet) woken(names []string) {
+	if len(names) == 0 || slices.ContainsFunc(names, aboutAsks) {
+		f.asked.rung()
+	}
 	if len(names) > 0 && !slices.ContainsFunc(names, ours) {
 		return
 	}

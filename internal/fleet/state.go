@@ -87,6 +87,10 @@ var sentences = map[string]string{
 	"no_answer":       "The network does not answer",
 	"protocol_error":  "The network broke the rules of the protocol",
 	"failed":          "The session failed",
+	"not_linked":      "No phone has linked the channel",
+	"codes_expired":   "Nobody scanned or typed a code in time",
+	interrupted:       "The server that showed the codes stopped",
+	cancelled:         "It was given up",
 	noDatabase:        "The database has not been heard of for long, and another server may take over",
 }
 

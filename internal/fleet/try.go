@@ -40,6 +40,10 @@ func (f *Fleet) Try(ctx context.Context, c connection.Channel) (Trial, error) {
 		now := connection.Overall(all[c.ID])
 		return Trial{Live: true, Code: cmp.Or(now.Code, "not_connected"), Reason: cmp.Or(now.Reason, "The device is not connected.")}, nil
 	}
+	if f.gw.Links(c) { // a second session would end the first, and one of a device that is not linked cannot be
+		now := connection.Overall(all[c.ID])
+		return Trial{Code: cmp.Or(now.Code, "not_connected"), Reason: cmp.Or(now.Reason, sentence("not_connected", nil))}, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, tryTime)
 	defer cancel()
 	began := time.Now()
