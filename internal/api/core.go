@@ -65,6 +65,9 @@ type Gateway interface {
 	List(ctx context.Context, a account.ID, f gateway.Filter) (gateway.Page, error)
 	EventData(ctx context.Context, e event.Event) (json.RawMessage, error)
 	Choose(tx *store.Tx, choices []consent.Choice) ([]bool, error)
+	DeleteContact(tx *store.Tx, by audit.Actor, a account.ID, which message.ContactID) error
+	RemoveOptedOut(tx *store.Tx, a account.ID, which contact.ListID) (int, error)
+	OptedOut(ctx context.Context, a account.ID, list []contact.Contact) (map[message.ContactID]bool, error)
 	Said(ctx context.Context, c conversation.Conversation, before message.ID, page int) ([]message.Message, error)
 	Preview(ctx context.Context, c gateway.Caller, drafts []message.Draft) ([]gateway.Preview, error)
 	CreateChannel(tx *store.Tx, by audit.Actor, c connection.Channel) (connection.Channel, error)

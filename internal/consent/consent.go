@@ -219,8 +219,11 @@ func (k *Keeper) consents(ctx context.Context, a account.ID, of message.Address,
 
 // Of returns the opt-out of an address; false when it wants messages.
 func (k *Keeper) Of(ctx context.Context, a account.ID, address message.Address) (OptOut, bool, error) {
-	address, err := k.known(ctx, a, address)
-	if err != nil {
+	look, err := k.choosers.all(ctx)
+	if err != nil || !look(a).any {
+		return OptOut{}, false, err
+	}
+	if address, err = k.known(ctx, a, address); err != nil {
 		return OptOut{}, false, err
 	}
 	r, err := on(k.store.Reader()).OptOutOf(ctx, optOutOfParams{AccountID: a, Address: address.String()})

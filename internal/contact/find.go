@@ -1,11 +1,14 @@
 package contact
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/fault"
@@ -116,16 +119,9 @@ func (k *Keeper) Get(ctx context.Context, a account.ID, which ID) (Contact, bool
 	q := on(k.store.Reader())
 	r, err := q.OneContact(ctx, oneContactParams{ID: which})
 	if store.NoRows(err) {
-		into, err := q.MergedInto(ctx, mergedIntoParams{ID: which})
-		if store.NoRows(err) {
-			return Contact{}, false, nil
-		}
-		if err != nil {
-			return Contact{}, false, wrap("read a merged contact", err)
-		}
-		r, err = q.OneContact(ctx, oneContactParams{ID: into})
-		if err != nil {
-			return found(r, err, a)
+		var into ID
+		if into, err = q.MergedInto(ctx, mergedIntoParams{ID: which}); err == nil {
+			r, err = q.OneContact(ctx, oneContactParams{ID: into})
 		}
 	}
 	return found(r, err, a)
@@ -141,15 +137,23 @@ func found(r contactRecord, err error, a account.ID) (Contact, bool, error) {
 	return contactOf(r), true, nil
 }
 
-// Formerly are the contacts that turned out to be this one.
-func (k *Keeper) Formerly(ctx context.Context, who ID) ([]ID, error) {
+// Merged is a contact that turned out to be another one.
+type Merged struct {
+	ID      ID
+	Number  int32
+	Remains json.RawMessage // what it said otherwise than the other one, as an object
+	At      time.Time
+}
+
+// Merged are the contacts that turned out to be this one.
+func (k *Keeper) Merged(ctx context.Context, who ID) ([]Merged, error) {
 	rows, err := on(k.store.Reader()).MergedOf(ctx, mergedOfParams{ContactID: who})
 	if err != nil {
 		return nil, wrap("read merged contacts", err)
 	}
-	list := make([]ID, len(rows))
+	list := make([]Merged, len(rows))
 	for i, r := range rows {
-		list[i] = r.ID
+		list[i] = Merged{r.ID, int32(r.Number), json.RawMessage(cmp.Or(r.Remains, "{}")), time.UnixMilli(r.MergedAt).UTC()}
 	}
 	return list, nil
 }

@@ -101,3 +101,63 @@ SELECT f.term, c.* FROM (
     WHERE k.account_id = @account_id AND k.term >= @after_term AND k.term < @until_term AND (k.term > @after_term OR k.contact_id > @after_id)
     ORDER BY k.term, k.contact_id LIMIT CAST(@page AS bigint)) AS f
 JOIN contact AS c ON c.id = f.contact_id ORDER BY f.term, f.contact_id;
+
+-- The contact with an email of its own, who has been known for longest.
+-- name: EmailOf :one
+SELECT c.id FROM contact_term AS t JOIN contact AS c ON c.id = t.contact_id
+WHERE t.account_id = @account_id AND t.term = @term AND c.email = @email ORDER BY t.contact_id LIMIT 1;
+
+-- name: ShrinkListsOf :exec
+UPDATE contact_list SET members = members - 1 WHERE id IN (SELECT m.list_id FROM list_member AS m WHERE m.contact_id = @contact_id);
+
+-- name: TakeListNumber :one
+INSERT INTO contact_numbering (account_id, contacts, lists) VALUES (@account_id, 0, 1)
+ON CONFLICT (account_id) DO UPDATE SET lists = contact_numbering.lists + 1
+RETURNING lists;
+
+-- name: ListNamed :one
+SELECT id FROM contact_list WHERE account_id = @account_id AND folded = @folded;
+
+-- name: AddList :exec
+INSERT INTO contact_list (id, account_id, number, name, folded, updated_at) VALUES (@id, @account_id, @number, @name, @folded, @updated_at);
+
+-- name: RenameList :execrows
+UPDATE contact_list SET name = @name, folded = @folded, updated_at = @updated_at WHERE id = @id AND account_id = @account_id;
+
+-- name: DropList :execrows
+DELETE FROM contact_list WHERE id = @id AND account_id = @account_id;
+
+-- name: DropMembers :exec
+DELETE FROM list_member WHERE list_id = @list_id;
+
+-- name: OneList :one
+SELECT * FROM contact_list WHERE id = @id;
+
+-- name: ListsOf :many
+SELECT * FROM contact_list WHERE account_id = @account_id AND id < @before ORDER BY id DESC LIMIT CAST(@page AS bigint);
+
+-- name: ListsWith :many
+SELECT l.* FROM list_member AS m JOIN contact_list AS l ON l.id = m.list_id WHERE m.contact_id = @contact_id ORDER BY m.list_id;
+
+-- Only the account's own contacts become members.
+-- name: AddMember :execrows
+INSERT INTO list_member (list_id, contact_id)
+SELECT CAST(@list_id AS bigint), c.id FROM contact AS c WHERE c.id = @contact_id AND c.account_id = @account_id
+ON CONFLICT (list_id, contact_id) DO NOTHING;
+
+-- name: DropMember :execrows
+DELETE FROM list_member WHERE list_id = @list_id AND contact_id = @contact_id;
+
+-- name: CountMembers :exec
+UPDATE contact_list SET members = members + CAST(@more AS bigint), updated_at = @updated_at WHERE id = @id;
+
+-- Of the members who are alike in what is compared, all but the one known for longest. Who has none of it is like nobody.
+-- name: Alike :many
+SELECT CAST(r.id AS bigint) AS id FROM (
+    SELECT c.id, row_number() OVER (
+        PARTITION BY CASE WHEN CAST(@by_name AS bigint) = 1 THEN lower(c.name) ELSE '' END,
+            CASE WHEN CAST(@by_email AS bigint) = 1 THEN lower(c.email) ELSE '' END
+        ORDER BY c.id) AS nth
+    FROM list_member AS m JOIN contact AS c ON c.id = m.contact_id
+    WHERE m.list_id = @list_id AND (CAST(@by_name AS bigint) = 1 AND c.name <> '' OR CAST(@by_email AS bigint) = 1 AND c.email <> '')
+) AS r WHERE r.nth > 1;

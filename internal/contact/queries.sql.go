@@ -40,6 +40,16 @@ type contactRecord struct {
 	UpdatedAt  int64
 }
 
+type contactListRecord struct {
+	ID        int64
+	AccountID account.ID
+	Number    int64
+	Name      string
+	Folded    string
+	Members   int64
+	UpdatedAt int64
+}
+
 const addContact = `-- name: AddContact :exec
 INSERT INTO contact (id, account_id, number, addresses, name, book_name, push_name, business, email, tags, attributes, source, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
@@ -78,6 +88,52 @@ func (q *queries) AddContact(ctx context.Context, arg addContactParams) error {
 		arg.UpdatedAt,
 	)
 	return err
+}
+
+const addList = `-- name: AddList :exec
+INSERT INTO contact_list (id, account_id, number, name, folded, updated_at) VALUES ($1, $2, $3, $4, $5, $6)
+`
+
+type addListParams struct {
+	ID        int64
+	AccountID account.ID
+	Number    int64
+	Name      string
+	Folded    string
+	UpdatedAt int64
+}
+
+func (q *queries) AddList(ctx context.Context, arg addListParams) error {
+	_, err := q.db.ExecContext(ctx, addList,
+		arg.ID,
+		arg.AccountID,
+		arg.Number,
+		arg.Name,
+		arg.Folded,
+		arg.UpdatedAt,
+	)
+	return err
+}
+
+const addMember = `-- name: AddMember :execrows
+INSERT INTO list_member (list_id, contact_id)
+SELECT CAST($1 AS bigint), c.id FROM contact AS c WHERE c.id = $2 AND c.account_id = $3
+ON CONFLICT (list_id, contact_id) DO NOTHING
+`
+
+type addMemberParams struct {
+	ListID    int64
+	ContactID message.ContactID
+	AccountID account.ID
+}
+
+// Only the account's own contacts become members.
+func (q *queries) AddMember(ctx context.Context, arg addMemberParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, addMember, arg.ListID, arg.ContactID, arg.AccountID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 const addMerged = `-- name: AddMerged :exec
@@ -136,6 +192,47 @@ type addTermParams struct {
 func (q *queries) AddTerm(ctx context.Context, arg addTermParams) error {
 	_, err := q.db.ExecContext(ctx, addTerm, arg.AccountID, arg.Term, arg.ContactID)
 	return err
+}
+
+const alike = `-- name: Alike :many
+SELECT CAST(r.id AS bigint) AS id FROM (
+    SELECT c.id, row_number() OVER (
+        PARTITION BY CASE WHEN CAST($1 AS bigint) = 1 THEN lower(c.name) ELSE '' END,
+            CASE WHEN CAST($2 AS bigint) = 1 THEN lower(c.email) ELSE '' END
+        ORDER BY c.id) AS nth
+    FROM list_member AS m JOIN contact AS c ON c.id = m.contact_id
+    WHERE m.list_id = $3 AND (CAST($1 AS bigint) = 1 AND c.name <> '' OR CAST($2 AS bigint) = 1 AND c.email <> '')
+) AS r WHERE r.nth > 1
+`
+
+type alikeParams struct {
+	ByName  int64
+	ByEmail int64
+	ListID  int64
+}
+
+// Of the members who are alike in what is compared, all but the one known for longest. Who has none of it is like nobody.
+func (q *queries) Alike(ctx context.Context, arg alikeParams) ([]int64, error) {
+	rows, err := q.db.QueryContext(ctx, alike, arg.ByName, arg.ByEmail, arg.ListID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const changeContact = `-- name: ChangeContact :exec
@@ -423,6 +520,21 @@ func (q *queries) CopyMemberships(ctx context.Context, arg copyMembershipsParams
 	return err
 }
 
+const countMembers = `-- name: CountMembers :exec
+UPDATE contact_list SET members = members + CAST($1 AS bigint), updated_at = $2 WHERE id = $3
+`
+
+type countMembersParams struct {
+	More      int64
+	UpdatedAt int64
+	ID        int64
+}
+
+func (q *queries) CountMembers(ctx context.Context, arg countMembersParams) error {
+	_, err := q.db.ExecContext(ctx, countMembers, arg.More, arg.UpdatedAt, arg.ID)
+	return err
+}
+
 const dropContact = `-- name: DropContact :exec
 DELETE FROM contact WHERE id = $1
 `
@@ -448,6 +560,53 @@ type dropIdentityParams struct {
 
 func (q *queries) DropIdentity(ctx context.Context, arg dropIdentityParams) error {
 	_, err := q.db.ExecContext(ctx, dropIdentity, arg.Address, arg.AccountID, arg.ContactID)
+	return err
+}
+
+const dropList = `-- name: DropList :execrows
+DELETE FROM contact_list WHERE id = $1 AND account_id = $2
+`
+
+type dropListParams struct {
+	ID        int64
+	AccountID account.ID
+}
+
+func (q *queries) DropList(ctx context.Context, arg dropListParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, dropList, arg.ID, arg.AccountID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const dropMember = `-- name: DropMember :execrows
+DELETE FROM list_member WHERE list_id = $1 AND contact_id = $2
+`
+
+type dropMemberParams struct {
+	ListID    int64
+	ContactID message.ContactID
+}
+
+func (q *queries) DropMember(ctx context.Context, arg dropMemberParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, dropMember, arg.ListID, arg.ContactID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const dropMembers = `-- name: DropMembers :exec
+DELETE FROM list_member WHERE list_id = $1
+`
+
+type dropMembersParams struct {
+	ListID int64
+}
+
+func (q *queries) DropMembers(ctx context.Context, arg dropMembersParams) error {
+	_, err := q.db.ExecContext(ctx, dropMembers, arg.ListID)
 	return err
 }
 
@@ -507,6 +666,25 @@ func (q *queries) DropTerm(ctx context.Context, arg dropTermParams) error {
 	return err
 }
 
+const emailOf = `-- name: EmailOf :one
+SELECT c.id FROM contact_term AS t JOIN contact AS c ON c.id = t.contact_id
+WHERE t.account_id = $1 AND t.term = $2 AND c.email = $3 ORDER BY t.contact_id LIMIT 1
+`
+
+type emailOfParams struct {
+	AccountID account.ID
+	Term      string
+	Email     string
+}
+
+// The contact with an email of its own, who has been known for longest.
+func (q *queries) EmailOf(ctx context.Context, arg emailOfParams) (message.ContactID, error) {
+	row := q.db.QueryRowContext(ctx, emailOf, arg.AccountID, arg.Term, arg.Email)
+	var id message.ContactID
+	err := row.Scan(&id)
+	return id, err
+}
+
 const knownAs = `-- name: KnownAs :many
 SELECT c.account_id, c.addresses FROM identity AS i JOIN contact AS c ON c.id = i.contact_id WHERE i.address = $1
 `
@@ -531,6 +709,102 @@ func (q *queries) KnownAs(ctx context.Context, arg knownAsParams) ([]knownAsRow,
 	for rows.Next() {
 		var i knownAsRow
 		if err := rows.Scan(&i.AccountID, &i.Addresses); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listNamed = `-- name: ListNamed :one
+SELECT id FROM contact_list WHERE account_id = $1 AND folded = $2
+`
+
+type listNamedParams struct {
+	AccountID account.ID
+	Folded    string
+}
+
+func (q *queries) ListNamed(ctx context.Context, arg listNamedParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, listNamed, arg.AccountID, arg.Folded)
+	var id int64
+	err := row.Scan(&id)
+	return id, err
+}
+
+const listsOf = `-- name: ListsOf :many
+SELECT id, account_id, number, name, folded, members, updated_at FROM contact_list WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT CAST($3 AS bigint)
+`
+
+type listsOfParams struct {
+	AccountID account.ID
+	Before    int64
+	Page      int64
+}
+
+func (q *queries) ListsOf(ctx context.Context, arg listsOfParams) ([]contactListRecord, error) {
+	rows, err := q.db.QueryContext(ctx, listsOf, arg.AccountID, arg.Before, arg.Page)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []contactListRecord
+	for rows.Next() {
+		var i contactListRecord
+		if err := rows.Scan(
+			&i.ID,
+			&i.AccountID,
+			&i.Number,
+			&i.Name,
+			&i.Folded,
+			&i.Members,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listsWith = `-- name: ListsWith :many
+SELECT l.id, l.account_id, l.number, l.name, l.folded, l.members, l.updated_at FROM list_member AS m JOIN contact_list AS l ON l.id = m.list_id WHERE m.contact_id = $1 ORDER BY m.list_id
+`
+
+type listsWithParams struct {
+	ContactID message.ContactID
+}
+
+func (q *queries) ListsWith(ctx context.Context, arg listsWithParams) ([]contactListRecord, error) {
+	rows, err := q.db.QueryContext(ctx, listsWith, arg.ContactID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []contactListRecord
+	for rows.Next() {
+		var i contactListRecord
+		if err := rows.Scan(
+			&i.ID,
+			&i.AccountID,
+			&i.Number,
+			&i.Name,
+			&i.Folded,
+			&i.Members,
+			&i.UpdatedAt,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -645,6 +919,55 @@ func (q *queries) OneContact(ctx context.Context, arg oneContactParams) (contact
 	return i, err
 }
 
+const oneList = `-- name: OneList :one
+SELECT id, account_id, number, name, folded, members, updated_at FROM contact_list WHERE id = $1
+`
+
+type oneListParams struct {
+	ID int64
+}
+
+func (q *queries) OneList(ctx context.Context, arg oneListParams) (contactListRecord, error) {
+	row := q.db.QueryRowContext(ctx, oneList, arg.ID)
+	var i contactListRecord
+	err := row.Scan(
+		&i.ID,
+		&i.AccountID,
+		&i.Number,
+		&i.Name,
+		&i.Folded,
+		&i.Members,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
+const renameList = `-- name: RenameList :execrows
+UPDATE contact_list SET name = $1, folded = $2, updated_at = $3 WHERE id = $4 AND account_id = $5
+`
+
+type renameListParams struct {
+	Name      string
+	Folded    string
+	UpdatedAt int64
+	ID        int64
+	AccountID account.ID
+}
+
+func (q *queries) RenameList(ctx context.Context, arg renameListParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, renameList,
+		arg.Name,
+		arg.Folded,
+		arg.UpdatedAt,
+		arg.ID,
+		arg.AccountID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const setIdentity = `-- name: SetIdentity :exec
 INSERT INTO identity (address, account_id, contact_id) VALUES ($1, $2, $3)
 ON CONFLICT (address, account_id) DO UPDATE SET contact_id = excluded.contact_id
@@ -658,6 +981,19 @@ type setIdentityParams struct {
 
 func (q *queries) SetIdentity(ctx context.Context, arg setIdentityParams) error {
 	_, err := q.db.ExecContext(ctx, setIdentity, arg.Address, arg.AccountID, arg.ContactID)
+	return err
+}
+
+const shrinkListsOf = `-- name: ShrinkListsOf :exec
+UPDATE contact_list SET members = members - 1 WHERE id IN (SELECT m.list_id FROM list_member AS m WHERE m.contact_id = $1)
+`
+
+type shrinkListsOfParams struct {
+	ContactID message.ContactID
+}
+
+func (q *queries) ShrinkListsOf(ctx context.Context, arg shrinkListsOfParams) error {
+	_, err := q.db.ExecContext(ctx, shrinkListsOf, arg.ContactID)
 	return err
 }
 
@@ -694,6 +1030,23 @@ func (q *queries) TakeContactNumbers(ctx context.Context, arg takeContactNumbers
 	var contacts int64
 	err := row.Scan(&contacts)
 	return contacts, err
+}
+
+const takeListNumber = `-- name: TakeListNumber :one
+INSERT INTO contact_numbering (account_id, contacts, lists) VALUES ($1, 0, 1)
+ON CONFLICT (account_id) DO UPDATE SET lists = contact_numbering.lists + 1
+RETURNING lists
+`
+
+type takeListNumberParams struct {
+	AccountID account.ID
+}
+
+func (q *queries) TakeListNumber(ctx context.Context, arg takeListNumberParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, takeListNumber, arg.AccountID)
+	var lists int64
+	err := row.Scan(&lists)
+	return lists, err
 }
 
 const whoHas = `-- name: WhoHas :one

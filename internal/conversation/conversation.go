@@ -114,10 +114,9 @@ func (k *Keeper) Drop(tx *store.Tx, with message.ContactID) error {
 	return wrap("drop conversations", store.Run(tx, dropConversationsOf, []message.ContactID{with}))
 }
 
-// Read notes that somebody has read all of a conversation; false when the account has no such conversation.
-func (k *Keeper) Read(tx *store.Tx, a account.ID, which ID) (bool, error) {
-	n, err := store.Each(tx, readConversation, []readConversationParams{{ID: int64(which), AccountID: a}})
-	return err == nil && n[0] > 0, wrap("read a conversation", err)
+// Read notes that somebody has read all of a conversation of the account.
+func (k *Keeper) Read(tx *store.Tx, a account.ID, which ID) error {
+	return wrap("read a conversation", store.Run(tx, readConversation, []readConversationParams{{ID: int64(which), AccountID: a}}))
 }
 
 // List returns a page of an account's conversations after a place (empty: from the beginning), and the next place; empty: there are no

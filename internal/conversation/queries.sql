@@ -21,7 +21,7 @@ SELECT * FROM conversation WHERE contact_id = @contact_id ORDER BY channel_id;
 -- name: OneConversation :one
 SELECT * FROM conversation WHERE id = @id;
 
--- name: ReadConversation :execrows
+-- name: ReadConversation :exec
 UPDATE conversation SET unread = 0 WHERE id = @id AND account_id = @account_id;
 
 -- name: SetConversation :exec

@@ -177,7 +177,7 @@ func (q *queries) OneConversation(ctx context.Context, arg oneConversationParams
 	return i, err
 }
 
-const readConversation = `-- name: ReadConversation :execrows
+const readConversation = `-- name: ReadConversation :exec
 UPDATE conversation SET unread = 0 WHERE id = $1 AND account_id = $2
 `
 
@@ -186,12 +186,9 @@ type readConversationParams struct {
 	AccountID account.ID
 }
 
-func (q *queries) ReadConversation(ctx context.Context, arg readConversationParams) (int64, error) {
-	result, err := q.db.ExecContext(ctx, readConversation, arg.ID, arg.AccountID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
+func (q *queries) ReadConversation(ctx context.Context, arg readConversationParams) error {
+	_, err := q.db.ExecContext(ctx, readConversation, arg.ID, arg.AccountID)
+	return err
 }
 
 const record = `-- name: Record :exec

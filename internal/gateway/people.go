@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"tidings.dev/internal/account"
+	"tidings.dev/internal/audit"
 	"tidings.dev/internal/consent"
 	"tidings.dev/internal/contact"
 	"tidings.dev/internal/conversation"
@@ -224,12 +225,16 @@ func (g *Gateway) Said(ctx context.Context, c conversation.Conversation, before 
 	if before == 0 {
 		before = math.MaxInt64
 	}
-	who, err := g.Contacts.Formerly(ctx, c.Contact)
+	merged, err := g.Contacts.Merged(ctx, c.Contact)
 	if err != nil {
 		return nil, err
 	}
+	who := []message.ContactID{c.Contact}
+	for _, m := range merged {
+		who = append(who, m.ID)
+	}
 	var rows []messageRecord
-	for _, one := range append(who, c.Contact) {
+	for _, one := range who {
 		some, err := on(g.Store.Reader()).ListContact(ctx, listContactParams{ContactID: one, ChannelID: c.Channel, Before: before, Page: int64(page)})
 		if err != nil {
 			return nil, fmt.Errorf("list what was said: %w", err)
@@ -245,4 +250,52 @@ func (g *Gateway) Said(ctx context.Context, c conversation.Conversation, before 
 		}
 	}
 	return list, nil
+}
+
+// DeleteContact deletes a contact with its conversations. The messages stay.
+func (g *Gateway) DeleteContact(tx *store.Tx, by audit.Actor, a account.ID, which message.ContactID) error {
+	c, err := g.Contacts.Drop(tx, a, which)
+	if err != nil {
+		return err
+	}
+	if err := g.Conversations.Drop(tx, c.ID); err != nil {
+		return err
+	}
+	return audit.Append(tx, audit.Entry{Account: a, Actor: by, Action: "contact.delete", Subject: c.ID.String()})
+}
+
+// optOutPage is how many opt-outs are looked at together.
+const optOutPage = 500
+
+// RemoveOptedOut takes whoever does not want messages out of a list, and tells how many there were.
+func (g *Gateway) RemoveOptedOut(tx *store.Tx, a account.ID, which contact.ListID) (removed int, err error) {
+	for before := int64(0); ; {
+		outs, err := g.Consent.List(tx.Context(), a, before, optOutPage)
+		if err != nil {
+			return 0, err
+		}
+		asks := make([]contact.Ask, len(outs))
+		for i, o := range outs {
+			asks[i], before = contact.Ask{Account: a, Address: o.Address}, o.ID
+		}
+		n, err := g.Contacts.Remove(tx, a, which, asks)
+		if removed += n; err != nil || len(outs) < optOutPage {
+			return removed, err
+		}
+	}
+}
+
+// OptedOut tells which contacts of an account do not want messages.
+func (g *Gateway) OptedOut(ctx context.Context, a account.ID, list []contact.Contact) (map[message.ContactID]bool, error) {
+	out := map[message.ContactID]bool{}
+	for i := range list {
+		for _, address := range list[i].Addresses {
+			_, is, err := g.Consent.Of(ctx, a, address)
+			if err != nil {
+				return nil, err
+			}
+			out[list[i].ID] = out[list[i].ID] || is
+		}
+	}
+	return out, nil
 }

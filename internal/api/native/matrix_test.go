@@ -45,18 +45,24 @@ func begun(t *testing.T) (*apitest.World, map[string]string) {
 	var outs page[OptOutReply]
 	w.Do(bob, "GET", base+"/opt-outs", "").JSON(t, &outs)
 	optOut := outs.Items[0].ID
+	contactID := idOf(t, w.Do(bob, "POST", base+"/contacts", `{"phone":"+254701000007","name":"Bob's friend"}`))
+	list := idOf(t, w.Do(bob, "POST", base+"/lists", `{"name":"Bob's list"}`))
+	w.Do(bob, "POST", base+"/lists/"+list+"/contacts", `{"contacts":["`+contactID+`"]}`)
 	return w, map[string]string{
-		"message":    idOf(t, w.Do(bob, "POST", base+"/messages", body("+254701234567", "x", `"scheduled_at":"`+later+`"`))),
-		"webhook":    idOf(t, w.Do(bob, "POST", base+"/webhooks", `{"url":"https://example.com/","events":["*"]}`)),
-		"key":        idOf(t, w.Do(bob, "POST", base+"/keys", `{"scopes":["messages:read"]}`)),
-		"subaccount": idOf(t, w.Do(bob, "POST", base+"/accounts", `{"name":"Bob's shop"}`)),
-		"channel":    ch,
-		"number":     idOf(t, w.Do(bob, "POST", base+"/numbers", `{"address":"+254711000000","channel":"`+ch+`"}`)),
-		"sender":     idOf(t, w.Do(bob, "POST", base+"/senders", `{"address":"ACME","channel":"`+ch+`"}`)),
-		"opt-out":    optOut,
-		"account":    w.Bob.ID.String(),
-		"erasure":    idOf(t, w.Do(bob, "POST", base+"/erasures", `{"address":"+254701000008"}`)),
-		"export":     idOf(t, w.Do(bob, "POST", base+"/exports", "{}")),
+		"message":      idOf(t, w.Do(bob, "POST", base+"/messages", body("+254701234567", "x", `"scheduled_at":"`+later+`"`))),
+		"webhook":      idOf(t, w.Do(bob, "POST", base+"/webhooks", `{"url":"https://example.com/","events":["*"]}`)),
+		"key":          idOf(t, w.Do(bob, "POST", base+"/keys", `{"scopes":["messages:read"]}`)),
+		"subaccount":   idOf(t, w.Do(bob, "POST", base+"/accounts", `{"name":"Bob's shop"}`)),
+		"channel":      ch,
+		"number":       idOf(t, w.Do(bob, "POST", base+"/numbers", `{"address":"+254711000000","channel":"`+ch+`"}`)),
+		"sender":       idOf(t, w.Do(bob, "POST", base+"/senders", `{"address":"ACME","channel":"`+ch+`"}`)),
+		"opt-out":      optOut,
+		"contact":      contactID,
+		"list":         list,
+		"conversation": talk(t, w, w.Bob.ID, "+254701000007"),
+		"account":      w.Bob.ID.String(),
+		"erasure":      idOf(t, w.Do(bob, "POST", base+"/erasures", `{"address":"+254701000008"}`)),
+		"export":       idOf(t, w.Do(bob, "POST", base+"/exports", "{}")),
 	}
 }
 

@@ -209,6 +209,34 @@ func turn[S any](s *server, w http.ResponseWriter, r *http.Request, name string,
 	return api.Reply(w, http.StatusOK, reply)
 }
 
+// walk answers with one page of a list whose places are more than a number. next is where the page after it begins; empty: there is none.
+func walk[T, S any](s *server, w http.ResponseWriter, r *http.Request, name string, read func(after string, limit int) (items []T, next string, err error), show func(*T) S) error {
+	q := queryOf(r)
+	limit := q.limit()
+	if q.err != nil {
+		return q.err
+	}
+	a := api.CallerOf(r).Account.ID
+	after, err := api.OpenCursorAt(s.core.Store, name, a, q.Get("cursor"))
+	if err != nil {
+		return err
+	}
+	items, next, err := read(after, limit)
+	if err != nil {
+		return err
+	}
+	reply := page[S]{Items: make([]S, len(items))}
+	for i := range items {
+		reply.Items[i] = show(&items[i])
+	}
+	if next != "" {
+		if reply.NextCursor, err = api.CursorAt(s.core.Store, name, a, next); err != nil {
+			return err
+		}
+	}
+	return api.Reply(w, http.StatusOK, reply)
+}
+
 // readIDs reads a list of ids that stands in a field.
 func readIDs[T any](list []string, field string) ([]id.Of[T], error) {
 	ids := make([]id.Of[T], len(list))
