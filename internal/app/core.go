@@ -115,7 +115,7 @@ func (c *Core) wire() (err error) {
 		return err
 	}
 	c.Gateway = gateway.New(gateway.Parts{
-		Store: s, Queue: c.Queue, Events: c.Events, Wallet: c.Wallet, Consent: c.Consent, Contacts: c.Contacts, Conversations: c.Conversations, Numbers: c.Numbers, Members: c.Members,
+		Store: s, Queue: c.Queue, Events: c.Events, Wallet: c.Wallet, Consent: c.Consent, Contacts: c.Contacts, Conversations: c.Conversations, Media: c.Media, Numbers: c.Numbers, Members: c.Members,
 		Connections: c.Connections, Routes: c.Routes, Drivers: c.drivers, Log: c.Log,
 		Settings: gateway.Settings{
 			DefaultValidity: cfg.DefaultValidity, KeepBodies: cfg.Retention.Bodies,

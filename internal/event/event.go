@@ -29,6 +29,8 @@ const (
 	Expired   Kind = "message.expired"
 	Blocked   Kind = "message.blocked"
 	Received  Kind = "message.received"
+	Played    Kind = "message.played" // a voice note was listened to
+	Media     Kind = "message.media"  // the file of a message that came in is here, or gone for ever
 	OptedOut  Kind = "recipient.opted_out"
 	OptedIn   Kind = "recipient.opted_in"
 
@@ -52,7 +54,7 @@ const (
 
 // Kinds lists every kind, in the order they are documented.
 var Kinds = []Kind{
-	Retrying, Sent, Delivered, Read, Failed, Unknown, Unconfirmed, Cancelled, Expired, Blocked, Received, OptedOut, OptedIn,
+	Retrying, Sent, Delivered, Read, Failed, Unknown, Unconfirmed, Cancelled, Expired, Blocked, Received, Played, Media, OptedOut, OptedIn,
 	WalletLow, ChannelDown, ChannelUp, ChannelLinked, ChannelUnlinked, ChannelLimited, ChannelCall, KeyExpiring, WebhookDisabled,
 	ContactCreated, ContactUpdated, ContactMerged,
 }
@@ -68,6 +70,7 @@ type Event struct {
 	Place   Place // zero until it is appended
 	// Channel is by which the message goes that it is about. Followers see it; it is not kept.
 	Channel message.ChannelID
+	Chat    uint64 // the events with the same one are told in the order in which they are appended, as those of one subject are; 0: these alone. It is not kept
 }
 
 // Change is what an event changed. What the subject is otherwise, its own rows tell.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"runtime/debug"
 	"slices"
@@ -79,6 +80,9 @@ func (f *Fleet) env(c connection.Channel, lease *store.Lease) channel.Env {
 	}
 	if f.Reach != nil {
 		env.Dial = f.Reach(c)
+	}
+	if f.drivers[c.Driver].Features.Media && f.gw.Media != nil {
+		env.Media = f.gw.Media
 	}
 	return env
 }
@@ -285,7 +289,12 @@ func (f *Fleet) work(ctx, hard context.Context, c connection.Channel, session ch
 	s := &guarded{session, slots, pace, end, f.Watch}
 	f.mans(p, s, lost)
 	defer f.mans(p, nil, nil)
+	var fetching sync.WaitGroup
+	if _, able := session.(channel.Fetcher); able {
+		fetching.Go(func() { f.fetch(alive, live, c, s) })
+	}
 	f.lanes(alive, live, c, f.gw.Sender(s), cap(slots), pace)
+	fetching.Wait()
 	end(nil)
 	err := <-ended
 	if panicked := (*panicError)(nil); errors.As(context.Cause(live), &panicked) {
@@ -341,6 +350,30 @@ func (s *guarded) Find(ctx context.Context, m message.Outbound) (remoteID string
 		}
 	}()
 	return finder.Find(ctx, m)
+}
+
+// Fetch has the session get a file, if it can.
+func (s *guarded) Fetch(ctx context.Context, source []byte, into io.Writer) (err error) {
+	fetcher, ok := s.Session.(channel.Fetcher)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = &panicError{fmt.Sprintf("fetch panicked: %v\n%s", p, debug.Stack())}
+			s.end(err)
+		}
+	}()
+	return fetcher.Fetch(ctx, source, into)
+}
+
+// fetchers is how many files of one channel are fetched at once.
+const fetchers = 2
+
+// fetch works the lane of the channel's files until ctx ends. A file that is not here by then is fetched again: it is not waited for.
+func (f *Fleet) fetch(ctx, hard context.Context, c connection.Channel, s channel.Fetcher) {
+	get := f.gw.Fetcher(s)
+	f.queue.Work(ctx, hard, gateway.FetchLane(c.ID), fetchers, nil, func(_ context.Context, t *queue.Task) { get(ctx, t) })
 }
 
 // panicError is why a session was stopped.

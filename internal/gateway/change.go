@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -38,6 +39,7 @@ type state struct {
 	fresh   []int          // of parts: what must be written
 	marked  []int          // of parts: of what is written, the status
 	events  []event.Event
+	chat    uint64 // what its events are told in order with; 0: with each other
 	touched bool
 	post    bool // the network took it: the price is due
 	void    bool // it ended without: the hold is given back, unless the price was due before
@@ -49,6 +51,9 @@ func stateOf(r messageRecord) *state {
 	s.row.Attempt, s.row.Total, s.row.Price = r.Attempt, r.Total, r.Price
 	s.row.Duplicate, s.row.Reason = r.Duplicate != 0, r.Reason
 	s.row.Channel, s.row.Kind = r.ChannelID, message.Kind(r.Kind)
+	if message.Direction(r.Direction) == message.In && s.row.Kind == message.WhatsApp {
+		s.chat = chatOf(r.ChannelID, cmp.Or(r.Chat, r.Sender))
+	}
 	return s
 }
 
@@ -137,7 +142,7 @@ func (s *state) happen(kind event.Kind, now time.Time, c event.Change) {
 	s.touched = true
 	c.Status, c.Duplicate = s.row.Status.String(), s.row.Duplicate
 	s.events = append(s.events, event.Event{
-		Subject: int64(s.row.ID), Seq: int(s.row.Seq), Account: s.row.Account, Kind: kind, Change: c, At: now, Channel: s.row.Channel,
+		Subject: int64(s.row.ID), Seq: int(s.row.Seq), Account: s.row.Account, Kind: kind, Change: c, At: now, Channel: s.row.Channel, Chat: s.chat,
 	})
 }
 

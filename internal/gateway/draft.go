@@ -68,6 +68,12 @@ func (g *Gateway) check(ctx context.Context, c Caller, d message.Draft, now time
 	if err := c.checkBounds(&m, ch); err != nil {
 		return p, err
 	}
+	if err := g.checkCarried(ch, &m.Content, m.To); err != nil {
+		return p, err
+	}
+	if err := g.checkNamed(ctx, &m, ch); err != nil {
+		return p, err
+	}
 	if err := g.measure(ctx, &m, ch, c); err != nil {
 		return p, err
 	}
@@ -76,11 +82,11 @@ func (g *Gateway) check(ctx context.Context, c Caller, d message.Draft, now time
 
 // fillIn reads what the caller wrote, and chooses where they chose nothing.
 func fillIn(m *message.Message, d message.Draft, c Caller, now time.Time, validity time.Duration) (err error) {
-	if m.To, err = message.ParsePhone(d.To, c.Account.Region); err != nil {
-		return fault.Of(err).In("to")
-	}
 	if m.Kind == "" {
 		m.Kind = message.SMS
+	}
+	if m.To, err = message.ParseRecipient(m.Kind, d.To, c.Account.Region); err != nil {
+		return fault.Of(err).In("to")
 	}
 	if m.Priority == 0 {
 		m.Priority = message.Transactional
@@ -88,7 +94,7 @@ func fillIn(m *message.Message, d message.Draft, c Caller, now time.Time, validi
 	if m.OnUnknown == "" {
 		m.OnUnknown = message.DefaultOnUnknown(m.Priority)
 	}
-	if err := checkText(d.Content.Text); err != nil {
+	if err := checkContent(&d.Content); err != nil {
 		return err
 	}
 	if err := checkExtras(d); err != nil {
@@ -173,7 +179,7 @@ func (g *Gateway) split(ch connection.Channel, content message.Content) (message
 	if !ok {
 		return message.Split{}, fmt.Errorf("there is no driver %q", ch.Driver)
 	}
-	return driver.Split(ch.Settings, content)
+	return driver.Split(ch.Settings, carried(&driver, content))
 }
 
 // measure counts parts and price. Both are kept: a later change of the price book or of the channel changes no message.

@@ -20,6 +20,7 @@ import (
 	"tidings.dev/internal/conversation"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/fault"
+	"tidings.dev/internal/media"
 	"tidings.dev/internal/member"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/number"
@@ -49,6 +50,7 @@ type Parts struct {
 	Consent       *consent.Keeper
 	Contacts      *contact.Keeper
 	Conversations *conversation.Keeper
+	Media         *media.Keeper // nil where no message carries a file
 	Numbers       *number.Keeper
 	Members       *member.Keeper
 	Connections   *connection.Keeper
@@ -114,6 +116,7 @@ func New(p Parts) *Gateway {
 	p.Queue.Handle(emptyKind, queue.Kind{Begin: nothing, End: emptyTexts})
 	p.Queue.Handle(replyKind, queue.Kind{Begin: nothing, End: nothing})
 	p.Queue.Handle(receiptKind, queue.Kind{Begin: nothing, End: g.endReceiptWait})
+	p.Queue.Handle(fetchKind, queue.Kind{Begin: g.beginFetch, End: g.endFetch, Expired: g.expireFetch, Hardy: true})
 	p.Queue.Handle(jointKind, queue.Kind{Begin: g.giveUpJoin, End: nothing})
 	return g
 }

@@ -51,6 +51,9 @@ func (g *Gateway) arrive(tx *store.Tx, members []*arrival) error {
 	if err != nil {
 		return err
 	}
+	if fresh, err = g.unknownHere(tx, fresh); err != nil {
+		return err
+	}
 	var whole []*arrival
 	for _, a := range fresh {
 		w, err := g.join(tx, a)
@@ -62,6 +65,9 @@ func (g *Gateway) arrive(tx *store.Tx, members []*arrival) error {
 		}
 	}
 	if err := g.findOwners(tx, whole); err != nil {
+		return err
+	}
+	if err := g.findNamed(tx, whole); err != nil {
 		return err
 	}
 	return g.insertInbound(tx, whole)
@@ -259,8 +265,11 @@ func (a *arrival) answer(of account.ID, id message.ID) {
 
 // insertInbound writes the messages, their events, what their words say about consent, and who is to be answered.
 func (g *Gateway) insertInbound(tx *store.Tx, whole []*arrival) error {
-	rows, news := make([]addMessageParams, len(whole)), make([]report.Usage, len(whole))
-	events := make([]event.Event, len(whole))
+	rows := make([]addMessageParams, len(whole))
+	var news []report.Usage
+	var events []event.Event
+	var parts []setPartParams
+	var files []queue.Job
 	var choices []consent.Choice
 	var choosers, answered []asker
 	if err := g.meetSenders(tx, whole); err != nil {
@@ -275,13 +284,25 @@ func (g *Gateway) insertInbound(tx *store.Tx, whole []*arrival) error {
 		if a.incomplete {
 			m.Reason = "incomplete"
 		}
-		news[i] = report.Usage{Account: m.Account, Channel: m.Channel, Kind: m.Kind, Counts: report.Counts{Inbound: 1}}
-		rows[i] = rowOf(&m)
-		events[i] = event.Event{
-			Subject: int64(m.ID), Seq: 1, Account: a.owner, Kind: event.Received, Change: event.Change{Status: m.Status.String(), Reason: m.Reason}, At: tx.Now(),
-			Channel: m.Channel,
+		a.circumstances(&m)
+		jobs, err := g.expectFiles(tx, a, &m)
+		if err != nil {
+			return err
 		}
-		switch w := consent.Read(a.in.Content.Text); w {
+		files = append(files, jobs...)
+		rows[i] = rowOf(&m)
+		if a.in.RemoteID != "" && g.names(tx.Context(), m.Channel) {
+			parts = append(parts, a.part(&m))
+		}
+		if a.in.Past {
+			continue
+		}
+		events = append(events, a.event(&m, tx.Now()))
+		if a.in.Own {
+			continue
+		}
+		news = append(news, report.Usage{Account: m.Account, Channel: m.Channel, Kind: m.Kind, Counts: report.Counts{Inbound: 1}})
+		switch w := a.word(); w {
 		case consent.Stop, consent.Start:
 			choices = append(choices, consent.Choice{Account: a.owner, Address: a.in.From, Out: w == consent.Stop, Source: "message", Word: strings.TrimSpace(a.in.Content.Text)})
 			choosers = append(choosers, asker{m.ID, a.owner, a.in})
@@ -291,6 +312,9 @@ func (g *Gateway) insertInbound(tx *store.Tx, whole []*arrival) error {
 	}
 	if err := store.Run(tx, addMessage, rows); err != nil {
 		return fmt.Errorf("insert inbound messages: %w", err)
+	}
+	if err := store.Run(tx, setPart, parts); err != nil {
+		return fmt.Errorf("insert the ids of inbound messages: %w", err)
 	}
 	if err := report.Add(tx, news); err != nil {
 		return err
@@ -308,8 +332,8 @@ func (g *Gateway) insertInbound(tx *store.Tx, whole []*arrival) error {
 		}
 	}
 	jobs, err := g.answers(tx, answered)
-	if err != nil || len(jobs) == 0 {
+	if err != nil || len(jobs)+len(files) == 0 {
 		return err
 	}
-	return g.Queue.Add(tx, jobs)
+	return g.Queue.Add(tx, append(jobs, files...))
 }

@@ -1,8 +1,10 @@
 -- name: AddMessage :exec
 INSERT INTO message (id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total,
-    encoding, price, currency, priority, on_unknown, reference, metadata, test, reason, scheduled_at, valid_until, updated_at, answers, joint, contact_id)
+    encoding, price, currency, priority, on_unknown, reference, metadata, test, reason, scheduled_at, valid_until, updated_at, answers, joint,
+    contact_id, chat, written_at)
 VALUES (@id, @account_id, @direction, @kind, @channel_id, @recipient, @sender, @content, @status, @seq, @attempt, @total,
-    @encoding, @price, @currency, @priority, @on_unknown, @reference, @metadata, @test, @reason, @scheduled_at, @valid_until, @updated_at, @answers, @joint, @contact_id);
+    @encoding, @price, @currency, @priority, @on_unknown, @reference, @metadata, @test, @reason, @scheduled_at, @valid_until, @updated_at, @answers, @joint,
+    @contact_id, @chat, @written_at);
 
 -- A change is made to the message as it was read, or not at all.
 -- name: ChangeMessage :execrows
@@ -31,6 +33,11 @@ WHERE message_id = @message_id AND attempt = @attempt AND number = @number;
 SELECT m.id, m.account_id, m.recipient, m.status, m.seq, m.attempt, m.total, m.price, m.duplicate, m.reason, m.channel_id AS carrier, m.kind,
     p.attempt AS part_attempt, p.number, p.channel_id, p.remote_id, p.status AS part_status, p.code, p.sent_at, p.done_at
 FROM part AS p JOIN message AS m ON m.id = p.message_id
+WHERE p.channel_id = @channel_id AND p.remote_id = @remote_id AND p.remote_id <> '' ORDER BY p.message_id DESC, p.attempt DESC LIMIT 20;
+
+-- The messages that a network knows by an id, newest first.
+-- name: MessagesByRemote :many
+SELECT m.id, m.account_id, m.direction FROM part AS p JOIN message AS m ON m.id = p.message_id
 WHERE p.channel_id = @channel_id AND p.remote_id = @remote_id AND p.remote_id <> '' ORDER BY p.message_id DESC, p.attempt DESC LIMIT 20;
 
 -- name: AddDoubt :exec

@@ -122,9 +122,11 @@ func (q *queries) AddEarly(ctx context.Context, arg addEarlyParams) error {
 
 const addMessage = `-- name: AddMessage :exec
 INSERT INTO message (id, account_id, direction, kind, channel_id, recipient, sender, content, status, seq, attempt, total,
-    encoding, price, currency, priority, on_unknown, reference, metadata, test, reason, scheduled_at, valid_until, updated_at, answers, joint, contact_id)
+    encoding, price, currency, priority, on_unknown, reference, metadata, test, reason, scheduled_at, valid_until, updated_at, answers, joint,
+    contact_id, chat, written_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-    $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)
+    $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26,
+    $27, $28, $29)
 `
 
 type addMessageParams struct {
@@ -155,6 +157,8 @@ type addMessageParams struct {
 	Answers     int64
 	Joint       int64
 	ContactID   message.ContactID
+	Chat        string
+	WrittenAt   int64
 }
 
 func (q *queries) AddMessage(ctx context.Context, arg addMessageParams) error {
@@ -186,6 +190,8 @@ func (q *queries) AddMessage(ctx context.Context, arg addMessageParams) error {
 		arg.Answers,
 		arg.Joint,
 		arg.ContactID,
+		arg.Chat,
+		arg.WrittenAt,
 	)
 	return err
 }
@@ -1516,6 +1522,46 @@ func (q *queries) MessageByID(ctx context.Context, arg messageByIDParams) (messa
 		&i.ContactID,
 	)
 	return i, err
+}
+
+const messagesByRemote = `-- name: MessagesByRemote :many
+SELECT m.id, m.account_id, m.direction FROM part AS p JOIN message AS m ON m.id = p.message_id
+WHERE p.channel_id = $1 AND p.remote_id = $2 AND p.remote_id <> '' ORDER BY p.message_id DESC, p.attempt DESC LIMIT 20
+`
+
+type messagesByRemoteParams struct {
+	ChannelID message.ChannelID
+	RemoteID  string
+}
+
+type messagesByRemoteRow struct {
+	ID        message.ID
+	AccountID account.ID
+	Direction int16
+}
+
+// The messages that a network knows by an id, newest first.
+func (q *queries) MessagesByRemote(ctx context.Context, arg messagesByRemoteParams) ([]messagesByRemoteRow, error) {
+	rows, err := q.db.QueryContext(ctx, messagesByRemote, arg.ChannelID, arg.RemoteID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []messagesByRemoteRow
+	for rows.Next() {
+		var i messagesByRemoteRow
+		if err := rows.Scan(&i.ID, &i.AccountID, &i.Direction); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const nextAll = `-- name: NextAll :many

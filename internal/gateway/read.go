@@ -38,6 +38,9 @@ func (g *Gateway) Message(ctx context.Context, a account.ID, id message.ID) (mes
 	for _, p := range parts {
 		m.Parts = append(m.Parts, partOf(p))
 	}
+	if err := g.withFile(ctx, &m); err != nil {
+		return m, err
+	}
 	err = g.live(ctx, &m)
 	return m, err
 }
@@ -103,6 +106,9 @@ func (g *Gateway) List(ctx context.Context, a account.ID, f Filter) (Page, error
 		read = g.waiting
 	}
 	p, err := read(ctx, a, f)
+	if err == nil {
+		err = g.withFiles(ctx, p.Messages)
+	}
 	if err != nil {
 		return p, fmt.Errorf("list messages: %w", err)
 	}
@@ -307,7 +313,11 @@ type eventData struct {
 	Status    string          `json:"status"`
 	To        string          `json:"to"`
 	From      string          `json:"from"`
-	Text      string          `json:"text,omitempty"` // of an inbound message
+	Chat      string          `json:"chat,omitempty"`       // the group that an inbound message was written in
+	WrittenAt string          `json:"written_at,omitempty"` // of an inbound message, as the network says
+	Own       bool            `json:"own,omitempty"`        // the owner of our address wrote it himself
+	Text      string          `json:"text,omitempty"`       // of an inbound message, or of one's own
+	Content   *ContentData    `json:"content,omitempty"`    // of such a message that is no plain text
 	Reference string          `json:"client_reference"`
 	Metadata  json.RawMessage `json:"metadata"`
 	Parts     int             `json:"parts"`
@@ -341,8 +351,14 @@ func (g *Gateway) EventData(ctx context.Context, e event.Event) (json.RawMessage
 		Duplicate: e.Change.Duplicate, Corrects: e.Change.Correction, Reason: e.Change.Reason, Code: e.Change.Code, Price: m.Price,
 		Currency: m.Currency, Answers: m.Answers.String(), Test: m.Test,
 	}
-	if m.Direction == message.In {
-		d.Text = m.Content.Text
+	if m.Direction == message.In || m.Own() {
+		d.Text, d.Own, d.Chat = m.Content.Text, m.Own(), m.Chat.Display()
+		if !m.Written.IsZero() {
+			d.WrittenAt = m.Written.Format("2006-01-02T15:04:05.000Z")
+		}
+		if d.Content, err = g.contentData(ctx, e, &m); err != nil {
+			return nil, err
+		}
 	}
 	if d.Metadata == nil {
 		d.Metadata = json.RawMessage("{}")

@@ -135,6 +135,9 @@ func (g *Gateway) match(tx *store.Tx, members []*news) ([]*partsByRemoteRow, err
 // sameNumber reports whether a network's idea of the recipient fits ours. Networks write numbers with and without plus,
 // prefix and zeros, and some name nobody.
 func sameNumber(theirs message.Address, ours string) bool {
+	if nameKind(theirs.Kind) || nameKind(message.ParseAddress(ours).Kind) {
+		return true // people have several such addresses, and groups many receipts; the id says enough
+	}
 	a, b := digits(theirs.Value), digits(ours)
 	n := min(len(a), len(b), 7)
 	return n < 7 || a[len(a)-n:] == b[len(b)-n:]
@@ -167,8 +170,27 @@ func (r *partsByRemoteRow) part() partRecord {
 	}
 }
 
+// nameKind reports whether addresses of the kind are names of a network's own, and not numbers.
+func nameKind(kind message.AddressKind) bool {
+	return kind == message.LID || kind == message.Group || kind == message.BSUID
+}
+
+// played is the code of a part whose voice note was listened to.
+const played = "played"
+
 // report applies a receipt to the part it is about.
 func (s *state) report(r *partsByRemoteRow, rec message.Receipt, now time.Time) {
+	if message.Status(r.PartStatus) == message.Received {
+		return // it came from there
+	}
+	s.rise(r, rec, now)
+	if rec.Played {
+		s.listened(r, now)
+	}
+}
+
+// rise brings the part, and its message, up to the receipt.
+func (s *state) rise(r *partsByRemoteRow, rec message.Receipt, now time.Time) {
 	part := r.part()
 	if message.Status(part.Status) >= rec.Status {
 		return
@@ -185,6 +207,19 @@ func (s *state) report(r *partsByRemoteRow, rec message.Receipt, now time.Time) 
 		return // what is unknown of it goes out again
 	}
 	s.refold(now, event.Change{Reason: rec.Reason, Code: rec.Code, Attempt: int(r.PartAttempt)})
+}
+
+// listened notes once that a voice note was played, however many devices say so.
+func (s *state) listened(r *partsByRemoteRow, now time.Time) {
+	i := slices.IndexFunc(s.parts, func(p partRecord) bool { return p.Attempt == r.PartAttempt && p.Number == r.Number })
+	if i < 0 || s.parts[i].Code == played || message.Status(s.parts[i].Status) != message.Read {
+		return
+	}
+	s.parts[i].Code = played
+	if !slices.Contains(s.fresh, i) && !slices.Contains(s.marked, i) {
+		s.marked = append(s.marked, i)
+	}
+	s.happen(event.Played, now, event.Change{Attempt: int(r.PartAttempt)})
 }
 
 // early remembers which receipts wait in the table, so that most results need not look. It may name too many, and before they

@@ -17,7 +17,7 @@ func rowOf(m *message.Message) addMessageParams {
 		Attempt: int64(m.Attempt), Total: int64(m.Total), Encoding: m.Encoding, Price: m.Price, Currency: m.Currency,
 		Priority: int16(m.Priority), OnUnknown: string(m.OnUnknown), Reference: m.Reference, Metadata: string(m.Metadata),
 		Test: flag(m.Test), Reason: m.Reason, ScheduledAt: milli(m.Scheduled), ValidUntil: milli(m.ValidUntil), UpdatedAt: milli(m.Updated),
-		Answers: int64(m.Answers), Joint: int64(m.Joint), ContactID: m.Contact,
+		Answers: int64(m.Answers), Joint: int64(m.Joint), ContactID: m.Contact, Chat: m.Chat.String(), WrittenAt: milli(m.Written),
 	}
 }
 
@@ -28,7 +28,7 @@ func asRecord(p addMessageParams) messageRecord {
 		Sender: p.Sender, Content: p.Content, Status: p.Status, Seq: p.Seq, Attempt: p.Attempt, Total: p.Total, Encoding: p.Encoding,
 		Price: p.Price, Currency: p.Currency, Priority: p.Priority, OnUnknown: p.OnUnknown, Reference: p.Reference,
 		Metadata: p.Metadata, Test: p.Test, Reason: p.Reason, ScheduledAt: p.ScheduledAt, ValidUntil: p.ValidUntil, UpdatedAt: p.UpdatedAt,
-		Answers: p.Answers, Joint: p.Joint, ContactID: p.ContactID,
+		Answers: p.Answers, Joint: p.Joint, ContactID: p.ContactID, Chat: p.Chat, WrittenAt: p.WrittenAt,
 	}
 }
 
@@ -41,6 +41,7 @@ func messageOf(r messageRecord) message.Message {
 		Priority: message.Priority(r.Priority), OnUnknown: message.OnUnknown(r.OnUnknown), Reference: r.Reference,
 		Test: r.Test != 0, Duplicate: r.Duplicate != 0, Reason: r.Reason, Scheduled: moment(r.ScheduledAt),
 		ValidUntil: moment(r.ValidUntil), Updated: moment(r.UpdatedAt), Answers: message.ID(r.Answers), Joint: uint16(r.Joint), Contact: r.ContactID,
+		Chat: message.ParseAddress(r.Chat), Written: moment(r.WrittenAt),
 	}
 	_ = json.Unmarshal([]byte(r.Content), &m.Content) // rowOf wrote it; empty once its retention is over
 	if r.Metadata != "" {

@@ -43,6 +43,11 @@ type sending struct {
 func (g *Gateway) Sender(s channel.Session) queue.Do {
 	return func(ctx context.Context, t *queue.Task) {
 		p := t.Payload.(*sending)
+		if p.fail = g.ready(ctx, t, p); p.fail != nil {
+			p.at = g.Store.Now()
+			t.Next = g.decide(t, p)
+			return
+		}
 		p.at = g.Store.Now()
 		if readMemo(t.Data).waits {
 			p.remote, p.fail = find(ctx, s, p.out)
@@ -141,6 +146,15 @@ func (g *Gateway) compose(ctx context.Context, t *queue.Task, row messageRecord)
 	out := message.Outbound{
 		Message: m.ID, Account: m.Account, Attempt: attempt, Number: part, Total: m.Total, Reference: m.Joint, To: m.To,
 		From: m.From, Content: m.Content, Text: m.Content.Text, Encoding: m.Encoding, Priority: m.Priority, ValidUntil: m.ValidUntil,
+	}
+	if m.Total > 1 || m.Content.Type == message.TypeButtons {
+		ch, _, err := g.Connections.Get(ctx, m.Channel)
+		if err != nil {
+			return nil, err
+		}
+		driver := g.drivers[ch.Driver]
+		out.Content = carried(&driver, m.Content)
+		out.Text = out.Content.Text
 	}
 	if m.Total > 1 {
 		ch, _, err := g.Connections.Get(ctx, m.Channel)

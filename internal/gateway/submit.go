@@ -400,6 +400,9 @@ func (g *Gateway) insert(tx *store.Tx, fresh []*acceptance) error {
 	if err := g.meetRecipients(tx, open(fresh)); err != nil {
 		return err
 	}
+	if err := g.attach(tx, open(fresh)); err != nil {
+		return err
+	}
 	var rows []addMessageParams
 	var refs []setReferenceParams
 	var keys []setIdempotencyParams

@@ -54,6 +54,45 @@ func ParseAddress(text string) Address {
 	return Address{AddressKind(kind), value}
 }
 
+// groupHost and lidHost are how WhatsApp's own ids of groups and people end.
+const (
+	groupHost = "@g.us"
+	lidHost   = "@lid"
+	phoneHost = "@s.whatsapp.net"
+)
+
+// ParseRecipient reads who a message of a kind goes to, as a caller wrote it: a phone number, and on WhatsApp also a group
+// (group:120363041234567890 or 120363041234567890@g.us) or a person without a number (lid:, bsuid:).
+func ParseRecipient(kind Kind, text, region string) (Address, error) {
+	if kind != WhatsApp || text == "" || text[0] == '+' {
+		return ParsePhone(text, region)
+	}
+	if number, ok := strings.CutSuffix(text, phoneHost); ok {
+		return ParsePhone("+"+number, region)
+	}
+	a := ParseAddress(text)
+	if value, ok := strings.CutSuffix(text, groupHost); ok {
+		a = Address{Group, value}
+	} else if value, ok := strings.CutSuffix(text, lidHost); ok {
+		a = Address{LID, value}
+	}
+	switch a.Kind {
+	case Group, LID:
+		a.Value = strings.TrimSuffix(strings.TrimSuffix(a.Value, groupHost), lidHost)
+		if len(a.Value) < 5 || len(a.Value) > 40 || strings.Trim(a.Value, "0123456789-") != "" {
+			return Address{}, fault.New(fault.InvalidRecipient, "%q is no group or person of WhatsApp", clip(text))
+		}
+		return a, nil
+	case BSUID:
+		if len(a.Value) < 3 || len(a.Value) > 140 || strings.ContainsFunc(a.Value, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return Address{}, fault.New(fault.InvalidRecipient, "%q is no person of WhatsApp", clip(text))
+		}
+		return a, nil
+	default:
+		return ParsePhone(text, region)
+	}
+}
+
 // Display is the address in the words of a person: without the kind of a sender's name or short code.
 func (a Address) Display() string {
 	if a.Kind == Name || a.Kind == Short {

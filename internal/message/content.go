@@ -38,6 +38,11 @@ func (t Type) Carries() bool {
 	return false
 }
 
+// Plain reports whether the content is a text and nothing else.
+func (c *Content) Plain() bool {
+	return c.Type == TypeText && c.Quote == nil && len(c.Mentions) == 0 && !c.Preview || c.Type == ""
+}
+
 // Content is what a message says. Stored as JSON with its version, so that later versions can read older ones.
 type Content struct {
 	Version  int       `json:"v"`
@@ -69,6 +74,7 @@ type Media struct {
 	Seconds int     `json:"seconds,omitempty"` // how long it plays
 	Width   int     `json:"width,omitempty"`   // pixels
 	Height  int     `json:"height,omitempty"`  // pixels
+	State   string  `json:"-"`                 // when a message is read: pending, kept, failed or gone
 }
 
 // Location is a place on Earth.

@@ -127,10 +127,15 @@ type Message struct {
 	ValidUntil time.Time //
 	Updated    time.Time //
 	Contact    ContactID // whom it goes to or comes from; zero where nobody keeps that, and in groups
+	Chat       Address   // the group that an inbound message was written in; none: to us alone
+	Written    time.Time // when an inbound message was written, as the network says; zero if it does not
 	Answers    ID        // for an inbound message, the outbound one it most likely answers; for our answer to a STOP, START or HELP, that
 	Joint      uint16    // joins the parts of a long text for the receiving phone
 	Parts      []Part    // when asked for
 }
+
+// Own reports whether the owner of our address wrote the message himself, on another device of his: it was never a draft.
+func (m *Message) Own() bool { return m.Direction == Out && m.OnUnknown == "" }
 
 // Part is one part of one attempt, once its outcome is known or known to be unknown.
 type Part struct {
@@ -228,6 +233,7 @@ type Receipt struct {
 	Status    Status   // Sent (an intermediate report), Failed, Delivered or Read
 	Code      string   // the network's error code
 	Reason    string   // for Failed: "undelivered", "expired" or "rejected"
+	Played    bool     // for Read: a voice note was listened to
 	At        time.Time
 	Raw       string // as the network wrote it, without the message's text
 }

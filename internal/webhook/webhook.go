@@ -140,7 +140,10 @@ func (e *endpoint) job(tx *store.Tx, of event.Event) queue.Job {
 		ID: tx.NewID(), Lane: e.lane, Kind: kind, Subject: of.Subject, Account: of.Account, Priority: 2, Due: tx.Now(),
 		Data: ticket{seq: of.Seq, kind: of.Kind}.String(),
 	}
-	if e.Ordered {
+	switch {
+	case e.Ordered && of.Chat != 0:
+		j.OrderKey = "chat:" + strconv.FormatUint(of.Chat, 16)
+	case e.Ordered:
 		j.OrderKey = orderKey(of.Subject)
 	}
 	return j

@@ -89,7 +89,7 @@ func (w *World) wire(s *store.Store, log *slog.Logger) {
 	w.Core.Media = newMedia(w.t, s)
 	drivers := []channel.Driver{mute("mute"), mute(gateway.TestDriver), linked()}
 	w.Gateway = gateway.New(gateway.Parts{
-		Store: s, Queue: q, Events: events, Wallet: w.Core.Wallet, Consent: w.Core.Consent, Contacts: w.Core.Contacts, Conversations: w.Core.Conversations, Numbers: w.Core.Numbers, Members: w.Core.Members,
+		Store: s, Queue: q, Events: events, Wallet: w.Core.Wallet, Consent: w.Core.Consent, Contacts: w.Core.Contacts, Conversations: w.Core.Conversations, Media: w.Core.Media, Numbers: w.Core.Numbers, Members: w.Core.Members,
 		Connections: w.Core.Channels, Routes: w.Core.Routes, Drivers: drivers, Log: log,
 	})
 	w.Core.Fleet = fleet.New(w.Gateway, q, drivers, log)

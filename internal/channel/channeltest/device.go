@@ -3,6 +3,7 @@ package channeltest
 import (
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"time"
 
@@ -15,6 +16,7 @@ type Pairing func(ctx context.Context, env channel.Env, phone string, show func(
 
 // Abilities are what a session can do besides sending. A nil one panics, as a driver with a bug does.
 type Abilities struct {
+	Fetch    func(ctx context.Context, source []byte, into io.Writer) error
 	Unlink   func(ctx context.Context) error
 	Check    func(ctx context.Context, phones []message.Address) ([]channel.Known, error)
 	People   func(ctx context.Context) ([]message.Person, error)
@@ -77,6 +79,11 @@ func (s *Scripted) link() *channel.Link {
 
 // able is a session with abilities.
 type able struct{ *scriptedSession }
+
+// Fetch is as the script says.
+func (s able) Fetch(ctx context.Context, source []byte, into io.Writer) error {
+	return s.script.Abilities.Fetch(ctx, source, into)
+}
 
 // Unlink is as the script says.
 func (s able) Unlink(ctx context.Context) error { return s.script.Abilities.Unlink(ctx) }

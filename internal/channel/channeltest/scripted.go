@@ -184,6 +184,9 @@ func (s *Scripted) open(_ context.Context, env channel.Env) (channel.Session, er
 
 // split cuts by runes, which is enough to have parts.
 func (s *Scripted) split(_ channel.Settings, c message.Content) (message.Split, error) {
+	if c.Type != message.TypeText {
+		return message.Split{Encoding: "text", Units: max(1, len([]rune(c.Text))), Total: 1}, nil
+	}
 	runes := []rune(c.Text)
 	if len(runes) == 0 {
 		return message.Split{}, fault.New(fault.EmptyText, "the text is empty")

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"tidings.dev/internal/channel"
 	"tidings.dev/internal/fault"
@@ -20,7 +21,7 @@ import (
 var Driver = channel.Driver{
 	Name:     "trial",
 	Kind:     message.SMS,
-	Features: channel.Features{Receipts: true, Unknown: channel.Blind},
+	Features: channel.Features{Receipts: true, Media: true, Types: types, Unknown: channel.Blind},
 	Check:    check,
 	Split:    split,
 	EachNode: func(channel.Settings) bool { return true },
@@ -53,10 +54,16 @@ func open(_ context.Context, env channel.Env) (channel.Session, error) {
 // words are the encodings as messages store them.
 var words = map[smpp.Encoding]string{smpp.GSM7: "gsm7", smpp.UCS2: "ucs2"}
 
+// types are all: a test key may try what any channel carries.
+var types = []message.Type{
+	message.TypeImage, message.TypeVideo, message.TypeAudio, message.TypeVoice, message.TypeDocument, message.TypeSticker, message.TypeLocation,
+	message.TypeContact, message.TypePoll, message.TypeButtons, message.TypeReaction, message.TypeEdit, message.TypeDelete,
+}
+
 // split is what an SMPP channel with default settings does, so that a test key shows the real number of parts.
 func split(_ channel.Settings, c message.Content) (message.Split, error) {
-	if c.Type != "text" {
-		return message.Split{}, fault.New(fault.InvalidField, "an SMS carries text only").In("content")
+	if c.Type != message.TypeText {
+		return message.Split{Encoding: "unicode", Units: max(1, utf8.RuneCountInString(c.Text)), Total: 1}, nil
 	}
 	if !strings.ContainsFunc(c.Text, visible) {
 		return message.Split{}, fault.New(fault.EmptyText, "the text has no visible character")
