@@ -163,6 +163,9 @@ func noReceipt(r *rig) {
 func receiptFirst(r *rig) {
 	r.open()
 	id := r.mustSend(r.part(r.number("9905")))
+	if r.peer.Free {
+		r.receipts(id, 1)
+	}
 	if early := r.sink.Receipts(); len(early) == 0 || early[0].RemoteID != id {
 		r.Errorf("for %q: %+v", id, early)
 	}

@@ -18,6 +18,7 @@ type Peer struct {
 	Env  func(*channel.Env) // adds what the driver is opened with besides; nil: nothing
 	From message.Address    // what parts come from; none: a name
 	Mute bool               // it never says that it could not deliver
+	Free bool               // receipts and answers overtake each other
 
 	Inbound func(from, to, text string) error // a phone sends a text; nil: none can
 	Drop    func()                            // cuts the connection

@@ -52,7 +52,7 @@ func (s *session) answer(to types.JID) {
 	if s.resting() != nil {
 		return
 	}
-	s.sending.Go(func() {
+	s.beside(func() {
 		_, err := s.client.SendMessage(s.ctx, to, &waE2E.Message{Conversation: proto.String(s.config.calls.message)})
 		if err != nil {
 			s.env.Log.Warn("cannot answer a call by a text", "err", err)

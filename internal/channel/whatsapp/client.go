@@ -17,21 +17,24 @@ import (
 // client is the library's client of a device. It connects when we say so and never again by itself: the fleet knows how long to
 // wait, and that a thousand others wait too. It acknowledges what came in once we have it on disk, and keeps what it decrypted
 // until then, since a ciphertext opens only once.
-func (d *driver) client(c *config, env channel.Env, device *store.Device) *whatsmeow.Client {
+func (d *driver) client(c *config, env channel.Env, device *store.Device) *client {
 	quietSignal()
 	cli := whatsmeow.NewClient(device, logger{env.Log})
 	cli.EnableAutoReconnect, cli.DisableLoginAutoReconnect = false, true
 	cli.SynchronousAck, cli.EnableDecryptedEventBuffer = true, true
 	cli.UseRetryMessageStore, cli.AutomaticMessageRerequestFromPhone = true, true
-	cli.ManualHistorySyncDownload = c.history == noHistory
+	cli.ManualHistorySyncDownload = true
 	cli.SetMaxParallelRetryReceiptHandling(2)
 	cli.QRClientType = c.platform.client
 	cli.GetClientPayload = func() *waWa6.ClientPayload { return d.payload(c, device) }
-	http := d.httpOf(c, env)
-	cli.SetWebsocketHTTPClient(http)
-	cli.SetPreLoginHTTPClient(http)
-	cli.SetMediaHTTPClient(http)
-	return cli
+	plain := d.httpOf(c, env)
+	l := &line{next: plain.Transport}
+	lined := *plain
+	lined.Transport = l
+	cli.SetWebsocketHTTPClient(&lined)
+	cli.SetPreLoginHTTPClient(&lined)
+	cli.SetMediaHTTPClient(plain)
+	return &client{cli, l}
 }
 
 // httpOf is how the device reaches the network: as all do, unless it has a proxy of its own, which is reached as the owner may

@@ -22,7 +22,7 @@ func newPeer(t testing.TB) channeltest.Peer {
 	var linked *far.Device
 	d.pairBy(func(qr string) { linked = d.scan(qr) })
 	return channeltest.Peer{
-		Settings: channel.Settings(`{}`), Secrets: []string{"s3cret"}, From: phoneOf(d.phone.Number()), Mute: true,
+		Settings: channel.Settings(`{}`), Secrets: []string{"s3cret"}, From: phoneOf(d.phone.Number()), Mute: true, Free: true,
 		Env: func(e *channel.Env) { e.State, e.Media = d.state, d.files },
 		Flawed: channel.Settings(`{"pace":"soon","jitter":101,"daily":-1,"warm_up":366,"first":0,"calls":"answer","call_exceptions":["s3cret"],"history":"some",
 			"platform":"lynx","presence":"away","proxy":"s3cret","pase":"3s","name":"a name that is far too long for the list of linked devices on a phone"}`),

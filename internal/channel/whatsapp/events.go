@@ -37,8 +37,6 @@ func (s *session) handle(e any) (taken bool) {
 		return s.undecryptable(e)
 	case *events.Receipt:
 		return s.receipt(e)
-	case *events.HistorySync:
-		return s.past(e)
 	case *events.CallOffer:
 		return s.called(e.BasicCallMeta, isVideo(e.Data), !e.GroupJID.IsEmpty())
 	case *events.CallOfferNotice:
@@ -107,6 +105,7 @@ func (s *session) loggedOut(e *events.LoggedOut) {
 // connected begins the session's work.
 func (s *session) connected() {
 	s.isUp.Do(func() { close(s.up) })
+	s.beside(s.recall)
 	if l := s.limit.Load(); l != nil && l.offline() && !l.active() && l.Code != "replaced" {
 		s.limit.Store(nil)
 	}

@@ -16,6 +16,9 @@ func (s *session) arrived(e *events.Message, past bool) bool {
 	if skipped(&e.Info) {
 		return true
 	}
+	if n := e.Message.GetProtocolMessage().GetHistorySyncNotification(); n != nil && e.Info.IsFromMe {
+		return s.remember(e.Info.ID, n)
+	}
 	c, fetch, err := s.content(e)
 	if errors.Is(err, errNothing) {
 		return true

@@ -21,7 +21,7 @@ const (
 
 // pairing is one try to link a device.
 type pairing struct {
-	client *whatsmeow.Client
+	client *client
 	config *config
 	phone  string // empty: a QR code is shown
 	show   func(channel.Code)
@@ -54,11 +54,13 @@ func (d *driver) link(ctx context.Context, c *config, env channel.Env, phone str
 	device := newDevice(v, logger{env.Log})
 	p.client = d.client(c, env, device)
 	p.client.AddEventHandler(func(e any) { p.heard(ctx, e) })
-	defer p.client.Disconnect()
+	wire, unplug := context.WithCancel(context.WithoutCancel(ctx))
+	defer unplug()
+	defer p.client.hangUp()
 	if err := d.gate.pass(ctx); err != nil {
 		return channel.Identity{}, err
 	}
-	if err := p.client.ConnectContext(ctx); err != nil {
+	if err := p.client.ConnectContext(wire); err != nil {
 		return channel.Identity{}, unreachable(err)
 	}
 	success, err := p.run(ctx, d)
@@ -95,6 +97,7 @@ func (p *pairing) run(ctx context.Context, d *driver) (*events.PairSuccess, erro
 	life := firstCode
 	next := make(<-chan time.Time)
 	var success *events.PairSuccess
+	anew := false // the network has asked for a new connection; the library may tell so before it tells of success
 	for {
 		select {
 		case <-ctx.Done():
@@ -105,7 +108,7 @@ func (p *pairing) run(ctx context.Context, d *driver) (*events.PairSuccess, erro
 			if success != nil { // the network did not ask for a new connection; it is made all the same
 				return success, nil
 			}
-			if len(codes) == 0 {
+			if anew || len(codes) == 0 {
 				return nil, errExpired
 			}
 			next = p.display(codes[0], life)
@@ -125,11 +128,14 @@ func (p *pairing) run(ctx context.Context, d *driver) (*events.PairSuccess, erro
 					next, codes, life = p.display(e.Codes[0], firstCode), e.Codes[1:], otherCodes
 				}
 			case *events.PairSuccess:
-				success, next = e, time.After(settleTime)
-			case *events.ManualLoginReconnect:
-				if success != nil {
+				if success, next = e, time.After(settleTime); anew {
 					return success, nil
 				}
+			case *events.ManualLoginReconnect:
+				if anew = true; success != nil {
+					return success, nil
+				}
+				next = time.After(settleTime)
 			case *events.Disconnected:
 				if success != nil {
 					return success, nil

@@ -28,20 +28,25 @@ type session struct {
 	config *config
 	env    channel.Env
 	vault  *vault
-	client *whatsmeow.Client
+	client *client
 	me     types.JID // the device; the library's own copy is gone at once when it is unlinked
 	myLID  types.JID
 	number message.Address
 
-	ctx      context.Context // lives as long as the session
-	end      context.CancelCauseFunc
-	up       chan struct{} // closed when the network has let us in
-	isUp     sync.Once
-	sending  sync.WaitGroup
-	turn     chan struct{} // the library sends one message at a time, and does not let go of who waits
-	limit    atomic.Pointer[limit]
-	checks   *checks
-	reupload sync.Map // of message ids whose files were asked for again: channels of *events.MediaRetry
+	ctx    context.Context // lives as long as the session
+	end    context.CancelCauseFunc
+	wire   context.Context // lives until the connection has been closed
+	unplug context.CancelFunc
+	up     chan struct{} // closed when the network has let us in
+	isUp   sync.Once
+	// background is what is done beside the connection; it ends with the session.
+	background sync.WaitGroup
+	recalling  sync.Mutex
+	ending     sync.Mutex
+	turn       chan struct{} // the library sends one message at a time, and does not let go of who waits
+	limit      atomic.Pointer[limit]
+	checks     *checks
+	reupload   sync.Map // of message ids whose files were asked for again: channels of *events.MediaRetry
 }
 
 // open logs the device in and returns when it can send. Where the network wants a newer client it is tried again as one.
@@ -79,6 +84,7 @@ func (d *driver) logIn(ctx context.Context, c *config, env channel.Env) (*sessio
 		return nil, err
 	}
 	s.ctx, s.end = context.WithCancelCause(context.WithoutCancel(ctx))
+	s.wire, s.unplug = context.WithCancel(context.WithoutCancel(ctx))
 	s.client = d.client(c, env, device)
 	s.client.AddEventHandlerWithSuccessStatus(s.handle)
 	if err := s.connect(ctx); err != nil {
@@ -95,7 +101,7 @@ func (s *session) connect(ctx context.Context) error {
 	if err := s.driver.gate.pass(ctx); err != nil {
 		return unreachable(err)
 	}
-	if err := s.client.ConnectContext(s.ctx); err != nil {
+	if err := s.client.ConnectContext(s.wire); err != nil {
 		return unreachable(err)
 	}
 	select {
@@ -114,8 +120,21 @@ func (s *session) lose(err error) { s.end(err) }
 
 // close ends what the session has begun.
 func (s *session) close(err error) {
+	s.ending.Lock()
 	s.end(err)
-	s.client.Disconnect()
+	s.ending.Unlock()
+	s.client.hangUp()
+	s.unplug()
+	s.background.Wait()
+}
+
+// beside does something beside the connection, while the session lives.
+func (s *session) beside(do func()) {
+	s.ending.Lock()
+	defer s.ending.Unlock()
+	if s.ctx.Err() == nil {
+		s.background.Go(do)
+	}
 }
 
 // Run serves the connection until it is lost, or ctx ends and what is under way has its answer.
@@ -132,23 +151,17 @@ func (s *session) Run(ctx context.Context) error {
 	return nil
 }
 
-// drain waits for the answers to what is under way, for some time.
+// drain waits for the answer to what is under way, for some time.
 func (s *session) drain() {
-	answered := make(chan struct{})
-	go func() {
-		s.sending.Wait()
-		close(answered)
-	}()
 	select {
-	case <-answered:
+	case s.turn <- struct{}{}:
+	case <-s.ctx.Done():
 	case <-time.After(drainTime):
 	}
 }
 
 // Send hands one message to the network.
 func (s *session) Send(ctx context.Context, m message.Outbound) (string, error) {
-	s.sending.Add(1)
-	defer s.sending.Done()
 	if s.ctx.Err() != nil {
 		return "", &channel.Failure{Verdict: channel.Retry, Code: "not_connected", Err: context.Cause(s.ctx)}
 	}
