@@ -1,6 +1,7 @@
 package whatsapp
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strconv"
@@ -278,7 +279,7 @@ func newStateMemory() *stateMemory {
 
 // GetAppStateSyncKey finds a key.
 func (m *stateMemory) GetAppStateSyncKey(_ context.Context, id []byte) (*store.AppStateSyncKey, error) {
-	if string(id) != string(m.keyID) {
+	if !bytes.Equal(id, m.keyID) {
 		return nil, fmt.Errorf("no key %x", id)
 	}
 	return &m.key, nil

@@ -310,9 +310,12 @@ func TestTimelock(t *testing.T) {
 	if _, err := c.SendMessage(t.Context(), s.Phone(customer).JID(), whatsapp.Text("x")); !errors.Is(err, whatsmeow.ErrServerReturnedError) {
 		t.Errorf("a message in the timelock: %v", err)
 	}
+	_, err := s.Phone(customer).Send(business, whatsapp.Text("You may"))
+	must(t, err)
+	c.text(s.Phone(customer).JID(), "To somebody who wrote first")
 	owner.Timelock(0)
 	equal(t, "active", await[*events.NotifyAccountReachoutTimelock](c, nil).IsActive, false)
-	c.text(s.Phone(customer).JID(), "Free")
+	c.text(s.Phone("254722000003").JID(), "Free")
 }
 
 func TestClosedServerRefuses(t *testing.T) {

@@ -208,13 +208,7 @@ func (p *Phone) after(id string, build func(*waCommon.MessageKey) *waE2E.Message
 	if old == nil {
 		return "", fmt.Errorf("the phone has sent no message %s", id)
 	}
-	chat := ""
-	if old.group != nil {
-		chat = old.group.JID().String()
-	} else {
-		chat = old.to.lid.String()
-	}
-	m := build(&waCommon.MessageKey{FromMe: proto.Bool(true), ID: proto.String(id), RemoteJID: proto.String(chat)})
+	m := build(&waCommon.MessageKey{FromMe: proto.Bool(true), ID: proto.String(id), RemoteJID: proto.String(old.chat().String())})
 	return p.transmit(&sent{to: old.to, group: old.group, content: m}, false)
 }
 

@@ -152,6 +152,13 @@ func TestRetries(t *testing.T) {
 	equal(t, "text", got.Text(), "Say again")
 	equal(t, "retries", got.Retries, 1)
 
+	owner := s.Phone(business)
+	owner.FailDecrypt(1) // its own copy
+	c.text(p.JID(), "Said once")
+	equal(t, "text", next(t, p).Text(), "Said once")
+	must(t, owner.Await(soon(t), func() bool { return len(owner.Copies()) == 2 }))
+	equal(t, "copied for", owner.Copies()[1].To, customer)
+
 	id, err := p.SendBroken(business, whatsapp.Text("Broken"))
 	must(t, err)
 	equal(t, "undecryptable", await[*events.UndecryptableMessage](c, nil).Info.ID, id)

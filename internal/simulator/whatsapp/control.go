@@ -282,7 +282,7 @@ func (s *Server) composed(in told) (*waE2E.Message, error) {
 	}
 	file, err := base64.StdEncoding.DecodeString(in.Data)
 	if err != nil || len(file) == 0 {
-		return nil, fmt.Errorf("data is no base64 of a file: %v", err)
+		return nil, errors.New("data is no base64 of a file")
 	}
 	if in.MIME == "" {
 		in.MIME = http.DetectContentType(file)

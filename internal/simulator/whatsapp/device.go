@@ -27,7 +27,7 @@ type Device struct {
 	noise        []byte
 	identity     [32]byte
 	registration uint32
-	signed       oneTime
+	signed       signedKey
 	keys         []oneTime // not used yet
 	conn         *conn
 	removed      bool
@@ -127,7 +127,12 @@ func (d *Device) settle(ack *node, class string) {
 	defer d.phone.server.mu.Unlock()
 	if i := slices.IndexFunc(d.queue, func(w waiting) bool { return w.key == key }); i >= 0 {
 		d.phone.server.history.add(Record{Op: opAcknowledged(class), Device: d.name(), ID: text(ack, "id"), Kind: text(ack, "type")})
-		d.queue = slices.Delete(d.queue, i, i+1)
+		if i == 0 { // as nearly always: nothing needs to move
+			d.queue[0] = waiting{}
+			d.queue = d.queue[1:]
+		} else {
+			d.queue = slices.Delete(d.queue, i, i+1)
+		}
 		d.tell()
 	}
 }
@@ -158,7 +163,7 @@ func (d *Device) repeated(id string) bool {
 
 // bundle is what a handset needs to start a session with it, or nil when the device has not sent its keys yet. The caller holds the lock.
 func (d *Device) bundle() *prekey.Bundle {
-	if d.registration == 0 || d.signed == (oneTime{}) {
+	if d.registration == 0 || d.signed == (signedKey{}) {
 		return nil
 	}
 	once, public := optional.NewEmptyUint32(), ecc.ECPublicKeyable(nil)
@@ -196,7 +201,7 @@ func (d *Device) pop() *oneTime {
 func (d *Device) upload(iq *node) error {
 	registration, id := octets(iq, "registration"), octets(iq, "identity")
 	list := iq.GetChildByTag("list")
-	signed, err := keyFrom(iq.GetChildByTag("skey"))
+	signed, err := signedFrom(iq.GetChildByTag("skey"))
 	if len(registration) != 4 || len(id) != 32 || err != nil {
 		return fmt.Errorf("not a list of keys: %w", err)
 	}
@@ -215,12 +220,21 @@ func (d *Device) upload(iq *node) error {
 }
 
 func keyFrom(n node) (key oneTime, err error) {
-	id, value, signature := octets(&n, "id"), octets(&n, "value"), octets(&n, "signature")
-	if len(id) != 3 || len(value) != 32 || len(signature) != 64 && n.Tag == "skey" {
-		return key, fmt.Errorf("a key with %d, %d and %d octets", len(id), len(value), len(signature))
+	id, value := octets(&n, "id"), octets(&n, "value")
+	if len(id) != 3 || len(value) != 32 {
+		return key, fmt.Errorf("a key with %d and %d octets", len(id), len(value))
 	}
-	copy(key.id[:], id)
-	copy(key.public[:], value)
-	copy(key.signature[:], signature)
+	return oneTime{[3]byte(id), [32]byte(value)}, nil
+}
+
+func signedFrom(n node) (key signedKey, err error) {
+	if key.oneTime, err = keyFrom(n); err != nil {
+		return key, err
+	}
+	signature := octets(&n, "signature")
+	if len(signature) != 64 {
+		return key, fmt.Errorf("a signature with %d octets", len(signature))
+	}
+	key.signature = [64]byte(signature)
 	return key, nil
 }

@@ -41,8 +41,11 @@ func (d *Device) fault(change func(*faults)) {
 	change(&d.faults)
 }
 
-// Timelock tells all devices of the account that it may not write to new people for a while, and refuses what they send then
-// as the service does; 0 ends it.
+// timelocked is the error for a message to somebody who has not written first, while the account may not do that.
+const timelocked = "463"
+
+// Timelock tells all devices of the account that it may not write to new people for a while, and refuses what they send them;
+// 0 ends it.
 func (p *Phone) Timelock(duration time.Duration) {
 	s := p.server
 	s.mu.Lock()
@@ -50,11 +53,8 @@ func (p *Phone) Timelock(duration time.Duration) {
 	ends := time.Now().Add(duration)
 	body := fmt.Sprintf(`{"data":{"xwa2_notify_account_reachout_timelock":{"enforcement_type":"BIZ_QUALITY","is_active":%t,"time_enforcement_ends":"%d"}}}`,
 		duration > 0, ends.Unix())
+	p.locked = ends
 	for _, d := range p.linked() {
-		d.faults.refuse = ""
-		if duration > 0 {
-			d.faults.refuse = "463"
-		}
 		d.enqueue(node{Tag: "notification", Attrs: attrs{
 			"type": "mex", "from": types.ServerJID, "id": s.stanzaID(), "t": stamp(time.Now()),
 		}, Content: []node{{Tag: "update", Attrs: attrs{"op_name": "NotificationUserReachoutTimelockUpdate"}, Content: []byte(body)}}})

@@ -166,7 +166,7 @@ func (h *handset) senderKey(group string) *protocol.SenderKeyName {
 func (h *handset) bundle() []node {
 	h.phone.signal.Lock()
 	defer h.phone.signal.Unlock()
-	return bundleNodes(h.store.RegistrationID, *h.store.IdentityKey.Pub, rawKey(h.store.SignedPreKey), rawKey(h.memory.fresh()))
+	return bundleNodes(h.store.RegistrationID, *h.store.IdentityKey.Pub, signedKey{rawKey(h.store.SignedPreKey), *h.store.SignedPreKey.Signature}, rawKey(h.memory.fresh()))
 }
 
 // pad adds 1 to 15 octets, each of which says how many.
@@ -263,25 +263,26 @@ func (m *memory) forget(group, user string) {
 	delete(m.senderKeys, group+" "+user)
 }
 
-// oneTime is a key of a bundle as it is on the wire; the signature is empty for one that is used once.
+// oneTime is a key that is used once, as it is on the wire: a client gives hundreds, and they are to take little room.
 type oneTime struct {
-	id        [3]byte
-	public    [32]byte
+	id     [3]byte
+	public [32]byte
+}
+
+// signedKey is the key of a bundle that stays.
+type signedKey struct {
+	oneTime
 	signature [64]byte
 }
 
 func rawKey(k *keys.PreKey) oneTime {
-	raw := oneTime{id: [3]byte{byte(k.KeyID >> 16), byte(k.KeyID >> 8), byte(k.KeyID)}, public: *k.Pub}
-	if k.Signature != nil {
-		raw.signature = *k.Signature
-	}
-	return raw
+	return oneTime{id: [3]byte{byte(k.KeyID >> 16), byte(k.KeyID >> 8), byte(k.KeyID)}, public: *k.Pub}
 }
 
 func (k oneTime) number() uint32 { return uint32(k.id[0])<<16 | uint32(k.id[1])<<8 | uint32(k.id[2]) }
 
 // bundleNodes writes a bundle as it is asked for; without a one-time key when none is left.
-func bundleNodes(registration uint32, identity [32]byte, signed oneTime, once ...oneTime) []node {
+func bundleNodes(registration uint32, identity [32]byte, signed signedKey, once ...oneTime) []node {
 	children := []node{
 		{Tag: "registration", Content: []byte{byte(registration >> 24), byte(registration >> 16), byte(registration >> 8), byte(registration)}},
 		{Tag: "type", Content: []byte{ecc.DjbType}},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"sync"
@@ -17,6 +18,7 @@ import (
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
 	waLog "go.mau.fi/whatsmeow/util/log"
+	"go.uber.org/goleak"
 	_ "modernc.org/sqlite"
 
 	"tidings.dev/internal/simulator/whatsapp"
@@ -26,6 +28,11 @@ const (
 	business = "254700000001"
 	customer = "254711000002"
 )
+
+// TestMain finds goroutines that are left; the library's reader of history stays for a minute by itself.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("go.mau.fi/whatsmeow.(*Client).handleHistorySyncNotificationLoop"))
+}
 
 // start runs a simulation that this process trusts. Tests that use it do not run at the same time: the trust is the process's.
 func start(t *testing.T, config whatsapp.Config) *whatsapp.Server {
@@ -52,7 +59,7 @@ type client struct {
 
 func newClient(t *testing.T, s *whatsapp.Server) *client {
 	t.Helper()
-	db, err := sql.Open("sqlite", fmt.Sprintf("file:%s?mode=memory&cache=shared&_pragma=foreign_keys(1)", t.Name()+whatsmeow.GenerateMessageID()))
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "client.db")+"?_pragma=foreign_keys(1)&_pragma=journal_mode(WAL)&_pragma=synchronous(OFF)")
 	must(t, err)
 	db.SetMaxOpenConns(1)
 	t.Cleanup(func() { _ = db.Close() })
@@ -96,7 +103,7 @@ func (c *client) restart() *client {
 }
 
 // patience is how long a test waits for what should happen at once.
-const patience = 10 * time.Second
+const patience = 20 * time.Second
 
 // await waits for an event that the client has not given yet and that fits, and takes it.
 func await[E any](c *client, fits func(E) bool) E {

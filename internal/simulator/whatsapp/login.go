@@ -68,7 +68,8 @@ func (s *Server) admit(c *conn) (reason int, more attrs) {
 func (s *Server) deviceOf(c *conn) *Device {
 	number := strconv.FormatUint(c.payload.GetUsername(), 10)
 	if p := s.phones[number]; p != nil {
-		if d := p.devices[uint16(c.payload.GetDevice())]; d != nil || !s.config.Adopt {
+		number := uint16(c.payload.GetDevice())
+		if d := p.devices[number]; d != nil || p.unlinked[number] {
 			return d
 		}
 	}

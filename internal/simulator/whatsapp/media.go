@@ -40,7 +40,7 @@ func newMedia() *media { return &media{blobs: map[string][]byte{}, gone: map[str
 
 func (m *media) routes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /mms/{type}/{token}", m.upload)
-	mux.HandleFunc("DELETE /mms/{type}/{token}", func(out http.ResponseWriter, _ *http.Request) { out.WriteHeader(http.StatusOK) })
+	mux.HandleFunc("DELETE /mms/{type}/{token}", m.remove)
 	mux.HandleFunc("GET /v/", m.download)
 	mux.HandleFunc("GET /pp/", m.download)
 }
@@ -93,6 +93,18 @@ func (m *media) upload(out http.ResponseWriter, r *http.Request) {
 	}
 	path := m.store(body)
 	_ = json.NewEncoder(out).Encode(map[string]string{"url": "https://" + mediaHost + path, "direct_path": path, "handle": strconv.Itoa(len(body))})
+}
+
+// remove forgets a file that its reader has done with, as clients do with their history.
+func (m *media) remove(out http.ResponseWriter, r *http.Request) {
+	path, err := base64.RawURLEncoding.DecodeString(r.URL.Query().Get("d_md"))
+	if err != nil || r.URL.Query().Get("auth") != mediaAuth {
+		http.Error(out, "no auth or no path", http.StatusBadRequest)
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.blobs, string(path))
 }
 
 func (m *media) failing() int {

@@ -16,20 +16,19 @@ import (
 
 // envelope is what the server knows of a message that a linked device sends.
 type envelope struct {
-	id        string
-	kind      string
-	mediaType string
-	edit      string
-	from      *Device
-	to        *Phone // nobody in a group
-	group     *Group
-	byLID     bool // how the sender named the recipient, and is named to it
-	time      time.Time
-	peer      bool // from a device to its own telephone
-	again     bool // it was asked for again
-	repeated  bool
-	fate      fate
-	stanza    *node
+	id       string
+	kind     string
+	edit     string
+	from     *Device
+	to       *Phone // nobody in a group
+	group    *Group
+	byLID    bool // how the sender named the recipient, and is named to it
+	time     time.Time
+	peer     bool // from a device to its own telephone
+	again    bool // it was asked for again
+	repeated bool
+	fate     fate
+	stanza   *node
 }
 
 // message takes a message from a linked device, answers it and delivers it.
@@ -76,8 +75,16 @@ func (s *Server) envelope(d *Device, n *node) (e envelope, code string) {
 	} else if e.to = s.find(to); e.to == nil {
 		return e, "404"
 	}
+	if chat := jid(n, "recipient"); e.again && !chat.IsEmpty() {
+		if e.to = s.find(chat); e.to == nil {
+			return e, "404"
+		}
+	}
 	if d.faults.refuse != "" {
 		return e, d.faults.refuse
+	}
+	if e.to != nil && e.to != d.phone && time.Now().Before(d.phone.locked) && !d.phone.met[e.to] {
+		return e, timelocked
 	}
 	if !e.peer && !e.again && e.group == nil && e.to != d.phone {
 		e.fate = s.fateOf(e.to, d)
@@ -253,7 +260,7 @@ func (p *Phone) take(h *handset, e envelope, encs []node) {
 		p.obey(e.from, m)
 	case onlySenderKey(m):
 	case m.GetDeviceSentMessage() != nil:
-		if h.number == 0 {
+		if h.number == 0 && e.from.phone == p {
 			p.note(&p.copies, e, encs, m.GetDeviceSentMessage().GetMessage())
 		}
 	case h.number != 0:
@@ -311,6 +318,9 @@ func (p *Phone) readsNow() bool {
 	return p.reads
 }
 
+// keptCopies is how many messages of its own devices a phone keeps at least.
+const keptCopies = 1000
+
 // keptUnasked is how many messages somebody keeps whom nobody has in hand.
 const keptUnasked = 100
 
@@ -343,6 +353,9 @@ func (p *Phone) note(log *[]Message, e envelope, encs []node, content *waE2E.Mes
 		}
 	}
 	p.append(log, m)
+	if log == &p.copies && len(p.copies) > 2*keptCopies {
+		p.copies = slices.Clone(p.copies[keptCopies:])
+	}
 	if log == &p.received {
 		p.server.history.add(Record{Op: OpReceived, Device: e.from.name(), To: p.number, ID: m.ID, Kind: m.Kind, Text: m.Text()})
 	}

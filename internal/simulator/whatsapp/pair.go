@@ -254,6 +254,7 @@ func (p *Phone) Unlink(d *Device) {
 func (d *Device) remove() {
 	d.removed, d.queue, d.keys = true, nil, nil
 	delete(d.phone.devices, d.number)
+	d.phone.unlinked[d.number] = true
 	d.phone.server.history.add(Record{Op: OpUnlink, Device: d.name()})
 	d.phone.devicesChanged()
 }

@@ -52,6 +52,9 @@ type Phone struct {
 	failing    int      // of the next messages cannot be decrypted
 	serial     uint16   // of the last device
 	devices    map[uint16]*Device
+	unlinked   map[uint16]bool // devices that may not come back
+	met        map[*Phone]bool // who has written to it
+	locked     time.Time       // until when it may not write to others
 	blocked    map[*Phone]bool
 	watchers   map[*Device]bool // of its presence
 	known      map[*Device]bool // who has looked up its devices
@@ -129,7 +132,7 @@ func (s *Server) person(number string) *Phone {
 	}
 	p := &Phone{
 		server: s, number: number, name: "Phone " + number, automatic: true, reads: true, outbox: map[string]*sent{}, devices: map[uint16]*Device{},
-		blocked: map[*Phone]bool{}, watchers: map[*Device]bool{}, known: map[*Device]bool{}, stale: map[string]bool{}, names: map[*Phone]string{}, changed: make(chan struct{}),
+		unlinked: map[uint16]bool{}, met: map[*Phone]bool{}, blocked: map[*Phone]bool{}, watchers: map[*Device]bool{}, known: map[*Device]bool{}, stale: map[string]bool{}, names: map[*Phone]string{}, changed: make(chan struct{}),
 	}
 	delete(s.gone, number)
 	p.lid = types.NewJID(s.freeLID(number), types.HiddenUserServer)

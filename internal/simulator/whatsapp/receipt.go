@@ -191,8 +191,8 @@ const mostRetries = 5
 
 // askAgain asks the sending device for a message that could not be decrypted, with keys for a new session.
 func (p *Phone) askAgain(h *handset, e envelope) {
-	if e.peer || e.from.phone == p {
-		return
+	if e.peer {
+		return // the library does not send these again
 	}
 	p.signal.Lock()
 	count := h.asked[e.id] + 1
@@ -211,8 +211,11 @@ func (p *Phone) askAgain(h *handset, e envelope) {
 		keys[0], // the registration stands apart
 		{Tag: "keys", Content: keys[1:]},
 	}}
-	if e.group != nil {
+	switch {
+	case e.group != nil:
 		n.Attrs["from"], n.Attrs["participant"] = e.group.JID(), name
+	case e.from.phone == p:
+		n.Attrs["recipient"] = e.to.lid // the chat that this is a copy from
 	}
 	e.from.enqueue(n)
 }
@@ -290,7 +293,7 @@ func bundleFrom(d *Device, registration []byte, keys *node) *prekey.Bundle {
 	if err != nil || len(id) != 32 || len(registration) != 4 {
 		return nil
 	}
-	signed, err := keyFrom(keys.GetChildByTag("skey"))
+	signed, err := signedFrom(keys.GetChildByTag("skey"))
 	if err != nil {
 		return nil
 	}

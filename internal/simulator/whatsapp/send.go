@@ -13,8 +13,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// keptToSend is how many messages a phone keeps to send them again.
-const keptToSend = 500
+// keptToSend is how many messages a phone keeps at least, to send them again.
+const keptToSend = 20_000
 
 // sent is a message that a phone has sent.
 type sent struct {
@@ -24,6 +24,14 @@ type sent struct {
 	peer    bool // for its own devices alone, about their work
 	time    time.Time
 	content *waE2E.Message
+}
+
+// chat is where it went.
+func (m *sent) chat() types.JID {
+	if m.group != nil {
+		return m.group.JID()
+	}
+	return m.to.lid
 }
 
 // errOffline is for a phone that is told to speak while it is off the network.
@@ -92,6 +100,7 @@ func (p *Phone) encryptFor(m *sent, broken bool) ([]*Phone, error) {
 	case m.group != nil:
 		phones = m.group.phones()
 	case m.to != p && !m.to.blocked[p]:
+		m.to.met[p] = true
 		phones = append(phones, m.to)
 	}
 	var devices []*Device
