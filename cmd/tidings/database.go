@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -81,5 +82,10 @@ func (r restoreCommand) Run(s *session) error {
 	if at.Database != "" {
 		return s.print(made, "Restored into %s.\n", at)
 	}
-	return s.print(made, "Restored. The database of before is tidings.db.old in %s.\n", at.Dir)
+	before := filepath.Join(at.Dir, "tidings.db.old")
+	if _, err := os.Stat(before); err != nil {
+		return s.print(made, "Restored into %s.\n", at.Dir)
+	}
+	made["before"] = before
+	return s.print(made, "Restored. The database of before is %[1]s, with all that was erased since the backup: once all is well, rm %[1]s*\n", before)
 }

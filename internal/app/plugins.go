@@ -1,7 +1,6 @@
 package app
 
 import (
-	"fmt"
 	"net/http"
 
 	"tidings.dev/internal/api"
@@ -41,13 +40,4 @@ func surfaces() []api.Surface {
 		native.Surface,
 		klik.Surface,
 	}
-}
-
-func (c *Core) driverNamed(name string) (channel.Driver, error) {
-	for _, d := range c.drivers {
-		if d.Name == name {
-			return d, nil
-		}
-	}
-	return channel.Driver{}, fmt.Errorf("there is no driver %q", name)
 }

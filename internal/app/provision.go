@@ -14,6 +14,7 @@ import (
 	"tidings.dev/internal/channel"
 	"tidings.dev/internal/connection"
 	"tidings.dev/internal/id"
+	"tidings.dev/internal/fault"
 	"tidings.dev/internal/key"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/number"
@@ -213,27 +214,35 @@ type Channel struct {
 
 // CreateChannel makes a channel once its driver has looked at the settings (JSON).
 func (c *Core) CreateChannel(n NewChannel, settings []byte) (Channel, error) {
-	driver, err := c.driverNamed(n.Driver)
-	if err != nil {
-		return Channel{}, err
-	}
-	wish, err := n.wish(driver, settings)
+	wish, err := n.wish(settings)
 	if err != nil {
 		return Channel{}, err
 	}
 	var made connection.Channel
 	err = c.Store.Write(func(tx *store.Tx) (err error) {
-		if made, err = c.Connections.Create(tx, audit.CLI, wish); err != nil || !n.Default {
+		if made, err = c.Gateway.CreateChannel(tx, audit.CLI, wish); err != nil || !n.Default {
 			return err
 		}
-		return c.Routes.SetDefaults(tx, audit.CLI, made.Account, made.Kind, []message.ChannelID{made.ID})
+		return c.Gateway.SetDefaults(tx, audit.CLI, made.Account, made.Kind, []message.ChannelID{made.ID})
 	})
-	return shownChannel(made), err
+	return shownChannel(made), allOf(err)
 }
 
-func (n NewChannel) wish(driver channel.Driver, settings []byte) (connection.Channel, error) {
+// allOf is an error that tells every mistake it holds: a fault by itself tells the first.
+func allOf(err error) error {
+	f := fault.Of(err)
+	if f == nil {
+		return err
+	}
+	all := []error{f}
+	for _, more := range f.More {
+		all = append(all, more)
+	}
+	return errors.Join(all...)
+}
+
+func (n NewChannel) wish(settings []byte) (connection.Channel, error) {
 	wish := connection.Channel{Name: n.Name, Driver: n.Driver, Settings: channel.Settings(settings), Rate: n.Rate, Enabled: true, Shards: n.Shards}
-	wish.Kind = driver.Kind
 	var err error
 	if wish.Account, err = optional[account.Account](n.Account, "account"); err != nil {
 		return wish, err
@@ -241,13 +250,8 @@ func (n NewChannel) wish(driver channel.Driver, settings []byte) (connection.Cha
 	if wish.Account == 0 && !n.Shared {
 		return wish, errors.New("a channel is an account's, or shared")
 	}
-	if wish.Sender, err = message.ParseSender(n.Sender, ""); err != nil {
-		return wish, err
-	}
-	if err := driver.Check(wish.Settings); err != nil {
-		return wish, fmt.Errorf("settings of the channel: %w", err)
-	}
-	return wish, nil
+	wish.Sender, err = message.ParseSender(n.Sender, "")
+	return wish, err
 }
 
 // Channels lists all channels.
