@@ -259,18 +259,37 @@ func (f *Fleet) serve(ctx, hard context.Context, c connection.Channel, lease *st
 	if !ok {
 		return 0, fmt.Errorf("there is no driver %q", c.Driver)
 	}
+	pace, err := f.paceOf(ctx, c)
+	if err != nil {
+		return 0, err
+	}
 	session, err := driver.Open(ctx, f.env(c, lease))
 	if err != nil {
 		return 0, err
 	}
 	window := channel.WindowOf(session)
 	slots := make(chan struct{}, window)
-	pace := queue.NewPace(rateOf(c, max(1, c.Shards)))
 	f.up(c, window, func() int { return len(slots) }, pace)
 	f.log.Info("session open", "channel", c.Name, "driver", c.Driver, "window", window)
 	began := time.Now()
 	err = f.work(ctx, hard, c, session, slots, pace, p)
 	return time.Since(began), err
+}
+
+// paceOf is how fast the channel goes: as its rate says, or as carefully as its driver wants.
+func (f *Fleet) paceOf(ctx context.Context, c connection.Channel) (*queue.Pace, error) {
+	care, careful := f.gw.Care(c)
+	if !careful {
+		return queue.NewPace(rateOf(c, max(1, c.Shards))), nil
+	}
+	if err := f.gw.Connections.Recall(ctx, c.ID); err != nil {
+		return nil, err
+	}
+	every := care.Every
+	if every > 0 && c.Rate > 0 {
+		every = max(every, time.Second/time.Duration(c.Rate))
+	}
+	return queue.NewCarefulPace(every, care.Jitter, func() bool { return f.gw.Closed(c, care) }), nil
 }
 
 // work runs the session and its lanes. The session outlives the lanes' work, so that what is under way gets its answer.

@@ -107,6 +107,9 @@ func (g *Gateway) beginSend(tx *store.Tx, tasks []*queue.Task) error {
 			over[row.ID] = message.Blocked
 		default:
 			if t.Payload, err = g.compose(tx.Context(), t, row); err == nil {
+				if err := g.spend(tx, t, &row); err != nil {
+					return err
+				}
 				continue
 			}
 			g.Log.Error("cannot send a message any more", "message", row.ID, "err", err)

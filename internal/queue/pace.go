@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"math"
+	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -29,6 +30,10 @@ type Pace struct {
 	next    time.Time // turn
 	left    []time.Time
 	seconds [2]count // what left in this second and the one before
+
+	every  time.Duration // between two on average; 0: as the rate says
+	jitter float64       // how much longer or shorter that may be, as a share of it
+	shut   func() bool   // nothing may go now; nil: never
 }
 
 type count struct {
@@ -43,11 +48,22 @@ func NewPace(rate float64) *Pace {
 	return p
 }
 
+// NewCarefulPace returns a pace of one job each while, a share of it longer or shorter, so that nobody takes it for a machine's.
+// Nothing begins while shut says so.
+func NewCarefulPace(every time.Duration, jitter float64, shut func() bool) *Pace {
+	p := &Pace{every: every, jitter: min(max(jitter, 0), 1), shut: shut}
+	if every > 0 {
+		p.Set(float64(time.Second) / float64(every))
+		p.next = time.Now().Add(rand.N(every)) // sessions that were opened together do not begin together
+	}
+	return p
+}
+
 // Set changes the rate. What was learned of the network goes on.
 func (p *Pace) Set(rate float64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.set == rate {
+	if p.set == rate || p.every > 0 && p.set > 0 { // a careful one stays as it is
 		return
 	}
 	p.set, p.top = rate, rate
@@ -125,6 +141,9 @@ func (p *Pace) measured(now time.Time) float64 {
 
 // within is how many may leave in which time: whole ones, so that a rate of 7.5 is 8 in 1067 ms.
 func (p *Pace) within() (n int, in time.Duration) {
+	if p.every > 0 {
+		return 1, time.Duration(float64(p.every) * (1 - p.jitter))
+	}
 	n = max(1, int(math.Ceil(p.rate)))
 	return n, time.Duration(float64(n)/p.rate*float64(span)) + slack
 }
@@ -133,12 +152,18 @@ func (p *Pace) within() (n int, in time.Duration) {
 func (p *Pace) interval() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.every > 0 {
+		return time.Duration(float64(p.every) * (1 + p.jitter))
+	}
 	return p.gap()
 }
 
 func (p *Pace) gap() time.Duration {
 	if p.rate == 0 {
 		return 0
+	}
+	if p.every > 0 {
+		return time.Duration(float64(p.every) * (1 + p.jitter*(2*rand.Float64()-1)))
 	}
 	n, in := p.within()
 	return in / time.Duration(n)
@@ -159,6 +184,9 @@ func (p *Pace) reserve(now time.Time) time.Time {
 	p.next = turn.Add(gap)
 	return turn
 }
+
+// closed reports whether nothing may go now, however long ago the last one did.
+func (p *Pace) closed() bool { return p.shut != nil && p.shut() }
 
 // Leave waits until one more may leave, where those before it came late and it would follow too closely. It is nil, or why ctx
 // ended.

@@ -172,3 +172,28 @@ func TestLeaveEndsWithItsContext(t *testing.T) {
 		}
 	})
 }
+
+// A careful pace keeps its average and its bounds, whatever they are and however late the jobs come.
+func TestACarefulPaceKeepsItsAverageAndItsBounds(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		every := time.Duration(rapid.IntRange(1, 30).Draw(rt, "seconds")) * time.Second
+		jitter := rapid.Float64Range(0, 1).Draw(rt, "jitter")
+		synctest.Test(t, func(*testing.T) {
+			began := time.Now()
+			left := drive(NewCarefulPace(every, jitter, nil), 400*every, punctual)
+			if wait := left[0].Sub(began); wait >= every {
+				rt.Fatalf("the first left after %s", wait)
+			}
+			low, high := time.Duration(float64(every)*(1-jitter)), time.Duration(float64(every)*(1+jitter))
+			for i := range left[1:] {
+				if pause := left[i+1].Sub(left[i]); pause < low || pause > high {
+					rt.Fatalf("a pause of %s; %s to %s are meant", pause, low, high)
+				}
+			}
+			mean := left[len(left)-1].Sub(left[0]) / time.Duration(len(left)-1)
+			if off := math.Abs(float64(mean-every) / float64(every)); off > 0.15 {
+				rt.Fatalf("%s on average, want %s", mean, every)
+			}
+		})
+	})
+}

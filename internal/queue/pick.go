@@ -45,6 +45,10 @@ func (l *lane) mayGo() bool {
 	if l.pace == nil {
 		return true
 	}
+	if l.pace.closed() {
+		l.arm(tick)
+		return false
+	}
 	now := time.Now()
 	if l.turn.IsZero() || now.Sub(l.turn) > l.pace.interval() {
 		l.turn = l.pace.reserve(now)
