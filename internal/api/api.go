@@ -17,6 +17,7 @@ import (
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/rate"
 	"tidings.dev/internal/telemetry"
+	"tidings.dev/internal/webhook"
 )
 
 // Options are what an operator may choose.
@@ -44,8 +45,21 @@ type Surface struct {
 	Headers http.Header
 	// Routes registers what the surface answers.
 	Routes func(*Kit)
+	// Dialect is how the surface's webhooks are told; nil: it has none of its own. Of the core there are Store, Channels, Contacts and Gateway.
+	Dialect func(Core) webhook.Dialect
 	// Fail writes a fault in the surface's shape.
 	Fail func(k *Kit, w http.ResponseWriter, r *http.Request, f *fault.Fault)
+}
+
+// Dialects are those of the surfaces, by their names.
+func Dialects(core Core, surfaces ...Surface) map[string]webhook.Dialect {
+	all := map[string]webhook.Dialect{}
+	for _, s := range surfaces {
+		if s.Dialect != nil {
+			all[s.Name] = s.Dialect(core)
+		}
+	}
+	return all
 }
 
 // Handler answers one request, or returns why it did not: a fault, which the caller is told, or any other error, which

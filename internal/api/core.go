@@ -77,5 +77,6 @@ type Gateway interface {
 	ShownSettings(c connection.Channel) (json.RawMessage, error)
 	MergeSettings(c connection.Channel, patch json.RawMessage) (channel.Settings, error)
 	SetDefaults(tx *store.Tx, by audit.Actor, a account.ID, kind message.Kind, channels []message.ChannelID) error
+	RemoteID(m message.Message) string
 	Official(ctx context.Context, a account.ID, kind message.Kind) (connection.Channel, bool, error)
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tidings.dev/internal/account"
+	"tidings.dev/internal/api"
 	"tidings.dev/internal/audit"
 	"tidings.dev/internal/channel"
 	"tidings.dev/internal/config"
@@ -128,6 +129,7 @@ func (c *Core) wire() (err error) {
 	c.Webhooks = webhook.New(webhook.Config{
 		Store: s, Queue: c.Queue, Events: c.Events, Guard: c.Guard, Renderer: c.Gateway, MaxConcurrent: cfg.Webhook.MaxConcurrent,
 		Log: c.Log, Metrics: c.Metrics, Tracer: c.Tracer,
+		Dialects: api.Dialects(api.Core{Store: s, Channels: c.Connections, Gateway: c.Gateway, Contacts: c.Contacts}, surfaces()...),
 	})
 	c.Events.FollowedBy(newTally(c.Metrics))
 	c.Events.FollowedBy(c.Webhooks)

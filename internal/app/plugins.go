@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"tidings.dev/internal/api"
+	"tidings.dev/internal/api/device"
 	"tidings.dev/internal/api/klik"
 	"tidings.dev/internal/api/native"
 	"tidings.dev/internal/channel"
@@ -39,5 +40,6 @@ func surfaces() []api.Surface {
 	return []api.Surface{
 		native.Surface,
 		klik.Surface,
+		device.Surface,
 	}
 }

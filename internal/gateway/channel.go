@@ -102,6 +102,16 @@ func (g *Gateway) Official(ctx context.Context, a account.ID, kind message.Kind)
 	return connection.Channel{}, false, nil
 }
 
+// RemoteID is the id by which a network knows a message of one part from the start, where its driver chooses it; empty where the network
+// does.
+func (g *Gateway) RemoteID(m message.Message) string {
+	c, ok, err := g.Connections.Get(context.Background(), m.Channel)
+	if err != nil || !ok || g.drivers[c.Driver].RemoteID == nil {
+		return ""
+	}
+	return g.drivers[c.Driver].RemoteID(message.Outbound{Message: m.ID, Account: m.Account, Attempt: 1, Number: 1, Total: m.Total, To: m.To, From: m.From})
+}
+
 func (g *Gateway) channelIn(tx *store.Tx, id message.ChannelID) (connection.Channel, error) {
 	c, ok, err := g.Connections.Get(tx.Context(), id)
 	if err == nil && !ok {

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -16,11 +17,14 @@ const Native = "native"
 
 // Dialect is how the customers of one API surface want to be told.
 type Dialect interface {
-	// Request makes the body and the headers of one post.
+	// Request makes the body and the headers of one post, or says with ErrNothing that there is none.
 	Request(p Post) (body []byte, headers http.Header, err error)
 	// Success reports whether the answer means that the event was taken.
 	Success(status int, response []byte) bool
 }
+
+// ErrNothing says that the endpoint is not told of an event: its dialect has no words for it.
+var ErrNothing = errors.New("nothing to tell")
 
 // Post is one event on its way to one endpoint.
 type Post struct {

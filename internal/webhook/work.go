@@ -215,6 +215,9 @@ func (w *Webhooks) attempt(ctx context.Context, t *queue.Task, y *try) (a answer
 		}
 	}()
 	req, err := w.request(ctx, t, y)
+	if errors.Is(err, ErrNothing) {
+		return answer{outcome: success}
+	}
 	if err != nil {
 		if fault.Is(err, fault.NotHere) || store.NoRows(err) {
 			return answer{problem: "the event is no longer kept", gone: true}

@@ -71,7 +71,7 @@ func New(t testing.TB, opt api.Options, surfaces ...api.Surface) *World {
 	opt.PublicURL = PublicURL
 	s := storetest.Open(t)
 	w := &World{t: t}
-	w.wire(s, log)
+	w.wire(s, log, surfaces)
 	if err := w.settle(); err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func New(t testing.TB, opt api.Options, surfaces ...api.Surface) *World {
 	return w
 }
 
-func (w *World) wire(s *store.Store, log *slog.Logger) {
+func (w *World) wire(s *store.Store, log *slog.Logger, surfaces []api.Surface) {
 	q, events := queue.New(s, log), event.New(s)
 	w.Core = api.Core{
 		Store: s, Keys: key.New(s), Members: member.New(s, account.Limits{Surface: 60}), Wallet: wallet.New(s, events), Routes: route.New(s), Events: events, Health: &telemetry.Health{},
@@ -95,7 +95,7 @@ func (w *World) wire(s *store.Store, log *slog.Logger) {
 	w.Core.Fleet = fleet.New(w.Gateway, q, drivers, log)
 	w.Core.Gateway = w.Gateway
 	w.Core.Notifier = notify.New(notify.Config{Store: s, Queue: q, Events: events, Log: log})
-	w.Core.Webhooks = webhook.New(webhook.Config{Store: s, Queue: q, Events: events, Renderer: w.Gateway, Guard: guard.New(guard.Options{Resolver: everywhere{}}), Log: log})
+	w.Core.Webhooks = webhook.New(webhook.Config{Store: s, Queue: q, Events: events, Renderer: w.Gateway, Guard: guard.New(guard.Options{Resolver: everywhere{}}), Log: log, Dialects: api.Dialects(w.Core, surfaces...)})
 	events.FollowedBy(w.Core.Webhooks)
 	w.Core.Privacy = privacy.New(privacy.Config{
 		Store: s, Queue: q, Gateway: w.Gateway, Events: events, Consent: w.Core.Consent, Wallet: w.Core.Wallet, Keys: w.Core.Keys,
