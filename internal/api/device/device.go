@@ -12,11 +12,12 @@ import (
 
 // Surface is the API.
 var Surface = api.Surface{
-	Name: "device", Prefixes: []string{"/api/", "/send"}, AnyOrigin: true, Limited: true, Routes: routes, Dialect: newDialect, Fail: fail,
+	Name: name, Prefixes: []string{"/api/", "/send"}, AnyOrigin: true, Limited: true, Routes: routes, Dialect: newDialect, Fail: fail,
 	Headers: http.Header{"Access-Control-Allow-Origin": {"*"}},
 }
 
 const (
+	name      = "device"
 	keyHeader = "apikey"
 	// driver is that of the devices that the surface makes.
 	driver = "whatsapp"
@@ -24,24 +25,18 @@ const (
 
 // server answers the API.
 type server struct {
-	kit    *api.Kit
-	core   api.Core
-	driver string
+	kit  *api.Kit
+	core api.Core
 }
 
-func routes(k *api.Kit) { Routes(driver)(k) }
-
-// Routes are the surface's routes where another driver has the devices.
-func Routes(driver string) func(k *api.Kit) {
-	return func(k *api.Kit) {
-		s := &server{k, k.Core(), driver}
-		k.Serve(api.Paper{
-			Title:       "device",
-			Description: "WhatsApp by device tokens. A token names a device of the key's account. The key is any API key of the account.",
-			Key:         huma.SecurityScheme{Type: "apiKey", In: "header", Name: keyHeader},
-			Operations:  s.operations(),
-		})
-	}
+func routes(k *api.Kit) {
+	s := &server{k, k.Core()}
+	k.Serve(api.Paper{
+		Title:       "device",
+		Description: "WhatsApp by device tokens. A token names a device of the key's account. The key is any API key of the account.",
+		Key:         huma.SecurityScheme{Type: "apiKey", In: "header", Name: keyHeader},
+		Operations:  s.operations(),
+	})
 }
 
 // guarded lets in who has a key with the scope.
@@ -70,6 +65,7 @@ var common = []api.Example{
 	{Status: 400, When: "the body cannot be read, or a field is missing", Body: failure{"token is required"}},
 	{Status: 401, When: "no key, or a wrong one", Body: failure{"unauthorized"}},
 	{Status: 403, When: "the key may not do this", Body: failure{"forbidden"}},
+	{Status: 422, When: "an Idempotency-Key of another request", Body: failure{"this key was used for a request with another body"}},
 	{Status: 429, When: "too many requests", Body: failure{"too many requests"}},
 	{Status: 500, When: "the device cannot do it", Body: failure{"not logged in"}},
 	{Status: 503, When: "the server cannot do it now", Body: failure{"the server takes no more now"}},

@@ -9,10 +9,10 @@ import (
 
 // statuses are where the surface differs: what was to be sent and cannot is 500, as in the original.
 var statuses = api.Statuses{
-	Kinds: map[fault.Kind]int{fault.Invalid: http.StatusInternalServerError},
+	Kinds: map[fault.Kind]int{fault.Invalid: http.StatusInternalServerError, fault.Conflict: http.StatusInternalServerError},
 	Codes: map[fault.Code]int{
 		fault.MissingField: http.StatusBadRequest, fault.InvalidField: http.StatusBadRequest, fault.URLNotAllowed: http.StatusBadRequest,
-		fault.DeviceLimit: http.StatusForbidden,
+		fault.ChannelInUse: http.StatusConflict, fault.KeyReused: http.StatusUnprocessableEntity,
 	},
 }
 

@@ -123,7 +123,13 @@ func (s *server) setWebhook(w http.ResponseWriter, r *http.Request) error {
 const fileCame event.Kind = "message.media"
 
 // told are the events that the original tells of.
-var told = []string{string(event.Received), string(fileCame), string(event.Delivered), string(event.Read)}
+func told() []string {
+	kinds := []string{string(event.Received), string(event.Delivered), string(event.Read)}
+	if event.Known(string(fileCame)) {
+		kinds = append(kinds, string(fileCame))
+	}
+	return kinds
+}
 
 func (s *server) tell(r *http.Request, c connection.Channel, url string) error {
 	by := api.CallerOf(r).By
@@ -141,7 +147,7 @@ func (s *server) tell(r *http.Request, c connection.Channel, url string) error {
 		return err
 	}
 	e = webhook.Endpoint{
-		Account: c.Account, URL: url, Events: told, Description: "device " + c.Name, Dialect: Surface.Name, Channel: c.ID, Ordered: true,
+		Account: c.Account, URL: url, Events: told(), Description: "device " + c.Name, Dialect: name, Channel: c.ID, Ordered: true,
 	}
 	if err := s.core.Webhooks.Check(r.Context(), e); err != nil {
 		return err

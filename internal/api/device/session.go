@@ -36,7 +36,7 @@ func (s *server) start(w http.ResponseWriter, r *http.Request) error {
 	by := api.CallerOf(r).By
 	return s.answer(w, r, started{"Session started", true}, func(tx *store.Tx) error {
 		if !there {
-			wanted := connection.Channel{Account: api.CallerOf(r).Account.ID, Name: string(in.Token), Driver: s.driver, Kind: message.WhatsApp, Enabled: true, Settings: channel.Settings("{}")}
+			wanted := connection.Channel{Account: api.CallerOf(r).Account.ID, Name: string(in.Token), Driver: driver, Kind: message.WhatsApp, Enabled: true, Settings: channel.Settings("{}")}
 			if wanted.Settings, err = s.core.Gateway.MergeSettings(wanted, calls); err != nil {
 				return err
 			}

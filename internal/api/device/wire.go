@@ -1,6 +1,12 @@
 package device
 
-import "tidings.dev/internal/api"
+import (
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tidings.dev/internal/api"
+)
 
 // The requests. Fields stand as the document has them.
 type (
@@ -64,6 +70,7 @@ type (
 		Pic     string    `json:"pic"`
 		Status  bool      `json:"status"`
 	}
+	// identity is who a device is.
 	identity struct {
 		ID   string `json:"id"`
 		LID  string `json:"lid"`
@@ -121,6 +128,14 @@ type (
 		Data []string `json:"data"`
 	}
 )
+
+// TransformSchema implements huma.SchemaTransformer: a device that is not connected has no identity.
+func (status) TransformSchema(r huma.Registry, s *huma.Schema) *huma.Schema {
+	data := huma.SchemaFromType(r, reflect.TypeFor[identity]())
+	data.Nullable, data.AdditionalProperties = true, nil
+	s.Properties["data"] = data
+	return s
+}
 
 // contact is a person as the original's library tells of one.
 type contact struct {

@@ -1,0 +1,90 @@
+package device_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"testing"
+	"time"
+
+	"tidings.dev/internal/account"
+	"tidings.dev/internal/api"
+	"tidings.dev/internal/api/apitest"
+	"tidings.dev/internal/api/device"
+	"tidings.dev/internal/event"
+	"tidings.dev/internal/message"
+	"tidings.dev/internal/webhook"
+)
+
+// posted is an event in the surface's words.
+func posted(t *testing.T, w world, e event.Event) string {
+	t.Helper()
+	data, err := w.Gateway.EventData(t.Context(), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := api.Dialects(w.Core, device.Surface)["device"]
+	body, header, err := d.Request(webhook.Post{Account: w.Alice.ID, Event: e, Data: data})
+	if err != nil || header.Get("Content-Type") != "application/json" || !d.Success(204, nil) || d.Success(500, nil) || d.Success(302, nil) {
+		t.Fatalf("%v, %v", header, err)
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(body, &fields); err != nil {
+		t.Fatal(err)
+	}
+	if text, ok := fields["payload"].(string); ok { // text in text
+		var inner []map[string]any
+		if err := json.Unmarshal([]byte(text), &inner); err != nil {
+			t.Fatal(err)
+		}
+		fields["payload"] = inner
+	}
+	shown, _ := json.MarshalIndent(fields, "", "  ")
+	return string(shown) + "\n"
+}
+
+func TestPostsAreTheOriginals(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	at := time.Date(2026, 11, 21, 9, 30, 0, 0, time.UTC)
+	in := func(m message.Inbound) string {
+		t.Helper()
+		m.Channel, m.To = w.alice.ID, message.Address{Kind: message.Phone, Value: "+628123456789"}
+		m.Sender = apitest.Jane
+		if err := w.Gateway.Inbound(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+		all, err := w.Core.Events.Of(t.Context(), w.Alice.ID, int64(w.Newest(w.Alice).ID))
+		if err != nil || len(all) != 1 {
+			t.Fatalf("%v, %v", all, err)
+		}
+		all[0].At = at
+		return posted(t, w, all[0])
+	}
+	apitest.File(t, "testdata/post_text.json", []byte(in(message.Inbound{RemoteID: "3EB0AAAA", From: apitest.Jane.Phone, Content: message.Text("Hi there")})))
+
+	secret := w.Key(w.Alice, account.Admin)
+	if r := do(w, secret, "POST", "/api/send", `{"token":"my-token","phone":"628111111111","message":"hi"}`); r.Code != http.StatusOK {
+		t.Fatalf("%d %s", r.Code, r.Body)
+	}
+	id := w.Newest(w.Alice).ID
+	for {
+		m, err := w.Gateway.Message(t.Context(), w.Alice.ID, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Status == message.Sent {
+			break
+		}
+		time.Sleep(time.Millisecond) // the fleet works in time of its own
+	}
+	for _, kind := range []event.Kind{event.Delivered, event.Read} {
+		got := posted(t, w, event.Event{Subject: int64(id), Account: w.Alice.ID, Kind: kind, At: at})
+		var post struct {
+			IDs  []string
+			Type string
+		}
+		if err := json.Unmarshal([]byte(got), &post); err != nil || len(post.IDs) != 1 || post.IDs[0] != w.Gateway.RemoteID(w.Newest(w.Alice)) || (post.Type == "read") != (kind == event.Read) {
+			t.Errorf("%s is told as %s", kind, got)
+		}
+	}
+}
