@@ -28,7 +28,7 @@ func begin(t *testing.T) world {
 	w.Device(connection.Channel{Account: w.Alice.ID, Name: "new-token"}, "")
 	w.Device(connection.Channel{Account: w.Bob.ID, Name: "bobs-token"}, "")
 	w.Write(func(tx *store.Tx) error {
-		return w.Core.Wallet.SetPrices(tx, audit.System, []wallet.Price{{Currency: "KES", Prefix: "62", Amount: 1_000_000}, {Currency: "KES", Prefix: "254", Amount: 1_000_000}})
+		return w.Core.Wallet.SetPrices(tx, audit.System, []wallet.Price{{Currency: "KES", Prefix: "", Amount: 1_000_000}})
 	})
 	w.Run()
 	return w

@@ -111,7 +111,7 @@ func (d dialect) Request(p webhook.Post) ([]byte, http.Header, error) {
 	}
 	var post any
 	switch p.Event.Kind {
-	case event.Received, fileCame:
+	case event.Received, event.Media:
 		if post, err = data.message(p, token, remote, push); err != nil {
 			return nil, nil, err
 		}

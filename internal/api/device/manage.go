@@ -119,17 +119,8 @@ func (s *server) setWebhook(w http.ResponseWriter, r *http.Request) error {
 	return api.Reply(w, http.StatusOK, webhookReply{"updated", string(in.URL)})
 }
 
-// fileCame is told when the file of a message that came in is here.
-const fileCame event.Kind = "message.media"
-
 // told are the events that the original tells of.
-func told() []string {
-	kinds := []string{string(event.Received), string(event.Delivered), string(event.Read)}
-	if event.Known(string(fileCame)) {
-		kinds = append(kinds, string(fileCame))
-	}
-	return kinds
-}
+var told = []string{string(event.Received), string(event.Media), string(event.Delivered), string(event.Read)}
 
 func (s *server) tell(r *http.Request, c connection.Channel, url string) error {
 	by := api.CallerOf(r).By
@@ -147,7 +138,7 @@ func (s *server) tell(r *http.Request, c connection.Channel, url string) error {
 		return err
 	}
 	e = webhook.Endpoint{
-		Account: c.Account, URL: url, Events: told(), Description: "device " + c.Name, Dialect: name, Channel: c.ID, Ordered: true,
+		Account: c.Account, URL: url, Events: told, Description: "device " + c.Name, Dialect: name, Channel: c.ID, Ordered: true,
 	}
 	if err := s.core.Webhooks.Check(r.Context(), e); err != nil {
 		return err
