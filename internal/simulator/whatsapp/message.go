@@ -25,7 +25,7 @@ type envelope struct {
 	byLID    bool // how the sender named the recipient, and is named to it
 	time     time.Time
 	peer     bool // from a device to its own telephone
-	again    bool // it was asked for again
+	direct   bool // for one device alone, which has asked for it again or is the sender's own telephone
 	repeated bool
 	fate     fate
 	stanza   *node
@@ -58,41 +58,52 @@ func (s *Server) envelope(d *Device, n *node) (e envelope, code string) {
 	to := jid(n, "to")
 	e = envelope{
 		id: text(n, "id"), kind: text(n, "type"), edit: text(n, "edit"), from: d, byLID: to.Server != types.DefaultUserServer,
-		time: time.Now(), peer: text(n, "category") == "peer", again: len(n.GetChildrenByTag("enc")) > 0 && to.Server != types.GroupServer || has(n, "enc") && n.Attrs["participant"] != nil,
-		stanza: n,
+		time: time.Now(), peer: text(n, "category") == "peer", stanza: n,
 	}
+	e.direct = has(n, "enc") && (to.Server != types.GroupServer || !jid(n, "participant").IsEmpty())
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if to.Server == types.GroupServer {
-		e.group = s.groups[to.User]
-		if e.group == nil {
-			return e, "404"
-		}
-		e.byLID = e.group.mode == types.AddressingModeLID
-		if !e.group.has(d.phone) || e.group.announce && !e.group.members[d.phone].admin {
-			return e, "403"
-		}
-	} else if e.to = s.find(to); e.to == nil {
-		return e, "404"
-	}
-	if chat := jid(n, "recipient"); e.again && !chat.IsEmpty() {
-		if e.to = s.find(chat); e.to == nil {
-			return e, "404"
-		}
+	if code = s.address(&e); code != "" {
+		return e, code
 	}
 	if d.faults.refuse != "" {
 		return e, d.faults.refuse
 	}
-	if e.to != nil && e.to != d.phone && time.Now().Before(d.phone.locked) && !d.phone.met[e.to] {
-		return e, timelocked
+	if e.to != nil && e.to != d.phone {
+		if time.Now().Before(d.phone.locked) && !d.phone.met[e.to] {
+			return e, timelocked
+		}
+		if !e.direct {
+			e.fate = s.fateOf(e.to, d)
+		}
 	}
-	if !e.peer && !e.again && e.group == nil && e.to != d.phone {
-		e.fate = s.fateOf(e.to, d)
-	}
-	if !e.again && !e.fate.drop && e.fate.code == "" {
+	if !e.direct && !e.fate.drop && e.fate.code == "" {
 		e.repeated = d.repeated(e.id)
 	}
 	return e, e.fate.code
+}
+
+// address finds the recipient of a message, or the error for one that may not be written to. The caller holds the lock.
+func (s *Server) address(e *envelope) (code string) {
+	to := jid(e.stanza, "to")
+	if to.Server == types.GroupServer {
+		e.group = s.groups[to.User]
+		if e.group == nil {
+			return "404"
+		}
+		e.byLID = e.group.mode == types.AddressingModeLID
+		if !e.group.has(e.from.phone) || e.group.announce && !e.group.members[e.from.phone].admin {
+			return "403"
+		}
+		return ""
+	}
+	if chat := jid(e.stanza, "recipient"); e.direct && !chat.IsEmpty() {
+		to = chat // it is for one of the sender's own devices, about this chat
+	}
+	if e.to = s.find(to); e.to == nil {
+		return "404"
+	}
+	return ""
 }
 
 // patience is how long a device waits for its answers.
@@ -277,7 +288,7 @@ func (p *Phone) take(h *handset, e envelope, encs []node) {
 // read decrypts all parts, learns the sender's key, and answers the last part.
 func (p *Phone) read(h *handset, e envelope, encs []node) (m *waE2E.Message, err error) {
 	p.server.mu.Lock()
-	if p.failing > 0 && h.number == 0 && !e.again && !e.peer {
+	if p.failing > 0 && h.number == 0 && !e.direct {
 		p.failing--
 		p.server.mu.Unlock()
 		return nil, errors.New("told to fail")
