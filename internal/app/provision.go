@@ -13,8 +13,8 @@ import (
 	"tidings.dev/internal/audit"
 	"tidings.dev/internal/channel"
 	"tidings.dev/internal/connection"
-	"tidings.dev/internal/id"
 	"tidings.dev/internal/fault"
+	"tidings.dev/internal/id"
 	"tidings.dev/internal/key"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/number"
@@ -223,7 +223,7 @@ func (c *Core) CreateChannel(n NewChannel, settings []byte) (Channel, error) {
 		if made, err = c.Gateway.CreateChannel(tx, audit.CLI, wish); err != nil || !n.Default {
 			return err
 		}
-		return c.Gateway.SetDefaults(tx, audit.CLI, made.Account, made.Kind, []message.ChannelID{made.ID})
+		return c.Routes.SetDefaults(tx, audit.CLI, made.Account, made.Kind, []message.ChannelID{made.ID})
 	})
 	return shownChannel(made), allOf(err)
 }
