@@ -137,7 +137,7 @@ func (c *Core) wire() (err error) {
 	c.Events.FollowedBy(c.Notifier)
 	c.Gateway.Also(c.Notifier.Drop)
 	c.Privacy = privacy.New(privacy.Config{
-		Store: s, Queue: c.Queue, Gateway: c.Gateway, Events: c.Events, Consent: c.Consent, Wallet: c.Wallet, Keys: c.Keys,
+		Store: s, Queue: c.Queue, Gateway: c.Gateway, Events: c.Events, Consent: c.Consent, Contacts: c.Contacts, Conversations: c.Conversations, Wallet: c.Wallet, Keys: c.Keys,
 		Connections: c.Connections, Log: c.Log, Webhooks: c.Webhooks.Lines, Answers: c.Webhooks.Forget,
 	})
 	c.Gateway.Also(c.Privacy.Drop)

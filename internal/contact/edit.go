@@ -10,6 +10,7 @@ import (
 
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/audit"
+	"tidings.dev/internal/event"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/store"
@@ -286,6 +287,25 @@ func (k *Keeper) Merge(tx *store.Tx, by audit.Actor, a account.ID, one, other ID
 	return p.Contact, audit.Append(tx, audit.Entry{Account: a, Actor: by, Action: "contact.merge", Subject: p.ID.String(), Detail: q.ID.String()})
 }
 
+// forget takes what is personal out of a contact's events, and of those who turned out to be it.
+func (k *Keeper) forget(tx *store.Tx, p *person) error {
+	merged, err := store.Find[mergedOfRow](tx, mergedOf, []ID{p.ID})
+	if err != nil {
+		return wrap("read merged contacts", err)
+	}
+	who := []ID{p.ID}
+	for _, m := range merged {
+		who = append(who, m.Row.ID)
+	}
+	for _, one := range who {
+		facts := json.RawMessage(encode(event.Contact{ID: one.String(), Addresses: []string{}}))
+		if err := k.log.Rewrite(tx, p.Account, int64(one), func(c *event.Change) { c.Facts = facts }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Drop deletes a contact with all that is kept about it, and tells which it was; fault.NotHere when the account has no such contact.
 func (k *Keeper) Drop(tx *store.Tx, a account.ID, which ID) (Contact, error) {
 	b, err := open(tx, nil)
@@ -301,6 +321,9 @@ func (k *Keeper) Drop(tx *store.Tx, a account.ID, which ID) (Contact, error) {
 		r.freed = append(r.freed, dropIdentityParams{Address: own.String(), AccountID: a, ContactID: p.ID})
 	}
 	r.find(p.was, &Contact{ID: p.ID, Account: a})
+	if err := k.forget(tx, p); err != nil {
+		return Contact{}, err
+	}
 	for _, stmt := range []string{shrinkListsOf, dropMemberships, dropMergedOf} {
 		if err := store.Run(tx, stmt, []ID{p.ID}); err != nil {
 			return Contact{}, wrap("drop a contact", err)

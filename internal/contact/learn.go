@@ -98,8 +98,8 @@ type Ask struct {
 	Address message.Address
 }
 
-// Others tells for each address by which others its person is reached; nil where it is nobody's, or their only one.
-func (k *Keeper) Others(tx *store.Tx, asks []Ask) ([][]message.Address, error) {
+// Holders tells whose each address is; zero: nobody's.
+func (k *Keeper) Holders(tx *store.Tx, asks []Ask) ([]ID, error) {
 	rows := make([]whoHasParams, len(asks))
 	for i, a := range asks {
 		rows[i] = whoHasParams{Address: a.Address.String(), AccountID: a.Account}
@@ -108,18 +108,28 @@ func (k *Keeper) Others(tx *store.Tx, asks []Ask) ([][]message.Address, error) {
 	if err != nil {
 		return nil, wrap("look for contacts", err)
 	}
-	who := make([]ID, len(found))
-	for i, f := range found {
-		who[i] = f.Row
+	who := make([]ID, len(asks))
+	for _, f := range found {
+		who[f.Of] = f.Row
 	}
-	people, err := store.Find[contactRecord](tx, oneContact, who)
+	return who, nil
+}
+
+// Others tells for each address by which others its person is reached; nil where it is nobody's, or their only one.
+func (k *Keeper) Others(tx *store.Tx, asks []Ask) ([][]message.Address, error) {
+	who, err := k.Holders(tx, asks)
+	if err != nil {
+		return nil, err
+	}
+	people, err := store.First[contactRecord](tx, oneContact, who)
 	if err != nil {
 		return nil, wrap("read contacts", err)
 	}
 	others := make([][]message.Address, len(asks))
-	for _, p := range people {
-		at := found[p.Of].Of
-		others[at] = slices.DeleteFunc(parseAddresses(p.Row.Addresses), func(a message.Address) bool { return a == asks[at].Address })
+	for i, p := range people {
+		if p != nil {
+			others[i] = slices.DeleteFunc(parseAddresses(p.Addresses), func(a message.Address) bool { return a == asks[i].Address })
+		}
 	}
 	return others, nil
 }

@@ -266,17 +266,9 @@ func (k *Keeper) Remove(tx *store.Tx, a account.ID, which ListID, addresses []As
 	if _, err := k.lock(tx, a, which); err != nil {
 		return 0, err
 	}
-	asks := make([]whoHasParams, len(addresses))
-	for i, ask := range addresses {
-		asks[i] = whoHasParams{Address: ask.Address.String(), AccountID: ask.Account}
-	}
-	found, err := store.Find[ID](tx, whoHas, asks)
+	who, err := k.Holders(tx, addresses)
 	if err != nil {
-		return 0, wrap("look for contacts", err)
-	}
-	who := make([]ID, len(found))
-	for i, f := range found {
-		who[i] = f.Row
+		return 0, err
 	}
 	return k.take(tx, which, who)
 }

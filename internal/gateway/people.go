@@ -299,3 +299,28 @@ func (g *Gateway) OptedOut(ctx context.Context, a account.ID, list []contact.Con
 	}
 	return out, nil
 }
+
+// Aliases are the person under all addresses that the account knows: each is erased.
+func (g *Gateway) Aliases(ctx context.Context, p Person) ([]Person, error) {
+	all := []Person{p}
+	c, ok, err := g.Contacts.Having(ctx, p.Account, p.Address)
+	if err != nil || !ok {
+		return all, err
+	}
+	for _, a := range c.Addresses {
+		if a != p.Address {
+			all = append(all, Person{p.Account, a, g.Consent.Mark(p.Account, a), p.Before})
+		}
+	}
+	return all, nil
+}
+
+// EraseContact deletes the contact of a person, unless it was made after the erasure was asked for, and tells of which subjects there were
+// events.
+func (g *Gateway) EraseContact(tx *store.Tx, p Person) (subjects []int64, err error) {
+	has, err := g.Contacts.Holders(tx, []contact.Ask{{Account: p.Account, Address: p.Address}})
+	if err != nil || has[0] == 0 || int64(has[0]) > int64(p.Before) {
+		return nil, err
+	}
+	return []int64{int64(has[0])}, g.DeleteContact(tx, audit.System, p.Account, has[0])
+}

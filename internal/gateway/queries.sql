@@ -311,7 +311,7 @@ ORDER BY id;
 
 -- What is left of a message once a person is erased: what it cost, and what became of it.
 -- name: EraseMessage :exec
-UPDATE message SET recipient = @recipient, sender = @sender, content = '', reference = '', metadata = '' WHERE id = @id;
+UPDATE message SET recipient = @recipient, sender = @sender, content = '', reference = '', metadata = '', contact_id = 0 WHERE id = @id;
 
 -- name: DropReference :exec
 DELETE FROM reference WHERE account_id = @account_id AND reference = @reference AND message_id = @message_id;

@@ -657,7 +657,7 @@ func (q *queries) EmptyMessage(ctx context.Context, arg emptyMessageParams) erro
 }
 
 const eraseMessage = `-- name: EraseMessage :exec
-UPDATE message SET recipient = $1, sender = $2, content = '', reference = '', metadata = '' WHERE id = $3
+UPDATE message SET recipient = $1, sender = $2, content = '', reference = '', metadata = '', contact_id = 0 WHERE id = $3
 `
 
 type eraseMessageParams struct {

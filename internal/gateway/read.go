@@ -318,6 +318,7 @@ type eventData struct {
 	Own       bool            `json:"own,omitempty"`        // the owner of our address wrote it himself
 	Text      string          `json:"text,omitempty"`       // of an inbound message, or of one's own
 	Content   *ContentData    `json:"content,omitempty"`    // of such a message that is no plain text
+	Contact   string          `json:"contact,omitempty"`
 	Reference string          `json:"client_reference"`
 	Metadata  json.RawMessage `json:"metadata"`
 	Parts     int             `json:"parts"`
@@ -347,7 +348,7 @@ func (g *Gateway) EventData(ctx context.Context, e event.Event) (json.RawMessage
 	m := messageOf(r)
 	d := eventData{
 		ID: m.ID.String(), Direction: DirectionName(m.Direction), Kind: string(m.Kind), Channel: m.Channel.String(), Status: e.Change.Status,
-		To: m.To.Display(), From: m.From.Display(), Reference: m.Reference, Metadata: m.Metadata, Parts: m.Total, Attempt: e.Change.Attempt,
+		To: m.To.Display(), From: m.From.Display(), Contact: m.Contact.String(), Reference: m.Reference, Metadata: m.Metadata, Parts: m.Total, Attempt: e.Change.Attempt,
 		Duplicate: e.Change.Duplicate, Corrects: e.Change.Correction, Reason: e.Change.Reason, Code: e.Change.Code, Price: m.Price,
 		Currency: m.Currency, Answers: m.Answers.String(), Test: m.Test,
 	}

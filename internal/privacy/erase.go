@@ -177,6 +177,26 @@ func (p *Privacy) erase(ctx context.Context, which ErasureID) (busy bool, err er
 		return false, err
 	}
 	who := gateway.Person{Account: row.AccountID, Address: message.ParseAddress(text), Mark: message.ParseAddress(row.Mark), Before: message.ID(which)}
+	aliases, err := p.Gateway.Aliases(ctx, who)
+	if err != nil {
+		return false, err
+	}
+	for _, alias := range aliases {
+		waits, err := p.eraseAlias(ctx, which, alias)
+		if busy = busy || waits; err != nil {
+			return busy, err
+		}
+	}
+	if !busy { // until then the contact tells the other addresses
+		if err := p.eraseContact(who); err != nil {
+			return busy, err
+		}
+	}
+	return busy, p.eraseExports(ctx, who.Account)
+}
+
+// eraseAlias erases what is known of a person under one address.
+func (p *Privacy) eraseAlias(ctx context.Context, which ErasureID, who gateway.Person) (busy bool, err error) {
 	err = p.Store.Write(func(tx *store.Tx) error { return p.Consent.Forget(tx, who.Account, who.Address) })
 	if err != nil {
 		return false, err
@@ -184,10 +204,17 @@ func (p *Privacy) erase(ctx context.Context, which ErasureID) (busy bool, err er
 	if busy, err = p.eraseMessages(ctx, which, who); err != nil {
 		return busy, err
 	}
-	if err := p.Gateway.EraseTraces(ctx, who); err != nil {
-		return busy, err
-	}
-	return busy, p.eraseExports(ctx, who.Account)
+	return busy, p.Gateway.EraseTraces(ctx, who)
+}
+
+func (p *Privacy) eraseContact(who gateway.Person) error {
+	return p.Store.Write(func(tx *store.Tx) error {
+		subjects, err := p.Gateway.EraseContact(tx, who)
+		if err != nil {
+			return err
+		}
+		return p.Answers(tx, subjects)
+	})
 }
 
 func (p *Privacy) eraseMessages(ctx context.Context, which ErasureID, who gateway.Person) (busy bool, err error) {

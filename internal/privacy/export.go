@@ -145,10 +145,41 @@ func (p *Privacy) WriteFile(ctx context.Context, w io.Writer, e Export) error {
 
 // place is how far an export is.
 type place struct {
-	Section int   `json:"section"`
-	After   int64 `json:"after"`
-	Piece   int64 `json:"piece"`
-	Tries   int   `json:"tries,omitempty"`
+	Section int      `json:"section"`
+	After   int64    `json:"after"`
+	Piece   int64    `json:"piece"`
+	Tries   int      `json:"tries,omitempty"`
+	Aliases []string `json:"aliases,omitempty"` // the person's other addresses: what is about each comes after all sections
+}
+
+// steps is how many sections there are in all.
+func (at *place) steps() int { return len(sections) + len(at.Aliases)*len(personal) }
+
+// step is the section at the place, and what it is of.
+func (at *place) step(e Export) (section, Export) {
+	if at.Section < len(sections) {
+		return sections[at.Section], e
+	}
+	n := at.Section - len(sections)
+	e.Address = message.ParseAddress(at.Aliases[n/len(personal)])
+	return personal[n%len(personal)], e
+}
+
+// aliases are the other addresses of the person whom an export is about.
+func (p *Privacy) aliases(ctx context.Context, e Export) (list []string, err error) {
+	if e.Address.Value == "" {
+		return nil, nil
+	}
+	c, ok, err := p.Contacts.Having(ctx, e.Account, e.Address)
+	if !ok || err != nil {
+		return nil, err
+	}
+	for _, a := range c.Addresses {
+		if a != e.Address {
+			list = append(list, a.String())
+		}
+	}
+	return list, nil
 }
 
 // share is the next piece of an export. Each piece is gzip of its own; one after another they are gzip too.
@@ -209,9 +240,13 @@ func (p *Privacy) next(ctx context.Context, which ExportID, at *place) (*share, 
 		if err := lines.Encode(heading(e)); err != nil {
 			return nil, fmt.Errorf("encode a line: %w", err)
 		}
+		if at.Aliases, err = p.aliases(ctx, e); err != nil {
+			return nil, err
+		}
 	}
-	for at.Section < len(sections) && raw.Len() < pieceSize {
-		page, next, err := sections[at.Section](p, ctx, e, at.After)
+	for at.Section < at.steps() && raw.Len() < pieceSize {
+		read, of := at.step(e)
+		page, next, err := read(p, ctx, of, at.After)
 		if err != nil {
 			return nil, err
 		}
@@ -235,7 +270,7 @@ func (p *Privacy) next(ctx context.Context, which ExportID, at *place) (*share, 
 		row:   moveExportParams{Done: row.Done, Size: row.Size + int64(len(data)), ID: row.ID},
 		piece: &addPieceParams{ExportID: row.ID, Number: at.Piece, Data: base64.StdEncoding.EncodeToString(data)},
 	}
-	if at.Section == len(sections) {
+	if at.Section == at.steps() {
 		s.row.State, s.row.EndedAt = 1, p.Store.Now().UnixMilli()
 	}
 	return s, nil

@@ -56,6 +56,8 @@ type world struct {
 	queue       *queue.Queue
 	events      *event.Log
 	consent     *consent.Keeper
+	contacts    *contact.Keeper
+	talks       *conversation.Keeper
 	numbers     *number.Keeper
 	members     *member.Keeper
 	wallet      *wallet.Keeper
@@ -86,13 +88,14 @@ func (w *world) open() {
 	w.store, w.queue, w.events = s, queue.New(s, quiet), event.New(s)
 	w.wallet, w.consent, w.numbers, w.members = wallet.New(s, w.events), consent.New(s, w.events), number.New(s), member.New(s, account.Limits{})
 	w.connections, w.routes, w.keys = connection.New(s), route.New(s), key.New(s)
+	w.contacts, w.talks = contact.New(s, w.events), conversation.New(s)
 	w.gateway = gateway.New(gateway.Parts{
-		Store: s, Queue: w.queue, Events: w.events, Wallet: w.wallet, Consent: w.consent, Contacts: contact.New(s, w.events), Conversations: conversation.New(s), Numbers: w.numbers, Members: w.members,
+		Store: s, Queue: w.queue, Events: w.events, Wallet: w.wallet, Consent: w.consent, Contacts: w.contacts, Conversations: w.talks, Numbers: w.numbers, Members: w.members,
 		Connections: w.connections, Routes: w.routes, Log: quiet,
 		Drivers: []channel.Driver{w.network.Driver(), (&channeltest.Scripted{Name: gateway.TestDriver}).Driver()},
 	})
 	w.privacy = privacy.New(privacy.Config{
-		Store: s, Queue: w.queue, Gateway: w.gateway, Events: w.events, Consent: w.consent, Wallet: w.wallet, Keys: w.keys,
+		Store: s, Queue: w.queue, Gateway: w.gateway, Events: w.events, Consent: w.consent, Contacts: w.contacts, Conversations: w.talks, Wallet: w.wallet, Keys: w.keys,
 		Connections: w.connections, Log: quiet,
 		Webhooks: func(context.Context, account.ID, int64, int) ([]any, int64, error) { return nil, 0, nil },
 		Answers: func(tx *store.Tx, subjects []int64) error {

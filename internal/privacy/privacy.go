@@ -8,6 +8,8 @@ import (
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/connection"
 	"tidings.dev/internal/consent"
+	"tidings.dev/internal/contact"
+	"tidings.dev/internal/conversation"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/key"
@@ -25,15 +27,17 @@ const (
 
 // Config is what privacy joins.
 type Config struct {
-	Store       *store.Store
-	Queue       *queue.Queue
-	Gateway     *gateway.Gateway
-	Events      *event.Log
-	Consent     *consent.Keeper
-	Wallet      *wallet.Keeper
-	Keys        *key.Keeper
-	Connections *connection.Keeper
-	Log         *slog.Logger
+	Store         *store.Store
+	Queue         *queue.Queue
+	Gateway       *gateway.Gateway
+	Events        *event.Log
+	Consent       *consent.Keeper
+	Contacts      *contact.Keeper
+	Conversations *conversation.Keeper
+	Wallet        *wallet.Keeper
+	Keys          *key.Keeper
+	Connections   *connection.Keeper
+	Log           *slog.Logger
 	// Webhooks lists endpoints of an account before the given one (zero: from the newest), newest first, as lines of an export.
 	Webhooks func(ctx context.Context, a account.ID, before int64, page int) (lines []any, next int64, err error)
 	// Answers empties what endpoints answered to posts about the subjects.

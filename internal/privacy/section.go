@@ -8,6 +8,7 @@ import (
 
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/consent"
+	"tidings.dev/internal/contact"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/id"
@@ -21,9 +22,12 @@ import (
 type section func(p *Privacy, ctx context.Context, e Export, after int64) (lines []any, next int64, err error)
 
 var sections = []section{
-	(*Privacy).messages, (*Privacy).optOuts, (*Privacy).choices, (*Privacy).events, (*Privacy).entries, (*Privacy).usage, (*Privacy).keys,
+	(*Privacy).messages, (*Privacy).optOuts, (*Privacy).choices, (*Privacy).events, (*Privacy).contacts, (*Privacy).lists, (*Privacy).entries, (*Privacy).usage, (*Privacy).keys,
 	(*Privacy).channels, (*Privacy).webhooks,
 }
+
+// personal are the sections that are by address.
+var personal = sections[:4]
 
 const (
 	page       = 100
@@ -107,6 +111,40 @@ type (
 		Actor   string `json:"actor,omitempty"`
 		Note    string `json:"note,omitempty"`
 		At      string `json:"at"`
+	}
+	contactLine struct {
+		Type          string             `json:"type"`
+		ID            string             `json:"id"`
+		Number        int32              `json:"number"`
+		Addresses     []string           `json:"addresses"`
+		Name          string             `json:"name,omitempty"`
+		BookName      string             `json:"book_name,omitempty"`
+		PushName      string             `json:"push_name,omitempty"`
+		Business      string             `json:"business_name,omitempty"`
+		Email         string             `json:"email,omitempty"`
+		Tags          []string           `json:"tags,omitempty"`
+		Attributes    json.RawMessage    `json:"attributes,omitempty"`
+		Source        contact.Source     `json:"source"`
+		Lists         []string           `json:"lists,omitempty"`
+		Merged        []json.RawMessage  `json:"merged,omitempty"` // what contacts that turned out to be this one said otherwise
+		Conversations []conversationLine `json:"conversations,omitempty"`
+		CreatedAt     string             `json:"created_at"`
+		UpdatedAt     string             `json:"updated_at"`
+	}
+	conversationLine struct {
+		ID      string `json:"id"`
+		Channel string `json:"channel"`
+		LastIn  string `json:"last_inbound_at,omitempty"`
+		LastOut string `json:"last_outbound_at,omitempty"`
+		Unread  int    `json:"unread"`
+	}
+	listLine struct {
+		Type      string `json:"type"`
+		ID        string `json:"id"`
+		Number    int32  `json:"number"`
+		Name      string `json:"name"`
+		Contacts  int    `json:"contacts"`
+		CreatedAt string `json:"created_at"`
 	}
 	entryLine struct {
 		Type         string `json:"type"`
@@ -222,7 +260,7 @@ func (p *Privacy) choices(ctx context.Context, e Export, after int64) (lines []a
 
 // events are those of no message: a message's stand with it.
 func (p *Privacy) events(ctx context.Context, e Export, after int64) (lines []any, next int64, err error) {
-	ask := event.Ask{Account: e.Account, Kinds: []string{"recipient.*", "wallet.*", "channel.*", "key.*", "webhook.*"}, After: event.Place(after), Page: page}
+	ask := event.Ask{Account: e.Account, Kinds: []string{"recipient.*", "wallet.*", "channel.*", "key.*", "webhook.*", "contact.*"}, After: event.Place(after), Page: page}
 	if e.Address.Value != "" {
 		if ask.Subject, err = p.Consent.Subject(ctx, e.Account, e.Address); err != nil || ask.Subject == 0 {
 			return nil, 0, err

@@ -98,7 +98,7 @@ func (w *World) wire(s *store.Store, log *slog.Logger, surfaces []api.Surface) {
 	w.Core.Webhooks = webhook.New(webhook.Config{Store: s, Queue: q, Events: events, Renderer: w.Gateway, Guard: guard.New(guard.Options{Resolver: everywhere{}}), Log: log, Dialects: api.Dialects(w.Core, surfaces...)})
 	events.FollowedBy(w.Core.Webhooks)
 	w.Core.Privacy = privacy.New(privacy.Config{
-		Store: s, Queue: q, Gateway: w.Gateway, Events: events, Consent: w.Core.Consent, Wallet: w.Core.Wallet, Keys: w.Core.Keys,
+		Store: s, Queue: q, Gateway: w.Gateway, Events: events, Consent: w.Core.Consent, Contacts: w.Core.Contacts, Conversations: w.Core.Conversations, Wallet: w.Core.Wallet, Keys: w.Core.Keys,
 		Connections: w.Core.Channels, Log: log, Webhooks: w.Core.Webhooks.Lines, Answers: w.Core.Webhooks.Forget,
 	})
 }

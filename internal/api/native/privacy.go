@@ -60,8 +60,11 @@ func showExport(e *privacy.Export) ExportReply {
 	}
 }
 
-// person reads the number of a person.
+// person reads the number of a person, or another address of theirs as it is shown.
 func person(text, region string) (message.Address, error) {
+	if a := message.ParseAddress(text); a.Value != "" && (a.Kind == message.LID || a.Kind == message.BSUID) {
+		return a, nil
+	}
 	to, err := message.ParsePhone(text, region)
 	if err != nil {
 		return to, fault.New(fault.InvalidField, "there can be no such number").In("address")

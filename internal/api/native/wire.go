@@ -75,6 +75,7 @@ type MessageReply struct {
 	Metadata        object  `json:"metadata"`
 	Test            bool    `json:"test" doc:"Sent with a test key: no network had it."`
 	Duplicate       bool    `json:"possible_duplicate" doc:"It was sent again after an attempt with unknown outcome: the recipient may have it twice."`
+	Contact         string  `json:"contact,omitempty" format:"uuid" doc:"Of WhatsApp: whom it goes to or comes from; absent in groups."`
 	Answers         string  `json:"answers,omitempty" format:"uuid" doc:"For an inbound message, the outbound one it most likely answers."`
 	ScheduledAt     *string `json:"scheduled_at" format:"date-time" nullable:"true"`
 	ValidUntil      *string `json:"valid_until" format:"date-time" nullable:"true"`
@@ -147,7 +148,7 @@ func showMessage(m *message.Message) MessageReply {
 		To: m.To.Display(), From: m.From.Display(), Text: m.Content.Text, Status: m.Status.String(), Reason: m.Reason,
 		Parts: m.Total, Encoding: m.Encoding, PriceMicros: m.Price, Currency: m.Currency,
 		Priority: m.Priority.String(), OnUnknown: string(m.OnUnknown), ClientReference: m.Reference, Metadata: object{metadata},
-		Test: m.Test, Duplicate: m.Duplicate, Answers: m.Answers.String(),
+		Test: m.Test, Duplicate: m.Duplicate, Contact: m.Contact.String(), Answers: m.Answers.String(),
 		ScheduledAt: showMaybe(m.Scheduled), ValidUntil: showMaybe(m.ValidUntil), CreatedAt: showTime(m.ID.Time()), UpdatedAt: showTime(m.Updated),
 	}
 }
