@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"hash/fnv"
 	"strconv"
@@ -47,7 +48,7 @@ func (a *arrival) event(m *message.Message, now time.Time) event.Event {
 	case a.in.Own:
 		e.Kind, e.Change.Attempt = event.Sent, 1
 	case m.Kind == message.WhatsApp:
-		e.Chat = chatOf(m.Channel, peerOf(m).String())
+		e.Chat = chatOf(m.Channel, cmp.Or(m.Contact.String(), peerOf(m).String()))
 	}
 	return e
 }

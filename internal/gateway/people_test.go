@@ -257,3 +257,17 @@ func TestGroupsAndOwnMessagesAndHistory(t *testing.T) {
 		t.Errorf("they said %q", got)
 	}
 }
+
+// TestWhoHasNoNumberIsAnswered: a STOP of somebody who is known by a LID alone is confirmed to it.
+func TestWhoHasNoNumberIsAnswered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(func(tx *store.Tx) error { return w.consent.SetReplies(tx, audit.System, w.alice.ID, consent.Replies{}) })
+	ch, lid := w.whatsapp("own", w.alice.ID), address(message.LID, "88012345")
+	w.hears(ch, lid, message.Person{}, "STOP")
+	w.until(func() bool {
+		sent, err := w.gateway.List(t.Context(), w.alice.ID, gateway.Filter{Direction: message.Out, Limit: 10})
+		w.must(err)
+		return len(sent.Messages) == 1 && sent.Messages[0].To == lid && sent.Messages[0].Contact == w.known(w.alice.ID)[0].ID
+	}, func() string { return "nobody answered" })
+}

@@ -46,7 +46,7 @@ type asker struct {
 	in    message.Inbound
 }
 
-// answerable tells whether an inbound message may be answered: it came from a phone that is not one of ours, by a real network.
+// answerable tells whether an inbound message may be answered: it came from somebody who is not one of ours, by a real network.
 // Two of our own numbers must not talk to each other without end.
 func (g *Gateway) answerable(ctx context.Context, in message.Inbound) (bool, error) {
 	all, err := g.Connections.All(ctx)
@@ -59,7 +59,7 @@ func (g *Gateway) answerable(ctx context.Context, in message.Inbound) (bool, err
 		}
 	}
 	ours, err := g.Numbers.Ours(ctx, in.From)
-	return in.From.Kind == message.Phone && !ours, err
+	return (in.From.Kind == message.Phone || in.From.Kind == message.LID) && !ours, err
 }
 
 // reply answers a STOP, START or HELP. What cannot be accepted, as when the wallet is empty, is not answered: what was chosen
@@ -105,7 +105,7 @@ func (g *Gateway) answer(ctx context.Context, owner account.ID, id message.ID) e
 	reply, err := g.Submit(ctx, Caller{Account: a, Key: account.Key{Account: owner}, By: audit.System}, Request{
 		Key: id.String(), Scope: replyKind,
 		Drafts: []message.Draft{{
-			Channel: in.Channel, Kind: in.Kind, To: in.From.Value, From: in.To.Display(), Content: message.Text(text), Answers: id,
+			Channel: in.Channel, Kind: in.Kind, To: in.From.String(), From: in.To.Display(), Content: message.Text(text), Answers: id,
 			Priority: message.Transactional, OnUnknown: message.Fail, ValidUntil: id.Time().Add(replyValidity),
 		}},
 	})
