@@ -81,7 +81,8 @@ func run(ctx context.Context, f flags) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := prepare(ctx, cfg, network.Addr())
+	networks := app.Networks{WhatsApp: phones.Client()}
+	s, err := prepare(ctx, cfg, network.Addr(), networks)
 	if err != nil {
 		return err
 	}
@@ -91,7 +92,7 @@ func run(ctx context.Context, f flags) (err error) {
 		}
 	}
 	log := telemetry.NewLogger(os.Stderr, "text", cfg.Log.Level)
-	return app.Serve(ctx, cfg, log, devNull{}, func(server *app.Server) { announce(server, f, world, s) })
+	return app.Serve(ctx, cfg, log, devNull{}, func(server *app.Server) { announce(server, f, world, s) }, networks)
 }
 
 // devNull swallows the operator's first key: the sandbox has made its own.

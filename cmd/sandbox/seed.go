@@ -63,8 +63,8 @@ var prices = []app.Price{
 }
 
 // prepare seeds a fresh folder, and shows a seeded one the way to this run's SMSC.
-func prepare(ctx context.Context, cfg config.Config, smscAddress string) (s *seed, err error) {
-	core, err := app.Open(ctx, cfg, telemetry.NewLogger(os.Stderr, "text", cfg.Log.Level), true, nil)
+func prepare(ctx context.Context, cfg config.Config, smscAddress string, networks app.Networks) (s *seed, err error) {
+	core, err := app.Open(ctx, cfg, telemetry.NewLogger(os.Stderr, "text", cfg.Log.Level), true, nil, networks)
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +191,7 @@ func greeting(f facts, with flags) string {
 		database = "TIDINGS_DATABASE=… "
 	}
 	return fmt.Sprintf(`
-Tidings is up on %[1]s, with a simulated SMS network behind it.
+Tidings is up on %[1]s, with a simulated SMS network and a simulated WhatsApp behind it.
 
 Send a text as %[2]s:
 
@@ -201,6 +201,9 @@ Send a text as %[2]s:
 Then see what became of it:  %[8]sgo run ./cmd/tidings --data-dir %[4]s trace ID
 What the network saw:        curl -s '%[5]s/history?network=smsc'
 A phone writes to %[2]s:      curl -s %[5]s/smsc/inbound -d '{"from":"+254701234567","to":"%[6]s","text":"Hello back"}'
+A phone to link devices to:  curl -s %[5]s/whatsapp/phones -d '{"number":"254700000001"}'
+It scans a device's code:    curl -s %[5]s/whatsapp/phones/254700000001/scan -d '{"qr":"…"}'
+Another phone writes to it:  curl -s %[5]s/whatsapp/phones/254711000002/send -d '{"to":"254700000001","text":"Hello"}'
 Tell a webhook about it:     curl -s %[1]s/tidings/v1/webhooks -H 'Authorization: Bearer %[3]s' \
                                -d '{"url":"%[5]s/customer/acme","events":["*"]}'
 What the webhook was told:   curl -s %[5]s/customer/acme/requests
