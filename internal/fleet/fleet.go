@@ -89,8 +89,10 @@ func (f *Fleet) env(c connection.Channel, lease *store.Lease) channel.Env {
 
 // New returns a fleet for the drivers.
 func New(gw *gateway.Gateway, q *queue.Queue, drivers []channel.Driver, log *slog.Logger) *Fleet {
-	f := &Fleet{gw: gw, queue: q, drivers: map[string]channel.Driver{}, log: log, host: hostName(), states: map[message.ChannelID]State{}, called: make(chan struct{}),
-		posts: map[message.ChannelID]*post{}, rates: rate.New(gw.Store), opening: queue.NewPace(opensPerSecond)}
+	f := &Fleet{
+		gw: gw, queue: q, drivers: map[string]channel.Driver{}, log: log, host: hostName(), states: map[message.ChannelID]State{}, called: make(chan struct{}),
+		posts: map[message.ChannelID]*post{}, rates: rate.New(gw.Store), opening: queue.NewPace(opensPerSecond),
+	}
 	for _, d := range drivers {
 		f.drivers[d.Name] = d
 	}

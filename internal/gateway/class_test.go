@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -103,6 +104,43 @@ func TestAReceiptThatNamesOurReferenceEndsTheDoubt(t *testing.T) {
 			w.store.Shift(3 * time.Minute)
 			if n := len(w.network.Sends()); n != 1 {
 				t.Errorf("%d sends", n)
+			}
+		})
+	}
+}
+
+// chosen has the network know parts by ids that the driver makes.
+func chosen(w *world) {
+	w.network.RemoteID = func(m message.Outbound) string { return fmt.Sprintf("chosen-%d-%d-%d", m.Message, m.Attempt, m.Number) }
+}
+
+// Where the driver chooses the id, a receipt with it ends the doubt, whether it comes before or after that.
+func TestAReceiptWithAnIdOfOursEndsTheDoubt(t *testing.T) {
+	t.Parallel()
+	for name, early := range map[string]bool{"late": false, "early": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, finding(channel.Echo), chosen)
+			release := make(chan struct{})
+			w.network.On(phone(1), channeltest.Held(release, unsure))
+			id := w.send(draft(phone(1), "hello"))
+			out := w.sends(1)[0]
+			told := func(remote string) {
+				w.must(w.gateway.Receipt(t.Context(), message.Receipt{Channel: w.channel, RemoteID: remote, To: out.To, Status: message.Delivered}))
+			}
+			if early {
+				told(w.network.RemoteID(out))
+			}
+			close(release)
+			if !early {
+				w.until(func() bool { return len(w.message(id).Parts) == 1 }, func() string { return "it has no part" })
+				told("of another message")
+				told(w.network.RemoteID(out))
+			}
+			w.await(id, message.Delivered)
+			w.wantTold(id, "sent delivered")
+			if m := w.message(id); m.Duplicate || m.Parts[0].RemoteID != w.network.RemoteID(out) || w.hasJob(id) {
+				t.Errorf("%+v", m)
 			}
 		})
 	}

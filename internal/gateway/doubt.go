@@ -199,7 +199,7 @@ func (g *Gateway) keepDoubts(tx *store.Tx, doubted []*sending) error {
 			continue
 		}
 		rows = append(rows, addDoubtParams{
-			ChannelID: p.row.ChannelID, Reference: echoText(p.out.Echo()), MessageID: p.row.ID, Attempt: int64(p.out.Attempt),
+			ChannelID: p.row.ChannelID, Reference: g.doubtName(p), MessageID: p.row.ID, Attempt: int64(p.out.Attempt),
 			Number: int64(p.out.Number), ExpiresAt: moment(p.row.ValidUntil).Add(keepDoubts).UnixMilli(),
 		})
 	}
@@ -211,15 +211,48 @@ func (g *Gateway) keepDoubts(tx *store.Tx, doubted []*sending) error {
 
 func echoText(echo uint16) string { return strconv.Itoa(int(echo)) }
 
+// doubtName is the name by which receipts may tell of a part of which nobody knows: the id that its driver chose, or our reference.
+func (g *Gateway) doubtName(p *sending) string {
+	if chosen := g.driver(p.row.ChannelID).RemoteID; chosen != nil {
+		return chosenName(chosen(p.out))
+	}
+	return echoText(p.out.Echo())
+}
+
+// chosenName tells a driver's id from a reference.
+func chosenName(remote string) string { return "=" + remote }
+
+// doubtNameOf is the name of a part in doubt that a receipt may be about; empty: none.
+func (g *Gateway) doubtNameOf(r message.Receipt) string {
+	switch {
+	case r.Reference != 0:
+		return echoText(r.Reference)
+	case g.driver(r.Channel).RemoteID != nil:
+		return chosenName(r.RemoteID)
+	default:
+		return ""
+	}
+}
+
+// driver is the driver of a channel; one that can do nothing while that is not known.
+func (g *Gateway) driver(id message.ChannelID) channel.Driver {
+	ch, ok, err := g.Connections.Get(context.Background(), id)
+	if err != nil || !ok {
+		return channel.Driver{}
+	}
+	return g.drivers[ch.Driver]
+}
+
 // identify finds, for receipts with ids that nobody knows, the parts whose references they name, and takes the ids for theirs:
 // what was unknown is known. It reports whether there was any.
 func (g *Gateway) identify(tx *store.Tx, members []*news, matches []*partsByRemoteRow) (known bool, err error) {
 	for i, n := range members {
 		r := n.receipt
-		if matches[i] != nil || r.Reference == 0 {
+		name := g.doubtNameOf(r)
+		if matches[i] != nil || name == "" {
 			continue
 		}
-		found, err := store.Find[partsInDoubtRow](tx, partsInDoubt, []partsInDoubtParams{{ChannelID: r.Channel, Reference: echoText(r.Reference)}})
+		found, err := store.Find[partsInDoubtRow](tx, partsInDoubt, []partsInDoubtParams{{ChannelID: r.Channel, Reference: name}})
 		if err != nil {
 			return known, fmt.Errorf("find parts by their reference: %w", err)
 		}
@@ -269,9 +302,12 @@ func (g *Gateway) takeEchoed(tx *store.Tx, tasks []*queue.Task) error {
 	return nil
 }
 
-// echoed are the receipts that were put by under a part's reference.
+// echoed are the receipts that were put by under a part's reference, or under the id that its driver chose.
 func (g *Gateway) echoed(tx *store.Tx, p *sending) ([]earlyReceipt, error) {
 	key := earlyOfParams{ChannelID: p.row.ChannelID, RemoteID: echoName(p.out.Echo())}
+	if chosen := g.driver(p.row.ChannelID).RemoteID; chosen != nil {
+		key.RemoteID = chosen(p.out)
+	}
 	early, err := g.earlyUnder(tx, []earlyOfParams{key})
 	if err != nil {
 		return nil, err

@@ -86,6 +86,13 @@ func (b *lockedBuffer) Write(p []byte) (int, error) {
 	return b.Buffer.Write(p)
 }
 
+// String is what was written so far.
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.String()
+}
+
 func begin(t *testing.T, driver channel.Driver, peer Peer) *rig {
 	r := &rig{T: t, driver: driver, peer: peer, sink: new(Sink), log: new(lockedBuffer)}
 	t.Cleanup(r.end)

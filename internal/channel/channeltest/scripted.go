@@ -19,8 +19,9 @@ type Scripted struct {
 	Kind     message.Kind // default message.SMS
 	Features channel.Features
 	Receipts func(channel.Settings) bool
-	EachNode bool         // every server may open it at the same time
-	Window   int          // of each session; default 10
+	EachNode bool // every server may open it at the same time
+	Window   int  // of each session; default 10
+	RemoteID func(message.Outbound) string
 	PartSize int          // runes in a part; default 160
 	Answer   Answer       // for recipients without an answer of their own; default Take
 	OpenErr  func() error // what Open fails with; nil or a nil result: it succeeds
@@ -92,6 +93,7 @@ func (s *Scripted) Driver() channel.Driver {
 		Receipts: s.Receipts,
 		EachNode: func(channel.Settings) bool { return s.EachNode },
 		Open:     s.open,
+		RemoteID: s.RemoteID,
 		Link:     s.link(),
 		Care:     s.Care,
 	}

@@ -17,24 +17,25 @@ import (
 // client is the library's client of a device. It connects when we say so and never again by itself: the fleet knows how long to
 // wait, and that a thousand others wait too. It acknowledges what came in once we have it on disk, and keeps what it decrypted
 // until then, since a ciphertext opens only once.
-func (d *driver) client(c *config, env channel.Env, device *store.Device) *client {
-	quietSignal()
+func (d *driver) client(of *config, env channel.Env, device *store.Device) *client {
 	cli := whatsmeow.NewClient(device, logger{env.Log})
 	cli.EnableAutoReconnect, cli.DisableLoginAutoReconnect = false, true
 	cli.SynchronousAck, cli.EnableDecryptedEventBuffer = true, true
 	cli.UseRetryMessageStore, cli.AutomaticMessageRerequestFromPhone = true, true
 	cli.ManualHistorySyncDownload = true
 	cli.SetMaxParallelRetryReceiptHandling(2)
-	cli.QRClientType = c.platform.client
-	cli.GetClientPayload = func() *waWa6.ClientPayload { return d.payload(c, device) }
-	plain := d.httpOf(c, env)
+	cli.QRClientType = of.platform.client
+	cli.GetClientPayload = func() *waWa6.ClientPayload { return d.payload(of, device) }
+	plain := d.httpOf(of, env)
 	l := &line{next: plain.Transport}
 	lined := *plain
 	lined.Transport = l
 	cli.SetWebsocketHTTPClient(&lined)
 	cli.SetPreLoginHTTPClient(&lined)
 	cli.SetMediaHTTPClient(plain)
-	return &client{cli, l}
+	c := &client{Client: cli, line: l, gone: make(chan struct{})}
+	cli.AddEventHandler(c.heard)
+	return c
 }
 
 // httpOf is how the device reaches the network: as all do, unless it has a proxy of its own, which is reached as the owner may

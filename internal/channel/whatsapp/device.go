@@ -100,9 +100,16 @@ func (v *vault) begin(ctx context.Context, d *store.Device) error {
 	return v.dropAll(ctx, "")
 }
 
-// DeleteDevice forgets everything about a device that is linked no more.
+// DeleteDevice forgets everything about a device that is linked no more. Its error says that this is done: to the library it means
+// that the device is still there, so that it does not take the device's name away from those of its goroutines that still read it.
 func (v *vault) DeleteDevice(ctx context.Context, _ *store.Device) error {
-	return v.try(ctx, func() error { return v.state.Clear(ctx) })
+	v.dropping.Lock()
+	defer v.dropping.Unlock()
+	if err := v.try(ctx, func() error { return v.state.Clear(ctx) }); err != nil {
+		return err
+	}
+	v.dropped = true
+	return errForgotten
 }
 
 var _ store.DeviceContainer = (*vault)(nil)

@@ -31,6 +31,7 @@ const patience = 15 * time.Second
 var network = far.New(far.Config{Keep: -1, Linger: 200 * time.Millisecond})
 
 func TestMain(m *testing.M) {
+	whatsapp.New(whatsapp.Options{}) // quiets a library, before anybody uses it
 	if err := network.Start(); err != nil {
 		panic(err)
 	}
@@ -343,6 +344,12 @@ func (d *device) mustSend(to message.Address, c message.Content) string {
 		d.Fatalf("send: %v", err)
 	}
 	return id
+}
+
+// left is how much is kept of the device.
+func (d *device) left() int {
+	n, _ := d.state.Count(d.Context(), "")
+	return n
 }
 
 func phoneOf(number string) message.Address {

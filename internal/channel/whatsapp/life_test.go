@@ -204,9 +204,7 @@ func TestARemovedDeviceIsUnlinked(t *testing.T) {
 	if len(told) != 1 || told[0].Unlinked.Code != "logged_out" || told[0].Unlinked.Reason == "" || told[0].Channel != 77 {
 		t.Errorf("told %+v", told)
 	}
-	if len(d.state.kept) > 0 {
-		t.Errorf("%d things are left", len(d.state.kept))
-	}
+	d.eventually("nothing is left", func() bool { return d.left() == 0 })
 	_, err := d.driver.Open(t.Context(), d.env())
 	mustFail(t, err, channel.Reject, "not_linked")
 	d.pair()

@@ -4,15 +4,20 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/types/events"
 )
 
 // client is the library's client with the line it is on.
 type client struct {
 	*whatsmeow.Client
-	line *line
+	line     *line
+	gone     chan struct{} // closed when the connection is over
+	over     sync.Once
+	expected atomic.Bool // that it will be
 }
 
 // line makes the requests of one client and remembers its websocket, so that it can be cut from outside. Told to hang up while
@@ -34,25 +39,43 @@ func (l *line) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-func (l *line) cut() {
+// cut tells whether there was a connection to cut.
+func (l *line) cut() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.wire != nil {
-		_ = l.wire.Close()
+	if l.wire == nil {
+		return false
+	}
+	_ = l.wire.Close()
+	return true
+}
+
+// cutTime is how long the library is given to see that the line is cut.
+const cutTime = time.Second
+
+// heard notes what the library tells of the end of a connection: that it is over, or that it is about to be.
+func (c *client) heard(e any) {
+	switch e.(type) {
+	case *events.Disconnected:
+		c.over.Do(func() { close(c.gone) })
+	case events.PermanentDisconnect, *events.PairSuccess:
+		c.expected.Store(true)
 	}
 }
 
-// How long the library is given to see that the line is cut, and how often it is asked.
-const (
-	cutTime = time.Second
-	cutLook = 2 * time.Millisecond
-)
-
-// hangUp ends the connection.
+// hangUp ends the connection. The library is told so only once it has seen the end by itself, since it would do both at the same
+// time; where it has announced the end, it needs no telling.
 func (c *client) hangUp() {
-	c.line.cut()
-	for end := time.Now().Add(cutTime); c.IsConnected() && time.Now().Before(end); {
-		time.Sleep(cutLook)
+	if !c.line.cut() {
+		c.Disconnect()
+		return
+	}
+	if c.expected.Load() {
+		return
+	}
+	select {
+	case <-c.gone:
+	case <-time.After(cutTime):
 	}
 	c.Disconnect()
 }

@@ -2,6 +2,7 @@ package whatsapp
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.mau.fi/whatsmeow/types"
@@ -50,7 +51,7 @@ func (s *session) MarkRead(ctx context.Context, from, group message.Address, rem
 
 // Unlink ends the link: the phone shows the device no more, and nothing is kept of it.
 func (s *session) Unlink(ctx context.Context) error {
-	if err := s.client.Logout(ctx); err != nil {
+	if err := s.client.Logout(ctx); err != nil && !errors.Is(err, errForgotten) {
 		return before(sendFailure(err))
 	}
 	s.lose(&channel.Failure{Verdict: channel.Reject, Code: "not_linked", Channel: true})

@@ -85,12 +85,11 @@ func (s *session) refers(c *message.Content, info *waE2E.ContextInfo) error {
 
 // writtenBy is the address of who wrote a message that another one names; empty: we did.
 func (s *session) writtenBy(participant string) (string, error) {
-	jid, err := types.ParseJID(participant)
-	if err != nil || s.isMe(jid) {
-		return "", nil
+	if jid, err := types.ParseJID(participant); err == nil && !s.isMe(jid) {
+		a, err := s.chatOf(jid.ToNonAD())
+		return a.String(), err
 	}
-	a, err := s.chatOf(jid.ToNonAD())
-	return a.String(), err
+	return "", nil
 }
 
 func (s *session) isMe(jid types.JID) bool {
@@ -285,7 +284,8 @@ func (s *session) protocol(e *events.Message, p *waE2E.ProtocolMessage) (c messa
 	default:
 		return c, nil, errNothing
 	}
-	return c, nil, s.about(&c, e, p.GetKey())
+	err = s.about(&c, e, p.GetKey())
+	return c, nil, err
 }
 
 // sealedEdit reads a new text that is encrypted with the secret of the message it is about.
@@ -301,7 +301,8 @@ func (s *session) sealedEdit(e *events.Message) (c message.Content, fetch []byte
 		return s.protocol(e, p)
 	}
 	c = message.Content{Version: 1, Type: message.TypeEdit, Text: shortText(m)}
-	return c, nil, s.about(&c, e, e.Message.SecretEncryptedMessage.GetTargetMessageKey())
+	err = s.about(&c, e, e.Message.SecretEncryptedMessage.GetTargetMessageKey())
+	return c, nil, err
 }
 
 // choice reads the answers to buttons and lists, and the texts that have some; of all else it says only what it is.

@@ -2,7 +2,7 @@ package whatsapp
 
 import (
 	"net/url"
-	"strings"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -123,6 +123,8 @@ func readCalls(f *channel.Form) calls {
 	return c
 }
 
+var proxySchemes = []string{"http", "https", "socks5"}
+
 // readProxy reads the address of a proxy. It is not repeated, since it may hold a password.
 func readProxy(f *channel.Form) *url.URL {
 	text := f.Text("proxy")
@@ -130,7 +132,7 @@ func readProxy(f *channel.Form) *url.URL {
 		return nil
 	}
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.Path != "" || !strings.Contains(" http https socks5 ", " "+u.Scheme+" ") {
+	if err != nil || u.Host == "" || u.Path != "" || !slices.Contains(proxySchemes, u.Scheme) {
 		f.Wrong("proxy", "must be the address of a proxy, such as socks5://user:password@proxy.example:1080")
 		return nil
 	}

@@ -1,6 +1,7 @@
 package whatsapp
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -42,7 +43,7 @@ func (v *vault) DeleteIdentity(ctx context.Context, address string) error {
 // IsTrustedIdentity reports whether a device has the identity it had; one that is new is trusted.
 func (v *vault) IsTrustedIdentity(ctx context.Context, address string, key [32]byte) (bool, error) {
 	known, err := v.get(ctx, identityName+address)
-	return err == nil && (known == nil || string(known) == string(key[:])), err
+	return err == nil && (known == nil || bytes.Equal(known, key[:])), err
 }
 
 // GetSession returns the session with a device, or nil.

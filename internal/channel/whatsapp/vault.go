@@ -17,6 +17,9 @@ type vault struct {
 	state channel.State
 	// failed is told when something could not be read or written: what follows from it would be wrong.
 	failed func(error)
+	// dropping is held by who forgets the device, and shared by who writes: nothing is written of a device that was forgotten.
+	dropping sync.RWMutex
+	dropped  bool
 	// prekeys is held while keys are made, so that no two have one number.
 	prekeys sync.Mutex
 }
@@ -57,6 +60,9 @@ func (v *vault) try(ctx context.Context, do func() error) error {
 	return &storageError{err}
 }
 
+// errForgotten says that the device is linked no more, and that nothing is kept of it.
+var errForgotten = errors.New("the device was forgotten")
+
 // change is what is written together: a message's plaintext with the ratchets that have moved past it.
 type change struct {
 	mu   sync.Mutex
@@ -81,6 +87,11 @@ func (v *vault) together(ctx context.Context, do func(context.Context) error) er
 func (v *vault) write(ctx context.Context, kept []channel.Kept) error {
 	if len(kept) == 0 {
 		return nil
+	}
+	v.dropping.RLock()
+	defer v.dropping.RUnlock()
+	if v.dropped {
+		return &storageError{errForgotten}
 	}
 	return v.try(ctx, func() error { return v.state.Save(ctx, kept...) })
 }

@@ -43,6 +43,7 @@ type driver struct {
 
 // New returns the driver.
 func New(opt Options) channel.Driver {
+	quietSignal()
 	d := &driver{http: opt.HTTP}
 	if d.http == nil || d.http.Transport == nil {
 		d.http = &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}
