@@ -72,6 +72,8 @@ type Gateway interface {
 	Preview(ctx context.Context, c gateway.Caller, drafts []message.Draft) ([]gateway.Preview, error)
 	CreateChannel(tx *store.Tx, by audit.Actor, c connection.Channel) (connection.Channel, error)
 	ChangeChannel(tx *store.Tx, by audit.Actor, id message.ChannelID, edit func(*connection.Channel) error) (connection.Channel, error)
+	Links(c connection.Channel) bool
+	Careful(ctx context.Context, c connection.Channel) (gateway.Careful, bool, error)
 	DeleteChannel(tx *store.Tx, by audit.Actor, id message.ChannelID) error
 	WaitingIn(ctx context.Context, id message.ChannelID) (map[message.Priority]int, error)
 	ShownSettings(c connection.Channel) (json.RawMessage, error)

@@ -97,7 +97,7 @@ type ChannelReply struct {
 
 // liveReply is how a channel is on all servers together.
 type liveReply struct {
-	Phase    string        `json:"phase" enum:"connecting,up,down,waiting,paused,draining,disabled" doc:"paused, draining and disabled are what was asked for; the rest is what became of it."`
+	Phase    string        `json:"phase" enum:"connecting,up,down,waiting,unlinked,pairing,paused,draining,disabled" doc:"paused, draining and disabled are what was asked for; the rest is what became of it."`
 	Since    *string       `json:"since" format:"date-time" nullable:"true"`
 	Code     string        `json:"code,omitempty" doc:"Why it is down, for programs." example:"bad_credentials"`
 	Reason   string        `json:"reason,omitempty" doc:"Why it is as it is, for people."`
@@ -117,7 +117,7 @@ type depthReply struct {
 // serverReply is how a channel is on one server.
 type serverReply struct {
 	Name     string `json:"name"`
-	Phase    string `json:"phase" enum:"connecting,up,down,waiting"`
+	Phase    string `json:"phase" enum:"connecting,up,down,waiting,unlinked,pairing"`
 	Since    string `json:"since" format:"date-time"`
 	Code     string `json:"code,omitempty"`
 	Reason   string `json:"reason,omitempty"`
@@ -371,7 +371,7 @@ func (s *server) deleteChannel(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	by := api.CallerOf(r).By
-	if err := s.core.Store.Write(func(tx *store.Tx) error { return s.core.Gateway.DeleteChannel(tx, by, c.ID) }); err != nil {
+	if err := s.core.Fleet.Delete(r.Context(), by, c); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

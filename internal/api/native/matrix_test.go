@@ -206,13 +206,19 @@ func TestNoFilterLeadsToAnotherAccount(t *testing.T) {
 // TestWhoMakesThingsMayRepeatTheRequest holds every POST to the Idempotency-Key but those that are named.
 func TestWhoMakesThingsMayRepeatTheRequest(t *testing.T) {
 	without := map[string]string{
-		"previewMessage": "it changes nothing",
-		"previewBatch":   "the same",
-		"cancelMessage":  "a message is cancelled once, whoever asks how often",
-		"pauseChannel":   "a channel is paused, however often that is asked",
-		"drainChannel":   "the same",
-		"resumeChannel":  "the same",
-		"testWebhook":    "it changes nothing, and a repeat is another test",
+		"previewMessage":  "it changes nothing",
+		"previewBatch":    "the same",
+		"cancelMessage":   "a message is cancelled once, whoever asks how often",
+		"pauseChannel":    "a channel is paused, however often that is asked",
+		"drainChannel":    "the same",
+		"resumeChannel":   "the same",
+		"logoutDevice":    "a device is logged out once, whoever asks how often",
+		"reconnectDevice": "a repeat is another session",
+		"pairDevice":      "while a pairing runs that one is answered",
+		"checkNumbers":    "it changes nothing",
+		"showTyping":      "it is over in seconds",
+		"markRead":        "what is read is read",
+		"testWebhook":     "it changes nothing, and a repeat is another test",
 	}
 	for _, o := range (&server{}).operations() {
 		if o.method == http.MethodPost && !o.keyed && without[o.id] == "" {
