@@ -179,6 +179,7 @@ foreign: $(patsubst %package-lock.json,%node_modules/.installed,$(wildcard test/
 	@scripts/need 'perl -MNet::SMPP -e 1' libnet-smpp-perl
 	@scripts/need 'command -v python3 && command -v php && command -v ruby' python3 php-cli ruby
 	@scripts/need 'command -v javac' default-jdk-headless
+	@scripts/need 'command -v curl && test -f /usr/share/php/GuzzleHttp/autoload.php' curl php-guzzlehttp-guzzle
 
 test/foreign/node_modules/.installed: test/foreign/package-lock.json
 	@scripts/need 'command -v node && command -v npm' nodejs npm

@@ -1,0 +1,2 @@
+curl --request GET \
+    --get "https://klik.social/api/healthcheck"

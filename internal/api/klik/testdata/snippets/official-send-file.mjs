@@ -1,0 +1,20 @@
+const url = new URL(
+    "https://klik.social/api/v1/official-device/send-file"
+);
+
+const headers = {
+    "Authorization": "Bearer {YOUR_AUTH_KEY}",
+    "Content-Type": "application/json",
+    "Accept": "application/json",
+};
+
+let body = {
+    "mobile": "919999999999",
+    "file": "iVBORw0KGgoAAA..."
+};
+
+fetch(url, {
+    method: "POST",
+    headers,
+    body: JSON.stringify(body),
+}).then(response => response.json());
