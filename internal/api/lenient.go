@@ -56,14 +56,18 @@ type members map[string]json.RawMessage
 
 // put adds the values of a form or query under a name. One that ends in [] is a list.
 func (m members) put(name string, values []string) {
-	list, isList := strings.CutSuffix(name, "[]")
+	name, isList := strings.CutSuffix(name, "[]")
 	var text []byte
+	var err error
 	if isList {
-		text, _ = json.Marshal(values)
+		text, err = json.Marshal(values)
 	} else {
-		text, _ = json.Marshal(values[len(values)-1])
+		text, err = json.Marshal(values[len(values)-1])
 	}
-	m[list] = text
+	if err != nil {
+		panic(err) // texts can be encoded
+	}
+	m[name] = text
 }
 
 func (m members) putAll(all url.Values) {

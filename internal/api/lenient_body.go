@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -267,11 +268,10 @@ func (t *jsonText) escape() (byte, error) {
 		if _, err := io.ReadFull(t.in, four[:]); err != nil {
 			return 0, broken(err)
 		}
-		code, err := hex.DecodeString(string(four[:]))
-		if err != nil || code[0] != 0 {
-			return 0xff, nil // no letter of base64
+		if string(four[:2]) != "00" {
+			return noLetter, nil
 		}
-		return code[1], nil
+		return octet(four[2:]), nil
 	}
 	return c, nil
 }
@@ -323,7 +323,7 @@ func (s *sieve) until(into *bytes.Buffer, stop string) (byte, error) {
 		if err != nil {
 			return 0, broken(err)
 		}
-		if bytes.IndexByte([]byte(stop), c) >= 0 {
+		if strings.IndexByte(stop, c) >= 0 {
 			return c, nil
 		}
 		if err := s.keep(into, c); err != nil {
@@ -361,11 +361,18 @@ func (t *formText) ReadByte() (byte, error) {
 	if _, err := io.ReadFull(t.in, two[:]); err != nil {
 		return 0, broken(err)
 	}
-	code, err := hex.DecodeString(string(two[:]))
-	if err != nil {
-		return 0xff, nil // no letter of base64
+	return octet(two[:]), nil
+}
+
+// noLetter is no letter of base64.
+const noLetter = 0xff
+
+// octet is what two hexadecimal digits stand for; noLetter when they are none.
+func octet(digits []byte) byte {
+	if code, err := hex.DecodeString(string(digits)); err == nil {
+		return code[0]
 	}
-	return code[0], nil
+	return noLetter
 }
 
 // parts reads a form in parts (multipart/form-data).

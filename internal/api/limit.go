@@ -54,7 +54,7 @@ func place(a netip.Addr) int64 {
 		return int64(binary.BigEndian.Uint32(four[:]))
 	}
 	sixteen := a.As16()
-	return int64(binary.BigEndian.Uint64(sixteen[:8])) //nolint:gosec // any number will do
+	return int64(binary.BigEndian.Uint64(sixteen[:8]))
 }
 
 // refused is the fault of whoever asks too often.

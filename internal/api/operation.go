@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"cmp"
 	_ "embed"
 	"encoding/json"
@@ -140,10 +141,12 @@ func schemaName(t reflect.Type, hint string) string {
 }
 
 func indented(text []byte) []byte {
-	var all any
-	_ = json.Unmarshal(text, &all)
-	text, _ = json.MarshalIndent(all, "", "  ")
-	return append(text, '\n')
+	var out bytes.Buffer
+	if err := json.Indent(&out, text, "", "  "); err != nil {
+		panic(err) // it was encoded just now
+	}
+	out.WriteByte('\n')
+	return out.Bytes()
 }
 
 // document is the operation in OpenAPI.

@@ -1,12 +1,14 @@
 package webhook
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/store/storetest"
 )
 
 // An endpoint of a channel hears of that channel's messages, when they happen and when it is told again.
@@ -38,5 +40,31 @@ func TestAnEndpointOfAChannelHearsOfNoOther(t *testing.T) {
 		if !strings.Contains(string(p.Body), channelOf(mine).String()) {
 			t.Errorf("it heard of %s", p.Body)
 		}
+	}
+}
+
+// tacit tells of nothing but what was read.
+type tacit struct{ native }
+
+func (tacit) Request(p Post) ([]byte, http.Header, error) {
+	if p.Event.Kind != event.Read || !p.Kinds[event.Read] || p.Kinds[event.Failed] {
+		return nil, nil, ErrNothing
+	}
+	return native{}.Request(p)
+}
+
+func TestWhatADialectHasNoWordsForIsNotPosted(t *testing.T) {
+	t.Parallel()
+	s := startOn(t, storetest.Options(t), map[string]Dialect{"tacit": tacit{}})
+	c := newCustomer(t, nil)
+	e, _ := s.endpoint(Endpoint{URL: c.URL, Dialect: "tacit", Events: []string{string(event.Sent), string(event.Delivered), string(event.Read)}, Ordered: true})
+	subject := s.store.NewID()
+	s.happen(alice, subject, 1, event.Sent, event.Delivered, event.Read)
+	s.until("the post", func() bool { return len(c.got()) == 1 })
+	for seq := range 3 {
+		s.delivery(e, subject, seq+1, is(Delivered))
+	}
+	if n := len(c.got()); n != 1 {
+		t.Errorf("%d posts", n)
 	}
 }

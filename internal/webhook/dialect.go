@@ -33,8 +33,9 @@ type Post struct {
 	At       time.Time
 	Account  account.ID
 	Event    event.Event
-	Previous int             // the number of the last event of the subject that the endpoint was sent; 0: none
-	Data     json.RawMessage // what the event is about, in native words
+	Previous int                 // the number of the last event of the subject that the endpoint was sent; 0: none
+	Data     json.RawMessage     // what the event is about, in native words
+	Kinds    map[event.Kind]bool // that the endpoint takes
 	signers  []signer
 	now      time.Time
 }

@@ -34,7 +34,7 @@ func (w *Webhooks) request(ctx context.Context, t *queue.Task, y *try) (*http.Re
 
 // post is a post to an endpoint without what it is about.
 func (w *Webhooks) post(to *endpoint, id string, attempt int) Post {
-	return Post{ID: id, Attempt: attempt, At: time.Now(), Account: to.Account, signers: to.signers, now: w.store.Now()}
+	return Post{ID: id, Attempt: attempt, At: time.Now(), Account: to.Account, Kinds: to.kinds, signers: to.signers, now: w.store.Now()}
 }
 
 // request is the post as HTTP.

@@ -105,13 +105,16 @@ func (d dialect) Request(p webhook.Post) ([]byte, http.Header, error) {
 	if err := json.Unmarshal(p.Data, &data); err != nil {
 		return nil, nil, fmt.Errorf("read an event: %w", err)
 	}
+	if data.Own != (p.Event.Kind == event.Sent) && p.Event.Kind != event.Media || data.Own && !p.Kinds[event.Sent] {
+		return nil, nil, webhook.ErrNothing // of what goes out by the API only receipts are told, of the owner's own only what he wrote
+	}
 	token, remote, push, err := d.look(ctx, p, data)
 	if err != nil {
 		return nil, nil, err
 	}
 	var post any
 	switch p.Event.Kind {
-	case event.Received, event.Media:
+	case event.Received, event.Media, event.Sent:
 		if post, err = data.message(p, token, remote, push); err != nil {
 			return nil, nil, err
 		}

@@ -113,7 +113,7 @@ func (s *server) setWebhook(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.tell(r, c, string(in.URL)); err != nil {
+	if err := s.tell(r, c, string(in.URL), in.kinds()); err != nil {
 		return err
 	}
 	return api.Reply(w, http.StatusOK, webhookReply{"updated", string(in.URL)})
@@ -122,7 +122,15 @@ func (s *server) setWebhook(w http.ResponseWriter, r *http.Request) error {
 // told are the events that the original tells of.
 var told = []string{string(event.Received), string(event.Media), string(event.Delivered), string(event.Read)}
 
-func (s *server) tell(r *http.Request, c connection.Channel, url string) error {
+// kinds are the events that the endpoint takes. What the owner of the phone writes himself is one that was sent.
+func (in *webhookRequest) kinds() []string {
+	if in.Type == "all" {
+		return append(slices.Clone(told), string(event.Sent))
+	}
+	return told
+}
+
+func (s *server) tell(r *http.Request, c connection.Channel, url string, kinds []string) error {
 	by := api.CallerOf(r).By
 	e, there, err := s.core.Webhooks.OfChannel(r.Context(), c.ID)
 	switch {
@@ -134,11 +142,11 @@ func (s *server) tell(r *http.Request, c connection.Channel, url string) error {
 		return s.core.Webhooks.Delete(r.Context(), by, c.Account, e.ID)
 	case there:
 		active := true
-		_, err := s.core.Webhooks.Update(r.Context(), by, c.Account, e.ID, webhook.Change{URL: &url, Active: &active})
+		_, err := s.core.Webhooks.Update(r.Context(), by, c.Account, e.ID, webhook.Change{URL: &url, Events: &kinds, Active: &active})
 		return err
 	}
 	e = webhook.Endpoint{
-		Account: c.Account, URL: url, Events: told, Description: "device " + c.Name, Dialect: name, Channel: c.ID, Ordered: true,
+		Account: c.Account, URL: url, Events: kinds, Description: "device " + c.Name, Dialect: name, Channel: c.ID, Ordered: true,
 	}
 	if err := s.core.Webhooks.Check(r.Context(), e); err != nil {
 		return err

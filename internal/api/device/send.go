@@ -103,7 +103,7 @@ func recipient(phone string) (string, error) {
 func (s *server) registered(ctx context.Context, c connection.Channel, to string) (bool, error) {
 	phone, err := message.ParsePhone(to, "")
 	if err != nil { // a group, or a number that the core refuses with its reason
-		return true, nil //nolint:nilerr // see above
+		return true, nil
 	}
 	connected, err := s.core.Channels.Connected(ctx, c.ID)
 	if err != nil || !connected {

@@ -39,6 +39,7 @@ type (
 	webhookRequest struct {
 		Token api.Text `json:"token"`
 		URL   api.Text `json:"url"`
+		Type  api.Text `json:"type,omitempty" doc:"all: what the phone's owner writes himself is told of, too. The original has a setting for it."`
 	}
 	workspaceRequest struct {
 		Token     api.Text `json:"token"`

@@ -100,7 +100,7 @@ type signedIn struct {
 		Token string
 		User  struct {
 			ID                        int
-			Name, Email, Created_from string //nolint:revive,stylecheck // as it is on the wire
+			Name, Email, Created_from string //nolint:revive // as it is on the wire
 		}
 	}
 }
