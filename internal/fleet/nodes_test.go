@@ -6,11 +6,14 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/audit"
+	"tidings.dev/internal/channel"
 	"tidings.dev/internal/channel/channeltest"
 	"tidings.dev/internal/connection"
 	"tidings.dev/internal/gateway"
@@ -48,8 +51,8 @@ type server struct {
 	network *channeltest.Scripted
 }
 
-// joins starts one more fleet with a network of its own.
-func (w *town) joins(n *channeltest.Scripted) *server {
+// joins starts one more fleet with a network of its own, and more of them.
+func (w *town) joins(n *channeltest.Scripted, more ...*channeltest.Scripted) *server {
 	w.t.Helper()
 	link := storetest.NewLink(w.t, w.opt.Database)
 	opt := w.opt
@@ -59,7 +62,7 @@ func (w *town) joins(n *channeltest.Scripted) *server {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { _ = s.Close() })
-	y := newYardOn(w.t, s, n)
+	y := newYardOn(w.t, s, append(more, n)...)
 	if w.account.ID == 0 {
 		y.write(func(tx *store.Tx) (err error) {
 			w.account, err = member.New(s, account.Limits{}).Create(tx, audit.System, account.Account{Name: "A", Currency: "KES", Active: true}, "a", "")
@@ -301,4 +304,102 @@ func TestASlowAnswerHoldsUpNoOtherLane(t *testing.T) {
 		a.until("the message", func() bool { return a.status(id) == message.Sent })
 	}
 	a.spread(c, a, b)
+}
+
+func TestAPauseHoldsOnAllServers(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	a := w.joins(&channeltest.Scripted{EachNode: true})
+	c := a.channel(connection.Channel{Driver: "scripted", Shards: 4})
+	b := w.joins(&channeltest.Scripted{EachNode: true})
+	a.spread(c, a, b)
+	c.Mode = connection.Paused
+	a.update(c)
+	a.until("nobody works its lanes", func() bool { return len(a.holds(c)) == 0 })
+	ids := b.send(c, 20)
+	a.rounds()
+	b.rounds()
+	if n := len(a.network.Sends()) + len(b.network.Sends()); n != 0 || a.state(c).Phase != connection.Up || b.state(c).Phase != connection.Up {
+		t.Errorf("paused, %d parts left, and the sessions are %s and %s", n, a.state(c).Phase, b.state(c).Phase)
+	}
+	c.Mode = connection.Working
+	b.update(c)
+	for _, id := range ids {
+		a.until("the message", func() bool { return a.status(id) == message.Sent })
+	}
+	if one, other := len(a.network.Sends()), len(b.network.Sends()); one+other != 20 || a.network.Opened()+b.network.Opened() != 2 {
+		t.Errorf("one sent %d, the other %d, and %d sessions were opened", one, other, a.network.Opened()+b.network.Opened())
+	}
+}
+
+// failing is a server whose first network can go away, and whose second is there.
+type failing struct {
+	*server
+	first, second *channeltest.Scripted
+	away          atomic.Bool
+}
+
+// fails starts a server of a town where messages that name no channel go by the first network, else by the second.
+func (w *town) fails() *failing {
+	f := &failing{second: &channeltest.Scripted{Name: "spare", EachNode: true}}
+	f.first = &channeltest.Scripted{
+		EachNode: true, Answer: channeltest.Fail(channel.Failure{Verdict: channel.Retry, Code: "not_connected", Pause: time.Hour}),
+		OpenErr: func() error {
+			if f.away.Load() {
+				return errors.New("refused")
+			}
+			return nil
+		},
+	}
+	f.server = w.joins(f.first, f.second)
+	ctx, end := context.WithCancel(context.Background())
+	var house sync.WaitGroup
+	house.Go(func() { f.gw.House(ctx, ctx) })
+	w.t.Cleanup(func() { end(); house.Wait() })
+	return f
+}
+
+// goes ends the session of the first network for good.
+func (f *failing) goes() {
+	f.away.Store(true)
+	f.first.Drop(errors.New("planted"))
+}
+
+// What waits in a channel moves to the next once no server has a session of it, and each message once, whoever moves it.
+func TestFailOverWaitsForTheLastServer(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	a := w.fails()
+	c := a.channel(connection.Channel{Driver: "scripted", Shards: 4})
+	spare := a.channel(connection.Channel{Driver: "spare", Shards: 4})
+	a.write(func(tx *store.Tx) error {
+		return a.gw.Routes.SetDefaults(tx, audit.System, 0, message.SMS, []message.ChannelID{c.ID, spare.ID})
+	})
+	b := w.fails()
+	a.spread(c, a.server, b.server)
+	a.spread(spare, a.server, b.server)
+	ids := a.send(connection.Channel{}, 30)
+	a.until("all lanes to be stopped", func() bool { return len(a.first.Sends()) > 0 && len(b.first.Sends()) > 0 })
+	b.goes()
+	b.until("one session is lost", func() bool { return b.state(c).Phase == connection.Down })
+	a.rounds()
+	if n := len(a.second.Sends()) + len(b.second.Sends()); n != 0 {
+		t.Errorf("%d messages moved while one server has a session", n)
+	}
+	a.goes()
+	for _, id := range ids {
+		a.until("the message", func() bool { return a.status(id) == message.Sent })
+	}
+	times := map[message.ID]int{}
+	for _, out := range append(a.second.Sends(), b.second.Sends()...) {
+		times[out.Message]++
+	}
+	for _, id := range ids {
+		if times[id] != 1 {
+			t.Errorf("message %s went out %d times by the second channel", id, times[id])
+		}
+	}
+	if len(a.second.Sends()) == 0 || len(b.second.Sends()) == 0 {
+		t.Errorf("one server sent %d, the other %d", len(a.second.Sends()), len(b.second.Sends()))
+	}
 }
