@@ -43,7 +43,7 @@ func (g *Gateway) cancel(tx *store.Tx, c Caller, id message.ID) (late bool, err 
 		return false, err
 	}
 	s := states[id]
-	if s == nil || !s.row.Status.Waiting() || len(s.parts) > 0 {
+	if s == nil || !s.row.Status.Waiting() || s.out() {
 		return true, nil
 	}
 	removed, err := g.takeBack(tx, s)

@@ -115,9 +115,10 @@ func (s *state) refold(now time.Time, c event.Change) {
 // will.
 func (s *state) end(status message.Status, now time.Time, c event.Change) {
 	switch folded := s.fold(); {
+	case !s.out(): // what a channel refused before the next was to carry it went nowhere
 	case folded != message.Sending:
 		status = folded
-	case len(s.parts) > 0:
+	default:
 		status = message.Failed
 	}
 	s.void = true // of no effect once the price was due

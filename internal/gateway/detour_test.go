@@ -199,3 +199,21 @@ func TestAMessageStaysWhereOnlyItsChannelCanCarryIt(t *testing.T) {
 		}
 	}
 }
+
+// What a channel refused went nowhere: a message that waits for the next one can be cancelled as one that was never tried.
+func TestAMovedMessageIsCancelled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withSpare)
+	w.network.Answer = channeltest.Fail(channel.Failure{Verdict: channel.Reject, Code: "invalid_sender", Channel: true})
+	w.spare.Answer = channeltest.Fail(channel.Failure{Verdict: channel.Retry, Code: "later"})
+	id := w.send(draft(phone(1), "hello"))
+	w.over(1)
+	w.until(func() bool { return w.told(id) == "retrying retrying" }, func() string { return w.told(id) })
+	if _, err := w.gateway.Cancel(t.Context(), w.caller(w.alice), id); err != nil {
+		t.Fatal(err)
+	}
+	if m := w.message(id); m.Status != message.Cancelled {
+		t.Errorf("it is %s (%s): %s", m.Status, m.Reason, w.told(id))
+	}
+	w.wantMoney(0, 0)
+}

@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -10,6 +11,8 @@ import (
 	"pgregory.net/rapid"
 
 	"tidings.dev/internal/channel"
+	"tidings.dev/internal/channel/channeltest"
+	"tidings.dev/internal/connection"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/gateway"
@@ -29,8 +32,15 @@ type model struct {
 	lives   map[message.ID]*lived
 	order   []message.ID
 	stopped map[string]bool
-	pending []message.Outbound        // parts that the network may have taken
+	pending []handed                  // parts that the network may have taken
 	told    map[string]message.Status // by the network's id, the furthest it said
+	via     map[string]message.ChannelID
+}
+
+// handed is a part with the channel that it was given to.
+type handed struct {
+	message.Outbound
+	channel message.ChannelID
 }
 
 // lived is one message's life as the network and its sender know it.
@@ -41,7 +51,12 @@ type lived struct {
 	cancelled bool
 }
 
-func (m *model) answer(_ context.Context, out message.Outbound) (string, error) {
+// answers are those of the network behind a channel.
+func (m *model) answersOf(ch message.ChannelID) channeltest.Answer {
+	return func(_ context.Context, out message.Outbound) (string, error) { return m.answer(ch, out) }
+}
+
+func (m *model) answer(ch message.ChannelID, out message.Outbound) (string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	l := m.lives[out.Message]
@@ -68,30 +83,38 @@ func (m *model) answer(_ context.Context, out message.Outbound) (string, error) 
 		return "", &channel.Failure{Verdict: channel.Retry, Code: "throttled", Pause: time.Millisecond}
 	case "reject":
 		return "", &channel.Failure{Verdict: channel.Reject, Code: "unknown_number"}
+	case "refuse": // for a fault of the channel's
+		return "", &channel.Failure{Verdict: channel.Reject, Code: "invalid_sender", Channel: true}
 	case "unsure":
 		l.unsure++
 		if m.class != channel.Dedupe {
-			m.pending = append(m.pending, out)
+			m.pending = append(m.pending, handed{out, ch})
 		}
 		return "", &channel.Failure{Code: "no_answer"}
 	case "lost": // it took the part, and the answer is lost
 		if m.class == channel.Dedupe {
 			l.unsure++
-			m.ids++
-			l.taken[[2]int{out.Attempt, out.Number}] = fmt.Sprintf("net-%d", m.ids)
+			l.taken[[2]int{out.Attempt, out.Number}] = m.name(ch)
 			return "", &channel.Failure{Code: "no_answer"}
 		}
 	}
-	m.ids++
-	id := fmt.Sprintf("net-%d", m.ids)
+	id := m.name(ch)
 	l.taken[[2]int{out.Attempt, out.Number}] = id
 	if verdict == "early" { // the receipt overtakes the answer
 		m.told[id] = message.Delivered
 		m.mu.Unlock()
-		_ = m.gateway.Receipt(context.Background(), message.Receipt{Channel: m.channel, RemoteID: id, To: out.To, Status: message.Delivered})
+		_ = m.gateway.Receipt(context.Background(), message.Receipt{Channel: ch, RemoteID: id, To: out.To, Status: message.Delivered})
 		m.mu.Lock()
 	}
 	return id, nil
+}
+
+// name is the next id of the network behind a channel.
+func (m *model) name(ch message.ChannelID) string {
+	m.ids++
+	id := fmt.Sprintf("net-%d", m.ids)
+	m.via[id] = ch
+	return id
 }
 
 // quiet waits until nobody works at anything.
@@ -168,7 +191,7 @@ func (m *model) check(t *rapid.T) {
 		switch {
 		case got.Status.HandedOver() && folded != message.Sending && folded != got.Status && (got.Status != message.Failed || folded >= message.Delivered):
 			fail("its parts say %s", folded)
-		case got.Status == message.Cancelled && len(got.Parts) > 0, got.Status > message.Cancelled && got.Status < message.Received && len(got.Parts) > 0:
+		case got.Status >= message.Cancelled && got.Status < message.Received && slices.ContainsFunc(got.Parts, wentOut):
 			fail("and parts of it went out")
 		case l.cancelled != (got.Status == message.Cancelled):
 			fail("cancelled: %v", l.cancelled)
@@ -184,7 +207,7 @@ func (m *model) check(t *rapid.T) {
 				fail("part %d was taken %d times", n, c)
 			}
 		}
-		if got.Attempt > 2 || got.Attempt == 2 && l.onUnknown != message.Resend {
+		if m.spare == nil && (got.Attempt > 2 || got.Attempt == 2 && l.onUnknown != message.Resend) { // each move is an attempt, too
 			fail("attempt %d", got.Attempt)
 		}
 		for _, p := range got.Parts {
@@ -198,6 +221,9 @@ func (m *model) check(t *rapid.T) {
 		m.checkMoney(t, id, got, l, fail)
 	}
 }
+
+// wentOut reports whether a network has a part, or may have it.
+func wentOut(p message.Part) bool { return p.Status != message.Failed }
 
 func (m *model) checkMoney(t *rapid.T, id message.ID, got message.Message, l *lived, fail func(string, ...any)) {
 	var holds, posts, voids int
@@ -237,7 +263,7 @@ func (m *model) submit(t *rapid.T) {
 	}
 	for range rapid.IntRange(0, 3).Draw(t, "answers") {
 		m.mu.Lock()
-		m.answers = append(m.answers, rapid.SampledFrom([]string{"take", "early", "retry", "throttle", "reject", "unsure", "unsure", "lost"}).Draw(t, "answer"))
+		m.answers = append(m.answers, rapid.SampledFrom([]string{"take", "early", "retry", "throttle", "reject", "refuse", "unsure", "unsure", "lost"}).Draw(t, "answer"))
 		m.mu.Unlock()
 	}
 	reply, err := m.world.submit(requestOf(d))
@@ -277,7 +303,7 @@ func (m *model) receipt(t *rapid.T) {
 	m.mu.Lock()
 	var remotes []string
 	for n := 1; n <= 3; n++ {
-		for a := 1; a <= 2; a++ {
+		for a := 1; a <= 9; a++ {
 			if r := m.lives[id].taken[[2]int{a, n}]; r != "" {
 				remotes = append(remotes, r)
 			}
@@ -287,7 +313,8 @@ func (m *model) receipt(t *rapid.T) {
 	if len(remotes) == 0 {
 		t.Skip("the network took nothing of it")
 	}
-	r := message.Receipt{Channel: m.channel, RemoteID: rapid.SampledFrom(remotes).Draw(t, "remote")}
+	r := message.Receipt{RemoteID: rapid.SampledFrom(remotes).Draw(t, "remote")}
+	r.Channel = m.via[r.RemoteID]
 	r.Status = rapid.SampledFrom([]message.Status{message.Sent, message.Failed, message.Delivered, message.Read}).Draw(t, "status")
 	r.Reason = reasonOf(r.Status)
 	m.told[r.RemoteID] = max(m.told[r.RemoteID], r.Status)
@@ -313,7 +340,7 @@ func (m *model) word(t *rapid.T) {
 	to := phone(rapid.IntRange(1, 4).Draw(t, "from"))
 	word := rapid.SampledFrom([]string{"STOP", "START", "START"}).Draw(t, "word")
 	m.quiet(t)
-	before := len(m.network.Sends())
+	first, second := m.sent()
 	if err := m.gateway.Inbound(context.Background(), inbound(m.channel, to, word)); err != nil {
 		t.Fatal(err)
 	}
@@ -329,11 +356,20 @@ func (m *model) word(t *rapid.T) {
 	if word == "STOP" && was && !m.stopped[to] {
 		t.Fatal("a STOP lifted a STOP")
 	}
-	for _, out := range m.network.Sends()[before:] {
+	firstNow, secondNow := m.sent()
+	for _, out := range append(firstNow[len(first):], secondNow[len(second):]...) {
 		if m.stopped[to] && out.To.Value == to {
 			t.Fatal("a part left after the STOP")
 		}
 	}
+}
+
+// sent is what each network was given.
+func (m *model) sent() (first, second []message.Outbound) {
+	if m.spare != nil {
+		second = m.spare.Sends()
+	}
+	return m.network.Sends(), second
 }
 
 func (m *model) late(t *rapid.T) {
@@ -347,14 +383,13 @@ func (m *model) late(t *rapid.T) {
 	var err error
 	remote := ""
 	if rapid.Bool().Draw(t, "took it") {
-		m.ids++
-		remote = fmt.Sprintf("net-%d", m.ids)
+		remote = m.name(out.channel)
 		m.lives[out.Message].taken[[2]int{out.Attempt, out.Number}] = remote
 	} else {
 		err = &channel.Failure{Verdict: channel.Reject, Code: "unknown_number"}
 	}
 	m.mu.Unlock()
-	if err := m.gateway.Late(context.Background(), out, remote, err); err != nil {
+	if err := m.gateway.Late(context.Background(), out.Outbound, remote, err); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -368,11 +403,10 @@ func (m *model) echo(t *rapid.T) {
 	}
 	out := m.pending[0]
 	m.pending = m.pending[1:]
-	m.ids++
-	remote := fmt.Sprintf("net-%d", m.ids)
+	remote := m.name(out.channel)
 	m.lives[out.Message].taken[[2]int{out.Attempt, out.Number}] = remote
 	m.mu.Unlock()
-	r := message.Receipt{Channel: m.channel, RemoteID: remote, Reference: out.Echo(), To: out.To}
+	r := message.Receipt{Channel: out.channel, RemoteID: remote, Reference: out.Echo(), To: out.To}
 	r.Status = rapid.SampledFrom([]message.Status{message.Failed, message.Delivered}).Draw(t, "status")
 	r.Reason, m.told[remote] = reasonOf(r.Status), r.Status
 	for range rapid.IntRange(1, 2).Draw(t, "times") {
@@ -382,12 +416,25 @@ func (m *model) echo(t *rapid.T) {
 	}
 }
 
+// fall has a channel go down, or come up again; what waits in one that is down is moved at once.
+func (m *model) fall(t *rapid.T) {
+	if m.spare == nil {
+		t.Skip("there is no other channel")
+	}
+	ch := rapid.SampledFrom([]message.ChannelID{m.channel, m.second}).Draw(t, "channel")
+	m.goes(ch, rapid.SampledFrom([]connection.Phase{connection.Down, connection.Up}).Draw(t, "phase"))
+	if err := m.gateway.MoveFromDown(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (m *model) pass(t *rapid.T) {
 	m.store.Shift(rapid.SampledFrom([]time.Duration{2 * time.Second, 2 * time.Minute, time.Hour, 49 * time.Hour}).Draw(t, "time"))
 	// A lane sleeps up to a second before it looks at the clock.
 	err := m.store.Write(func(tx *store.Tx) error {
 		return m.queue.Hurry(tx, []queue.Job{
 			{Lane: gateway.Lane(m.channel, 0), Priority: int(message.Transactional), Account: m.alice.ID, Due: tx.Now()},
+			{Lane: gateway.Lane(m.second, 0), Priority: int(message.Transactional), Account: m.alice.ID, Due: tx.Now()},
 			{Lane: "house", Priority: int(message.Bulk), Account: m.alice.ID, Due: tx.Now()},
 		})
 	})
@@ -400,12 +447,26 @@ func (m *model) pass(t *rapid.T) {
 // always holds.
 func TestAnythingInAnyOrder(t *testing.T) {
 	t.Parallel()
-	kills := 0
+	kills, moves := 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
 		class := rapid.SampledFrom([]channel.Unknown{channel.Blind, channel.Echo, channel.Dedupe}).Draw(rt, "class")
-		m := &model{world: newWorld(t, finding(class)), class: class, lives: map[message.ID]*lived{}, stopped: map[string]bool{}, told: map[string]message.Status{}}
+		options := []option{finding(class)}
+		if rapid.Bool().Draw(rt, "another channel") {
+			options = append(options, withSpare, func(w *world) { w.spare.Features.Unknown = class })
+		}
+		m := &model{
+			world: newWorld(t, options...), class: class, lives: map[message.ID]*lived{}, stopped: map[string]bool{}, told: map[string]message.Status{},
+			via: map[string]message.ChannelID{},
+		}
 		defer m.close()
-		m.network.Answer = m.answer
+		defer func() {
+			_, second := m.sent()
+			moves += len(second)
+		}()
+		m.network.Answer = m.answersOf(m.channel)
+		if m.spare != nil {
+			m.spare.Answer = m.answersOf(m.second)
+		}
 		rt.Repeat(map[string]func(*rapid.T){
 			"submit":  m.submit,
 			"submit2": m.submit,
@@ -416,6 +477,7 @@ func TestAnythingInAnyOrder(t *testing.T) {
 			"late":    m.late,
 			"echo":    m.echo,
 			"pass":    m.pass,
+			"fall":    m.fall,
 			"kill": func(*rapid.T) {
 				kills++
 				m.kill()
@@ -423,5 +485,5 @@ func TestAnythingInAnyOrder(t *testing.T) {
 			"": m.check,
 		})
 	})
-	t.Logf("%d kills", kills)
+	t.Logf("%d kills, %d messages went by another channel", kills, moves)
 }
