@@ -15,6 +15,7 @@ import (
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/wallet"
 )
 
 // whatsapp adds a channel of an account; of none: one that all share.
@@ -261,8 +262,13 @@ func TestGroupsAndOwnMessagesAndHistory(t *testing.T) {
 // TestWhoHasNoNumberIsAnswered: a STOP of somebody who is known by a LID alone is confirmed to it.
 func TestWhoHasNoNumberIsAnswered(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.write(func(tx *store.Tx) error { return w.consent.SetReplies(tx, audit.System, w.alice.ID, consent.Replies{}) })
+	w := newWorld(t, func(w *world) { w.network.Features.Types = []message.Type{message.TypeImage} })
+	w.write(func(tx *store.Tx) error {
+		if err := w.wallet.SetPrices(tx, audit.System, []wallet.Price{{Currency: "KES", Prefix: "", Amount: 1}}); err != nil { // for who has no number
+			return err
+		}
+		return w.consent.SetReplies(tx, audit.System, w.alice.ID, consent.Replies{})
+	})
 	ch, lid := w.whatsapp("own", w.alice.ID), address(message.LID, "88012345")
 	w.hears(ch, lid, message.Person{}, "STOP")
 	w.until(func() bool {
