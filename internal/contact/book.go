@@ -53,9 +53,9 @@ func open(tx *store.Tx, claims []claim) (*book, error) {
 	b := &book{tx: tx, people: map[ID]*person{}, holders: map[holding]*person{}, stored: map[holding]ID{}}
 	var asks []whoHasParams
 	var of []holding
-	for i := range claims {
-		for _, a := range claims[i].addresses {
-			h := holding{claims[i].account, a}
+	for _, c := range claims {
+		for _, a := range c.addresses {
+			h := holding{c.account, a}
 			if _, asked := b.stored[h]; !asked {
 				b.stored[h] = 0
 				asks, of = append(asks, whoHasParams{Address: a.String(), AccountID: h.account}), append(of, h)
@@ -72,15 +72,16 @@ func open(tx *store.Tx, claims []claim) (*book, error) {
 		}
 	}
 	var wanted []ID
-	for i := range claims {
-		if claims[i].bare() {
+	for _, c := range claims {
+		if c.bare() {
 			continue // only whose the address is
 		}
-		for _, a := range claims[i].addresses {
-			wanted = append(wanted, b.stored[holding{claims[i].account, a}])
+		for _, a := range c.addresses {
+			wanted = append(wanted, b.stored[holding{c.account, a}])
 		}
 	}
-	return b, b.read(wanted)
+	err = b.read(wanted)
+	return b, err
 }
 
 // read reads people whole.

@@ -85,7 +85,7 @@ func (k *Keeper) FollowedBy(f func(*store.Tx, []Join) error) { k.follow = f }
 
 func contactOf(r contactRecord) Contact {
 	c := Contact{
-		ID: ID(r.ID), Account: r.AccountID, Number: int32(r.Number), Addresses: parseAddresses(r.Addresses), Name: r.Name, BookName: r.BookName,
+		ID: r.ID, Account: r.AccountID, Number: int32(r.Number), Addresses: parseAddresses(r.Addresses), Name: r.Name, BookName: r.BookName,
 		PushName: r.PushName, Business: r.Business, Email: r.Email, Tags: lines(r.Tags), Source: Source(r.Source), Updated: time.UnixMilli(r.UpdatedAt).UTC(),
 	}
 	if r.Attributes != "" {

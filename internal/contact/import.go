@@ -59,7 +59,8 @@ func openWhole(tx *store.Tx, claims []claim) (*book, error) {
 	for _, who := range b.stored {
 		wanted = append(wanted, who)
 	}
-	return b, b.read(wanted)
+	err = b.read(wanted)
+	return b, err
 }
 
 // byEmail are the people whom rows without an address may be about.

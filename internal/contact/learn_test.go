@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -23,9 +22,8 @@ var ctx = context.Background()
 
 type world struct {
 	*store.Store
-	log   *event.Log
-	keep  *contact.Keeper
-	joins []contact.Join
+	log  *event.Log
+	keep *contact.Keeper
 }
 
 func open(t testing.TB) *world {
@@ -36,10 +34,6 @@ func open(t testing.TB) *world {
 func around(s *store.Store) *world {
 	w := &world{Store: s, log: event.New(s)}
 	w.keep = contact.New(s, w.log)
-	w.keep.FollowedBy(func(_ *store.Tx, joins []contact.Join) error {
-		w.joins = append(w.joins, joins...)
-		return nil
-	})
 	return w
 }
 
@@ -112,10 +106,7 @@ func (w *world) all(t fataler, a account.ID) (people []contact.Contact) {
 func TestAnyOrderOfFactsGivesTheSamePeople(t *testing.T) {
 	t.Parallel()
 	w, accounts := open(t), account.ID(0)
-	var mu sync.Mutex
 	rapid.Check(t, func(t *rapid.T) {
-		mu.Lock()
-		defer mu.Unlock()
 		accounts++
 		known := rapid.SliceOfN(rapid.Custom(drawFact), 1, 12).Draw(t, "facts")
 		var told []message.Person
@@ -267,6 +258,7 @@ func TestWhoIsWho(t *testing.T) {
 		{"nothing is known", []person{{PushName: "Ann"}}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			together, apart := account.ID(2*i+1), account.ID(2*i+2)
 			w.meet(t, together, c.facts...)
 			for _, f := range c.facts {
@@ -278,7 +270,7 @@ func TestWhoIsWho(t *testing.T) {
 					t.Errorf("there are %q, not %q", got, c.want)
 				}
 			}
+			w.consistent(t)
 		})
 	}
-	w.consistent(t)
 }

@@ -201,6 +201,7 @@ func TestStopHoldsForAllAddresses(t *testing.T) {
 		"by what tells both": func(w *world, ch message.ChannelID) { w.hears(ch, lid, both, "STOP") },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t)
 			ch := w.whatsapp("own", w.alice.ID)
 			steps(w, ch)

@@ -75,10 +75,10 @@ func (in *contactRequest) edit(region string) (e contact.Edit, err error) {
 		}
 	}
 	e.LID, e.BSUID = inKind(in.LID, message.LID), inKind(in.BSUID, message.BSUID)
-	if e.Attributes, err = in.Attributes.all(); err != nil {
-		return e, err
+	if e.Attributes, err = in.Attributes.all(); err == nil {
+		err = e.Check()
 	}
-	return e, e.Check()
+	return e, err
 }
 
 func inKind(text *string, kind message.AddressKind) *message.Address {
