@@ -23,7 +23,7 @@ const (
 	OpReceiptAck Op = "receipt_ack" // the device has it
 	OpInbound    Op = "inbound"     // of a phone, for a linked device
 	OpInboundAck Op = "inbound_ack" // the device has it
-	OpRead       Op = "read"        // of a linked device, about what it got
+	OpRead       Op = "read"        // a linked device has read or played what it got
 	OpCall       Op = "call"
 	OpNotice     Op = "notice_ack" // the device has a notification
 )

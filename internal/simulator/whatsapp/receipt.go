@@ -166,7 +166,9 @@ func (s *Server) told(d *Device, n *node, p *Phone, author types.JID, group *Gro
 	defer s.mu.Unlock()
 	kind := text(n, "type")
 	for _, id := range ids {
-		s.history.add(Record{Op: OpRead, Device: d.name(), To: p.number, ID: id, Kind: kind})
+		if kind != "" && kind != "inactive" { // that it is delivered is told by the acknowledgement
+			s.history.add(Record{Op: OpRead, Device: d.name(), To: p.number, ID: id, Kind: kind})
+		}
 	}
 	if p == d.phone {
 		return // it read its own elsewhere
