@@ -68,3 +68,13 @@ func TestWhatADialectHasNoWordsForIsNotPosted(t *testing.T) {
 		t.Errorf("%d posts", n)
 	}
 }
+
+func TestTheEndpointOfAChannelIsFoundByItsRow(t *testing.T) {
+	t.Parallel()
+	if storetest.Postgres() {
+		t.Skip("PostgreSQL tells its plans in other words")
+	}
+	if got, want := storetest.Plan(t, storetest.Open(t), webhookOfChannel), "webhook_channel (channel_id=?)"; !strings.Contains(got, want) {
+		t.Errorf("done by %s\nwant %s", got, want)
+	}
+}

@@ -138,7 +138,7 @@ func TestTheDocumentsSnippetsAreRefused(t *testing.T) {
 	}
 	w.Limit(w.Bob, account.Limits{Burst: 1, Queue: 1, Surface: 1})
 	for ending := range languages {
-		for w.Do(bob, "GET", base+"official-device/status", "").Code != http.StatusTooManyRequests { //nolint:revive // what was leased before the change is used up
+		for w.Do(bob, "GET", base+"official-device/status", "").Code != http.StatusTooManyRequests { // a lease outlives the change
 		}
 		got := run(t, w, "testdata/snippets/official-send-message"+ending, but(func(f *filled) { f.key = bob }))
 		if got.status != http.StatusTooManyRequests || got.body != `{"message":"Too Many Attempts."}` {
