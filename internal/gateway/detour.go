@@ -75,6 +75,9 @@ func (g *Gateway) detourOf(ctx context.Context, row *messageRecord, onward bool)
 // by is how a channel carries a message that was accepted for another; nil when it cannot.
 func (g *Gateway) by(ctx context.Context, row *messageRecord, ch connection.Channel) (*detour, error) {
 	m := messageOf(*row)
+	if !m.Content.Plain() && (m.Content.Quote != nil || m.Content.About != nil || g.checkCarried(ch, &m.Content, m.To) != nil) {
+		return nil, nil // it names messages of its own channel, or is nothing that this one carries
+	}
 	d := &detour{channel: ch, from: m.From, joint: m.Joint}
 	own, _, err := g.Connections.Get(ctx, m.Channel)
 	if err != nil {

@@ -38,7 +38,11 @@ type arrival struct {
 // Inbound stores a message that came to us. When it returns nil the message is on disk and may be acknowledged. A part of
 // a longer text is kept until all its parts are there.
 func (g *Gateway) Inbound(ctx context.Context, in message.Inbound) error {
-	owner, _, err := g.Numbers.Owner(ctx, in.Channel, in.To, in.Content.Text)
+	ours := in.To
+	if in.Own {
+		ours = in.From
+	}
+	owner, _, err := g.Numbers.Owner(ctx, in.Channel, ours, in.Content.Text)
 	if err != nil {
 		return fmt.Errorf("find whose number it is: %w", err)
 	}

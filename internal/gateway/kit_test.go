@@ -1,11 +1,14 @@
 package gateway_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"log/slog"
+	"net/netip"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,6 +28,8 @@ import (
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/gateway"
+	"tidings.dev/internal/guard"
+	"tidings.dev/internal/media"
 	"tidings.dev/internal/member"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/number"
@@ -74,6 +79,8 @@ type world struct {
 	contacts      *contact.Keeper
 	conversations *conversation.Keeper
 	gateway       *gateway.Gateway
+	media         *media.Keeper
+	files         string // the folder of media
 	alice         account.Account
 	channel       message.ChannelID
 	trial         message.ChannelID
@@ -127,12 +134,25 @@ func (w *world) open(followers ...event.Follower) {
 	}
 	w.wallet, w.consent, w.numbers, w.members = wallet.New(s, w.events), consent.New(s, w.events), number.New(s), member.New(s, account.Limits{})
 	w.connections, w.routes = connection.New(s), route.New(s)
+	if w.files == "" {
+		w.files = filepath.Join(w.t.TempDir(), "media")
+	}
+	w.media, err = media.New(media.Config{
+		Settings: media.Settings{
+			Dir: w.files, Link: time.Hour, Keep: 30 * 24 * time.Hour,
+			Limits: media.Limits{Image: 1 << 20, Video: 1 << 20, Audio: 1 << 20, Document: 1 << 20, Sticker: 1 << 20},
+		},
+		Store: s, Log: quiet, Guard: guard.New(guard.Options{AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, AnyPrivatePort: true}),
+	})
+	w.must(err)
+	w.t.Cleanup(w.media.Guard.Close)
 	w.contacts, w.conversations = contact.New(s, w.events), conversation.New(s)
 	drivers := []channel.Driver{w.network.Driver(), (&channeltest.Scripted{Name: gateway.TestDriver}).Driver()}
 	if w.spare != nil {
 		drivers = append(drivers, w.spare.Driver())
 	}
 	w.gateway = gateway.New(gateway.Parts{
+		Media: w.media,
 		Store: s, Queue: w.queue, Events: w.events, Wallet: w.wallet, Consent: w.consent, Contacts: w.contacts, Conversations: w.conversations, Numbers: w.numbers, Members: w.members,
 		Connections: w.connections, Routes: w.routes, Log: quiet, Settings: w.settings,
 		Drivers: drivers,
@@ -156,9 +176,10 @@ func (w *world) settle() {
 		if w.spare != nil {
 			channels["spare"] = &w.second
 		}
+		kinds := map[string]message.Kind{"scripted": cmp.Or(w.network.Kind, message.SMS), gateway.TestDriver: message.SMS, "spare": message.SMS}
 		for driver, id := range channels {
 			c, err := w.connections.Create(tx, audit.System, connection.Channel{
-				Name: driver, Driver: driver, Kind: message.SMS, Shards: 1, Enabled: true, Sender: message.Address{Kind: message.Name, Value: "TIDINGS"},
+				Name: driver, Driver: driver, Kind: kinds[driver], Shards: 1, Enabled: true, Sender: message.Address{Kind: message.Name, Value: "TIDINGS"},
 			})
 			if err != nil {
 				return err
@@ -214,6 +235,9 @@ func (w *world) start() {
 			session = w.wrap(session)
 		}
 		running.Go(func() { _ = session.Run(hard) })
+		if f, able := session.(channel.Fetcher); able {
+			running.Go(func() { w.queue.Work(soft, hard, gateway.FetchLane(ch), 2, nil, w.gateway.Fetcher(f)) })
+		}
 		running.Go(func() {
 			w.queue.Work(soft, hard, gateway.Lane(ch, 0), channel.WindowOf(session), nil, w.gateway.Sender(session))
 		})

@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	fetchTries   = 8                  // of a file to be sent: some four minutes
+	fetchTries   = 6                  // of a file to be sent: about a minute
 	receiveFor   = 3 * 24 * time.Hour // how long a file that came in is tried to be fetched
 	mediaSlack   = 24 * time.Hour     // a file stays so much longer than its message may wait
 	fetchKind    = "fetch"            // of jobs: the file of a message that came in
@@ -61,7 +61,7 @@ func (g *Gateway) checkFile(ctx context.Context, m *message.Message) error {
 		return told.In("content.media.id")
 	}
 	f.Name = cmp.Or(named.Name, f.Name)
-	f.Seconds = max(named.Seconds, f.Seconds)
+	f.Seconds, f.Media.State = max(named.Seconds, f.Seconds), f.State.String()
 	m.Content.Media = &f.Media
 	return err
 }

@@ -26,16 +26,16 @@ type ContentData struct {
 
 // MediaData is the file of a content.
 type MediaData struct {
-	ID      message.MediaID `json:"id,omitempty"`
-	State   string          `json:"state" enum:"pending,kept,failed,gone"`
-	MIME    string          `json:"mime,omitempty" example:"image/jpeg"`
-	Name    string          `json:"name,omitempty" example:"invoice.pdf"`
-	Size    int64           `json:"size,omitempty" doc:"Bytes."`
-	SHA256  string          `json:"sha256,omitempty"`
-	Seconds int             `json:"seconds,omitempty"`
-	Width   int             `json:"width,omitempty"`
-	Height  int             `json:"height,omitempty"`
-	URL     string          `json:"url,omitempty" doc:"In webhooks, where anybody can read it for some time."`
+	ID      string `json:"id,omitempty" format:"uuid"`
+	State   string `json:"state" enum:"pending,kept,failed,gone"`
+	MIME    string `json:"mime,omitempty" example:"image/jpeg"`
+	Name    string `json:"name,omitempty" example:"invoice.pdf"`
+	Size    int64  `json:"size,omitempty" doc:"Bytes."`
+	SHA256  string `json:"sha256,omitempty"`
+	Seconds int    `json:"seconds,omitempty"`
+	Width   int    `json:"width,omitempty"`
+	Height  int    `json:"height,omitempty"`
+	URL     string `json:"url,omitempty" doc:"In webhooks, where anybody can read it for some time."`
 }
 
 // RefData names a message.
@@ -57,7 +57,7 @@ func DataOf(c *message.Content) *ContentData {
 	}
 	if m := c.Media; m != nil {
 		d.Media = &MediaData{
-			ID: m.ID, State: m.State, MIME: m.MIME, Name: m.Name, Size: m.Size, SHA256: m.SHA256, Seconds: m.Seconds, Width: m.Width, Height: m.Height,
+			ID: m.ID.String(), State: m.State, MIME: m.MIME, Name: m.Name, Size: m.Size, SHA256: m.SHA256, Seconds: m.Seconds, Width: m.Width, Height: m.Height,
 		}
 		if d.Media.State == "" {
 			d.Media.State = media.Pending.String()
@@ -84,7 +84,7 @@ func (g *Gateway) contentData(ctx context.Context, e event.Event, m *message.Mes
 	}
 	d := DataOf(&m.Content)
 	if d != nil && d.Media != nil && d.Media.State == media.Kept.String() {
-		d.Media.URL = g.Media.URL(d.Media.ID, e.At)
+		d.Media.URL = g.Media.URL(m.Content.Media.ID, e.At)
 	}
 	return d, nil
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ import (
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/key"
+	"tidings.dev/internal/media"
 	"tidings.dev/internal/member"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/number"
@@ -88,8 +90,11 @@ func (w *world) open() {
 	w.store, w.queue, w.events = s, queue.New(s, quiet), event.New(s)
 	w.wallet, w.consent, w.numbers, w.members = wallet.New(s, w.events), consent.New(s, w.events), number.New(s), member.New(s, account.Limits{})
 	w.connections, w.routes, w.keys = connection.New(s), route.New(s), key.New(s)
+	files, err := media.New(media.Config{Settings: media.Settings{Dir: filepath.Join(w.t.TempDir(), "media"), Limits: media.Limits{Document: 1 << 20}}, Store: s, Log: quiet})
+	w.must(err)
 	w.contacts, w.talks = contact.New(s, w.events), conversation.New(s)
 	w.gateway = gateway.New(gateway.Parts{
+		Media: files,
 		Store: s, Queue: w.queue, Events: w.events, Wallet: w.wallet, Consent: w.consent, Contacts: w.contacts, Conversations: w.talks, Numbers: w.numbers, Members: w.members,
 		Connections: w.connections, Routes: w.routes, Log: quiet,
 		Drivers: []channel.Driver{w.network.Driver(), (&channeltest.Scripted{Name: gateway.TestDriver}).Driver()},

@@ -23,7 +23,7 @@ type section func(p *Privacy, ctx context.Context, e Export, after int64) (lines
 
 var sections = []section{
 	(*Privacy).messages, (*Privacy).optOuts, (*Privacy).choices, (*Privacy).events, (*Privacy).contacts, (*Privacy).lists, (*Privacy).entries, (*Privacy).usage, (*Privacy).keys,
-	(*Privacy).channels, (*Privacy).webhooks,
+	(*Privacy).channels, (*Privacy).webhooks, (*Privacy).files,
 }
 
 // personal are the sections that are by address.
@@ -61,6 +61,9 @@ type (
 		To          string          `json:"to"`
 		From        string          `json:"from"`
 		Text        string          `json:"text"`
+		Content     any             `json:"content,omitempty"` // where it is no plain text
+		Chat        string          `json:"chat,omitempty"`
+		WrittenAt   string          `json:"written_at,omitempty"`
 		Status      string          `json:"status"`
 		Reason      string          `json:"reason,omitempty"`
 		Encoding    string          `json:"encoding"`
@@ -173,6 +176,19 @@ type (
 		RevokedAt string   `json:"revoked_at,omitempty"`
 		UsedAt    string   `json:"used_at,omitempty"`
 	}
+	fileLine struct {
+		Type      string `json:"type"`
+		ID        string `json:"id"`
+		State     string `json:"state"`
+		Origin    string `json:"origin"`
+		Message   string `json:"message,omitempty"`
+		MIME      string `json:"mime"`
+		Name      string `json:"name"`
+		Size      int64  `json:"size"`
+		SHA256    string `json:"sha256"`
+		At        string `json:"at"`
+		ExpiresAt string `json:"expires_at,omitempty"`
+	}
 	channelLine struct {
 		Type     string          `json:"type"`
 		ID       string          `json:"id"`
@@ -215,6 +231,10 @@ func lineOf(m *message.Message, events []event.Event) messageLine {
 		Answers: m.Answers.String(), CreatedAt: stamp(m.ID.Time()), UpdatedAt: stamp(m.Updated), ScheduledAt: stamp(m.Scheduled),
 		ValidUntil: stamp(m.ValidUntil), Parts: make([]partLine, len(m.Parts)), Events: make([]eventLine, len(events)),
 	}
+	if c := gateway.DataOf(&m.Content); c != nil {
+		l.Content = c
+	}
+	l.Chat, l.WrittenAt = m.Chat.Display(), stamp(m.Written)
 	for i, part := range m.Parts {
 		l.Parts[i] = partLine{part.Attempt, part.Number, part.RemoteID, part.Status.String(), part.Code, stamp(part.SentAt), stamp(part.DoneAt)}
 	}
@@ -335,6 +355,26 @@ func lineOfKey(k *key.Key) keyLine {
 		scopes[i] = string(s)
 	}
 	return keyLine{"key", k.ID.String(), k.Name, k.Hint, k.Test, scopes, stamp(k.Expires), stamp(k.Revoked), stamp(k.Used)}
+}
+
+// files are those of the account: what they are, not their bytes. Those of one person stand in their messages.
+func (p *Privacy) files(ctx context.Context, e Export, after int64) (lines []any, next int64, err error) {
+	if e.Address.Value != "" {
+		return nil, 0, nil
+	}
+	list, err := p.Gateway.Media.After(ctx, e.Account, message.MediaID(after), message.MediaID(e.ID), page)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, f := range list {
+		lines = append(lines, fileLine{
+			"file", f.ID.String(), f.State.String(), string(f.Origin), f.Message.String(), f.MIME, f.Name, f.Size, f.SHA256, stamp(f.ID.Time()), stamp(f.Expires),
+		})
+	}
+	if len(list) == page {
+		next = int64(list[page-1].ID)
+	}
+	return lines, next, nil
 }
 
 func (p *Privacy) channels(ctx context.Context, e Export, _ int64) (lines []any, next int64, err error) {

@@ -22,7 +22,7 @@ const linkedDriver = "whatsapp"
 func linked() channel.Driver {
 	d := mute(linkedDriver)
 	d.Kind, d.Features = message.WhatsApp, channel.Features{
-		Media: true, Receipts: true, Types: []message.Type{message.TypeImage, message.TypeVideo, message.TypeAudio, message.TypeDocument},
+		Media: true, Receipts: true, Types: []message.Type{message.TypeImage, message.TypeVideo, message.TypeAudio, message.TypeDocument, message.TypeLocation, message.TypePoll, message.TypeReaction},
 	}
 	d.Check = func(channel.Settings) error { return nil }
 	d.Link = &channel.Link{Pair: pair, Forget: func(context.Context, channel.Env) error { return nil }}

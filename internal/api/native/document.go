@@ -22,6 +22,7 @@ type operation struct {
 	id, summary  string
 	status       int
 	batch        bool     // its body may be as large as a batch
+	upload       bool     // its body is a file
 	keyed        bool     // it takes an Idempotency-Key
 	parameters   []string // of its query
 	register     func(huma.API, huma.Operation)
@@ -52,6 +53,8 @@ func (o operation) answers(status int) operation { o.status = status; return o }
 func (o operation) once() operation { o.keyed = true; return o }
 
 func (o operation) large() operation { o.batch = true; return o }
+
+func (o operation) file() operation { o.upload = true; return o }
 
 // queryNames are the parameters of the query that an input documents.
 func queryNames(t reflect.Type) (names []string) {

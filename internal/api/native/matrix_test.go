@@ -50,6 +50,7 @@ func begun(t *testing.T) (*apitest.World, map[string]string) {
 	w.Do(bob, "POST", base+"/lists/"+list+"/contacts", `{"contacts":["`+contactID+`"]}`)
 	return w, map[string]string{
 		"message":      idOf(t, w.Do(bob, "POST", base+"/messages", body("+254701234567", "x", `"scheduled_at":"`+later+`"`))),
+		"media":        idOf(t, w.Do(bob, "POST", base+"/media?name=Bob.txt", "Bob's words")),
 		"webhook":      idOf(t, w.Do(bob, "POST", base+"/webhooks", `{"url":"https://example.com/","events":["*"]}`)),
 		"key":          idOf(t, w.Do(bob, "POST", base+"/keys", `{"scopes":["messages:read"]}`)),
 		"subaccount":   idOf(t, w.Do(bob, "POST", base+"/accounts", `{"name":"Bob's shop"}`)),

@@ -128,6 +128,14 @@ func (m *sendRequest) draft() (d message.Draft, err error) {
 		Kind: message.Kind(m.Kind), To: m.To, From: m.From, Content: message.Text(m.Text), Reference: m.ClientReference,
 		OnUnknown: message.OnUnknown(m.OnUnknown), Priority: message.Priorities[m.Priority],
 	}
+	if m.Content != nil {
+		if m.Text != "" {
+			return d, fault.New(fault.InvalidField, "a message has text or content, not both").In("content")
+		}
+		if d.Content, err = m.Content.content(); err != nil {
+			return d, err
+		}
+	}
 	switch {
 	case m.To == "":
 		return d, fault.New(fault.MissingField, "a message has a recipient").In("to")

@@ -25,11 +25,15 @@ func routes(k *api.Kit) {
 	d := newDocument()
 	for _, o := range s.operations() {
 		o.document(d)
-		handle := k.Handle
-		if o.batch {
-			handle = k.HandleBatch
+		pattern, h := o.method+" "+base+o.path, s.guarded(o)
+		switch {
+		case o.upload:
+			k.HandleFile(pattern, s.core.Media.Limits.Most(), h)
+		case o.batch:
+			k.HandleBatch(pattern, h)
+		default:
+			k.Handle(pattern, h)
 		}
-		handle(o.method+" "+base+o.path, s.guarded(o))
 	}
 	text := d.text()
 	k.Handle("GET "+base+"/openapi.json", func(w http.ResponseWriter, _ *http.Request) error {
@@ -62,6 +66,7 @@ func (s *server) operations() []operation {
 		s.walletOperations(),
 		s.priceOperations(),
 		s.previewOperations(),
+		s.mediaOperations(),
 		s.numberOperations(),
 		s.optOutOperations(),
 		s.privacyOperations(),

@@ -36,17 +36,18 @@ func (o object) compact() (json.RawMessage, error) {
 
 // sendRequest is one message to send.
 type sendRequest struct {
-	To              string `json:"to" doc:"The recipient as +E.164, or in the national form of the account's region." example:"+254701234567"`
-	Text            string `json:"text" doc:"What to say; at most 255 parts." example:"Your code is 482913"`
-	From            string `json:"from,omitempty" doc:"The sender: a number, a short code or a name of 1 to 11 characters. Without it, the channel's own." example:"ACME"`
-	Kind            string `json:"kind,omitempty" doc:"What the message travels as; sms without it." enum:"sms,whatsapp"`
-	Channel         string `json:"channel,omitempty" doc:"The id of a channel. Without it, the account's default of the kind." format:"uuid"`
-	ClientReference string `json:"client_reference,omitempty" doc:"Your own id of the message, unique for 30 days." maxLength:"255" example:"order-7"`
-	Priority        string `json:"priority,omitempty" doc:"transactional without it." enum:"otp,transactional,bulk"`
-	ScheduledAt     string `json:"scheduled_at,omitempty" doc:"Not before this time, up to one year ahead." format:"date-time"`
-	ValidUntil      string `json:"valid_until,omitempty" doc:"Not after this time; from a minute to seven days after it may first be sent." format:"date-time"`
-	Metadata        object `json:"metadata,omitempty"`
-	OnUnknown       string `json:"on_unknown,omitempty" doc:"What to do when nobody can tell whether the network took it. Without it, resend, and hold for bulk." enum:"resend,hold,fail"`
+	To              string          `json:"to" doc:"The recipient as +E.164, or in the national form of the account's region. On WhatsApp also a group, such as group:120363041234567890, or a person without a number, such as lid:123456789." example:"+254701234567"`
+	Text            string          `json:"text,omitempty" doc:"What to say; at most 255 parts. Either text or content is there." example:"Your code is 482913"`
+	Content         *contentRequest `json:"content,omitempty" doc:"What to say where it is no plain text."`
+	From            string          `json:"from,omitempty" doc:"The sender: a number, a short code or a name of 1 to 11 characters. Without it, the channel's own." example:"ACME"`
+	Kind            string          `json:"kind,omitempty" doc:"What the message travels as; sms without it." enum:"sms,whatsapp"`
+	Channel         string          `json:"channel,omitempty" doc:"The id of a channel. Without it, the account's default of the kind." format:"uuid"`
+	ClientReference string          `json:"client_reference,omitempty" doc:"Your own id of the message, unique for 30 days." maxLength:"255" example:"order-7"`
+	Priority        string          `json:"priority,omitempty" doc:"transactional without it." enum:"otp,transactional,bulk"`
+	ScheduledAt     string          `json:"scheduled_at,omitempty" doc:"Not before this time, up to one year ahead." format:"date-time"`
+	ValidUntil      string          `json:"valid_until,omitempty" doc:"Not after this time; from a minute to seven days after it may first be sent." format:"date-time"`
+	Metadata        object          `json:"metadata,omitempty"`
+	OnUnknown       string          `json:"on_unknown,omitempty" doc:"What to do when nobody can tell whether the network took it. Without it, resend, and hold for bulk." enum:"resend,hold,fail"`
 }
 
 // batchRequest is up to 1,000 messages to send.
@@ -56,31 +57,35 @@ type batchRequest struct {
 
 // MessageReply is a message.
 type MessageReply struct {
-	ID              string  `json:"id" format:"uuid"`
-	Direction       string  `json:"direction" enum:"outbound,inbound"`
-	Kind            string  `json:"kind" enum:"sms,whatsapp"`
-	Channel         string  `json:"channel" format:"uuid"`
-	To              string  `json:"to"`
-	From            string  `json:"from"`
-	Text            string  `json:"text" doc:"Empty once its retention has ended."`
-	Status          string  `json:"status" enum:"scheduled,held,queued,sending,unknown,sent,failed,delivered,read,cancelled,expired,blocked,received"`
-	Reason          string  `json:"reason,omitempty" doc:"What ended it badly." example:"undelivered"`
-	Parts           int     `json:"parts" doc:"Parts on the wire; the price counts each."`
-	Encoding        string  `json:"encoding" example:"gsm7"`
-	PriceMicros     int64   `json:"price_micros" doc:"Price of the whole message in millionths of the currency."`
-	Currency        string  `json:"currency" example:"KES"`
-	Priority        string  `json:"priority" enum:"otp,transactional,bulk,"`
-	OnUnknown       string  `json:"on_unknown" enum:"resend,hold,fail,"`
-	ClientReference string  `json:"client_reference"`
-	Metadata        object  `json:"metadata"`
-	Test            bool    `json:"test" doc:"Sent with a test key: no network had it."`
-	Duplicate       bool    `json:"possible_duplicate" doc:"It was sent again after an attempt with unknown outcome: the recipient may have it twice."`
-	Contact         string  `json:"contact,omitempty" format:"uuid" doc:"Of WhatsApp: whom it goes to or comes from; absent in groups."`
-	Answers         string  `json:"answers,omitempty" format:"uuid" doc:"For an inbound message, the outbound one it most likely answers."`
-	ScheduledAt     *string `json:"scheduled_at" format:"date-time" nullable:"true"`
-	ValidUntil      *string `json:"valid_until" format:"date-time" nullable:"true"`
-	CreatedAt       string  `json:"created_at" format:"date-time"`
-	UpdatedAt       string  `json:"updated_at" format:"date-time"`
+	ID              string               `json:"id" format:"uuid"`
+	Direction       string               `json:"direction" enum:"outbound,inbound"`
+	Kind            string               `json:"kind" enum:"sms,whatsapp"`
+	Channel         string               `json:"channel" format:"uuid"`
+	To              string               `json:"to"`
+	From            string               `json:"from"`
+	Text            string               `json:"text" doc:"Empty once its retention has ended."`
+	Content         *gateway.ContentData `json:"content,omitempty" doc:"What a message says that is no plain text."`
+	Chat            string               `json:"chat,omitempty" doc:"The group that an inbound message was written in." example:"group:120363041234567890"`
+	WrittenAt       *string              `json:"written_at,omitempty" format:"date-time" doc:"When an inbound message was written, as the network says."`
+	Own             bool                 `json:"own,omitempty" doc:"The owner of the address wrote it himself, on another device."`
+	Status          string               `json:"status" enum:"scheduled,held,queued,sending,unknown,sent,failed,delivered,read,cancelled,expired,blocked,received"`
+	Reason          string               `json:"reason,omitempty" doc:"What ended it badly." example:"undelivered"`
+	Parts           int                  `json:"parts" doc:"Parts on the wire; the price counts each."`
+	Encoding        string               `json:"encoding" example:"gsm7"`
+	PriceMicros     int64                `json:"price_micros" doc:"Price of the whole message in millionths of the currency."`
+	Currency        string               `json:"currency" example:"KES"`
+	Priority        string               `json:"priority" enum:"otp,transactional,bulk,"`
+	OnUnknown       string               `json:"on_unknown" enum:"resend,hold,fail,"`
+	ClientReference string               `json:"client_reference"`
+	Metadata        object               `json:"metadata"`
+	Test            bool                 `json:"test" doc:"Sent with a test key: no network had it."`
+	Duplicate       bool                 `json:"possible_duplicate" doc:"It was sent again after an attempt with unknown outcome: the recipient may have it twice."`
+	Contact         string               `json:"contact,omitempty" format:"uuid" doc:"Of WhatsApp: whom it goes to or comes from; absent in groups."`
+	Answers         string               `json:"answers,omitempty" format:"uuid" doc:"For an inbound message, the outbound one it most likely answers."`
+	ScheduledAt     *string              `json:"scheduled_at" format:"date-time" nullable:"true"`
+	ValidUntil      *string              `json:"valid_until" format:"date-time" nullable:"true"`
+	CreatedAt       string               `json:"created_at" format:"date-time"`
+	UpdatedAt       string               `json:"updated_at" format:"date-time"`
 }
 
 // wholeMessage is a message with all that happened to it.
@@ -145,7 +150,8 @@ func showMessage(m *message.Message) MessageReply {
 	}
 	return MessageReply{
 		ID: m.ID.String(), Direction: showDirection(m.Direction), Kind: string(m.Kind), Channel: m.Channel.String(),
-		To: m.To.Display(), From: m.From.Display(), Text: m.Content.Text, Status: m.Status.String(), Reason: m.Reason,
+		To: m.To.Display(), From: m.From.Display(), Text: m.Content.Text, Content: gateway.DataOf(&m.Content), Chat: m.Chat.Display(),
+		WrittenAt: showMaybe(m.Written), Own: m.Own(), Status: m.Status.String(), Reason: m.Reason,
 		Parts: m.Total, Encoding: m.Encoding, PriceMicros: m.Price, Currency: m.Currency,
 		Priority: m.Priority.String(), OnUnknown: string(m.OnUnknown), ClientReference: m.Reference, Metadata: object{metadata},
 		Test: m.Test, Duplicate: m.Duplicate, Contact: m.Contact.String(), Answers: m.Answers.String(),
