@@ -175,6 +175,9 @@ func (w *writer) transaction(group []*member) error {
 	if err := w.failed(); err != nil {
 		return err
 	}
+	if err := w.spoil(); err != nil {
+		return err
+	}
 	for try := 0; ; try++ {
 		tx := &Tx{ctx: context.Background(), store: w.store, conn: w.conn}
 		err := w.attempt(tx, group)

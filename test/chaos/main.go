@@ -4,6 +4,7 @@
 //	go run ./test/chaos -nodes 2              the same with two servers on one PostgreSQL
 //	go run ./test/chaos -faults postgres      kill PostgreSQL instead
 //	go run ./test/chaos -soak 10m             half of the peak for long, a kill a minute, and nothing may grow
+//	go run ./test/chaos inbound               people write to a linked device while the server is killed and writes fail
 //	go run ./test/chaos check DIR             check an earlier run again
 //	go run ./test/chaos proof                 plant known bugs and see that each is found
 package main
@@ -34,6 +35,10 @@ func main() {
 		err = smscMain(args[1:])
 	case "customer":
 		err = customerMain(args[1:])
+	case "whatsapp":
+		err = whatsappMain(args[1:])
+	case "inbound":
+		err = inboundMain(args[1:])
 	case "check":
 		err = checkMain(args[1:])
 	case "proof":
