@@ -29,7 +29,7 @@ func (serveCommand) Run(s *session) error {
 	defer signal.Stop(hangup)
 	return app.Serve(s.ctx, s.cfg, log, s.out, func(running *app.Server) {
 		go s.onHangup(hangup, func() { running.Reload(func() { s.relevel(level, log) }) })
-	})
+	}, networks()...)
 }
 
 // onHangup does something at each signal until the program ends.

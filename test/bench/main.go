@@ -4,6 +4,7 @@
 //	go run ./test/bench -row accept     one row
 //	go run ./test/bench -kannel         against Kannel, which is installed if need be
 //	go run ./test/bench large           on ten million messages
+//	go run ./test/bench whatsapp        with a thousand linked devices
 package main
 
 import (
@@ -23,7 +24,7 @@ import (
 )
 
 // roles are what this program is when it starts itself.
-var roles = map[string]func([]string) error{"null": nullMain, "sink": sinkMain, "smsc": smscMain, "load": loadMain, "large": largeMain}
+var roles = map[string]func([]string) error{"null": nullMain, "sink": sinkMain, "smsc": smscMain, "load": loadMain, "large": largeMain, "whatsapp": whatsappMain, "whatsapp-network": networkMain}
 
 func main() {
 	run := benchMain

@@ -126,12 +126,12 @@ func (p *peer) settled(goal int64, still, limit time.Duration) (Count, error) {
 	}
 }
 
-func serveUntilInputEnds(address string, count *counter) error {
+func serveUntilInputEnds(address string, handler http.Handler) error {
 	control, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: count, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(control) }()
 	fmt.Println(address + " " + control.Addr().String())
 	_, _ = io.Copy(io.Discard, os.Stdin)

@@ -74,13 +74,7 @@ func networkMain([]string) error {
 	if err := network.Start(); err != nil {
 		return err
 	}
-	control, err := serveControl(network.Control())
-	if err != nil {
-		return err
-	}
-	fmt.Printf("%s,%x %s\n", network.Addr(), network.RootKey(), control)
-	untilInputEnds()
-	return network.Close()
+	return errors.Join(serveUntilInputEnds(fmt.Sprintf("%s,%x", network.Addr(), network.RootKey()), network.Control()), network.Close())
 }
 
 func (l *Linked) run(ctx context.Context) error {
@@ -103,7 +97,7 @@ func (l *Linked) run(ctx context.Context) error {
 	if l.install, err = product.New(binary, filepath.Join(l.Dir, "data"), log); err != nil {
 		return err
 	}
-	l.install.Setting = []string{"TIDINGS_SIMULATED_WHATSAPP=" + l.network.address}
+	l.install.Setting = []string{"SIMULATED_WHATSAPP=" + l.network.address}
 	account, err := l.install.CreateAccount(ctx, "bench", "KE", "KES", 0)
 	if err != nil {
 		return err
@@ -264,10 +258,10 @@ func (l *Linked) restart(ctx context.Context, devices int) (time.Duration, error
 	return 0, fmt.Errorf("not all of %d devices were connected again within two minutes", devices)
 }
 
-// connected is how many devices the server says are.
+// connected is how many devices are, each with a window of one.
 func (l *Linked) connected(ctx context.Context) (int, error) {
 	numbers, err := l.install.Metrics(ctx)
-	return int(numbers["tidings_sessions_open"]), err
+	return int(numbers["tidings_unknown_window"]), err
 }
 
 // soak sends messages both ways and tells whether goroutines and memory grow.

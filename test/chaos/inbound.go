@@ -130,7 +130,7 @@ func (r *Inbound) execute(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	install.Hooks, install.Setting = []string{customer.Address}, append(base.setting(), "TIDINGS_SIMULATED_WHATSAPP="+where)
+	install.Hooks, install.Setting = []string{customer.Address}, append(base.setting(), "SIMULATED_WHATSAPP="+where)
 	w := &writers{run: r, control: "http://" + control, install: install}
 	if err := w.link(ctx, customer.Address); err != nil {
 		return err
