@@ -83,6 +83,10 @@ bench-kannel: ## measure it beside Kannel from Debian's packages, in one run
 bench-large: ## measure it on ten million messages, kept for the next run (ARGS="-engine postgres", ARGS="-rows 200000")
 	$(GO) run ./test/bench large $(ARGS)
 
+.PHONY: bench-whatsapp
+bench-whatsapp: ## measure it with a thousand linked devices, and ten minutes of messages (ARGS="-devices 100 -soak 1m")
+	$(GO) run ./test/bench whatsapp $(ARGS)
+
 .PHONY: chaos
 chaos: ## kill the product KILLS times (100) under load and check that nothing was lost
 	$(GO) run ./test/chaos -kills $(KILLS) $(ARGS)
@@ -99,6 +103,10 @@ chaos-nodes: ## the same with two servers on one PostgreSQL, which are killed, s
 chaos-database: ## kill PostgreSQL itself ten times under load, below one server and below two
 	$(GO) run ./test/chaos -faults postgres $(ARGS)
 	$(GO) run ./test/chaos -faults postgres -nodes 2 $(ARGS)
+
+.PHONY: chaos-inbound
+chaos-inbound: ## people write 10,000 times to a linked device while the server is killed and one write in a hundred fails (ARGS="-engine postgres")
+	$(GO) run ./test/chaos inbound $(ARGS)
 
 .PHONY: soak
 soak: ## ten minutes at half of the peak with a kill a minute, in which nothing may grow (ARGS="-soak 2m -every 20s")

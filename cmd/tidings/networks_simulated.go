@@ -27,6 +27,8 @@ func networks() []app.Networks {
 	if err != nil || copy(whatsmeow.WACertPubKey[:], key) != len(whatsmeow.WACertPubKey) {
 		panic(fmt.Sprintf("SIMULATED_WHATSAPP has no key: %q", root))
 	}
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "tcp", address) }
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", address)
+	}
 	return []app.Networks{{WhatsApp: &http.Client{Transport: &http.Transport{DialContext: dial, DialTLSContext: dial, MaxIdleConnsPerHost: 8}}}}
 }

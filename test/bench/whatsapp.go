@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -36,6 +35,7 @@ type Linked struct {
 	install *product.Installation
 	process *product.Process
 	client  *product.Client
+	ids     []string // of the devices
 }
 
 const (
@@ -106,7 +106,7 @@ func (l *Linked) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.client = product.NewClient(l.install.URL(), key)
+	l.client, l.ids = product.NewClient(l.install.URL(), key), make([]string, l.Devices)
 	if err := l.start(ctx); err != nil {
 		return err
 	}
@@ -209,6 +209,7 @@ func (l *Linked) linkOne(ctx context.Context, n int) error {
 	if err != nil {
 		return err
 	}
+	l.ids[n] = device
 	if err := l.ask(ctx, "/whatsapp/phones/"+own(n)+"/scan", map[string]any{"qr": qr}); err != nil {
 		return err
 	}
@@ -341,7 +342,5 @@ func (l *Linked) writeIn(ctx context.Context, n int) error {
 }
 
 func (l *Linked) writeOut(ctx context.Context, n int) error {
-	return l.client.Post(ctx, "/tidings/v1/messages", map[string]any{
-		"kind": "whatsapp", "channel": l.client.Devices[n%l.Devices], "to": fmt.Sprintf("+25472%07d", n%5000), "text": strings.Repeat("Your order is on its way. ", 2),
-	}, nil)
+	return l.client.SendBy(ctx, l.ids[n%l.Devices], fmt.Sprintf("+25472%07d", n%5000), "Your order is on its way. We will tell you when it is there.")
 }

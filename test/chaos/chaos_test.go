@@ -36,6 +36,14 @@ func TestSoakForSeconds(t *testing.T) {
 	chaos(t, "-soak", "10s", "-every", "5s")
 }
 
+func TestInboundThroughKillsAndFailedWrites(t *testing.T) {
+	engine := sqlite
+	if storetest.Postgres() {
+		engine = postgres
+	}
+	run(t, []string{simulatedTag, failingTag}, "inbound", "-messages", "600", "-kills", "4", "-rate", "60", "-engine", engine)
+}
+
 func onPostgres(t *testing.T) {
 	t.Helper()
 	if !storetest.Postgres() {
@@ -43,8 +51,13 @@ func onPostgres(t *testing.T) {
 	}
 }
 
-// chaos does a run. Its folder is no t.TempDir, since whoever runs PostgreSQL cannot get there.
 func chaos(t *testing.T, args ...string) {
+	t.Helper()
+	run(t, nil, args...)
+}
+
+// run does a run with the product built with the tags. Its folder is no t.TempDir, since whoever runs PostgreSQL cannot get there.
+func run(t *testing.T, tags []string, args ...string) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("short: make chaos runs the whole of it")
@@ -59,13 +72,12 @@ func chaos(t *testing.T, args ...string) {
 	}
 	chaos, tidings := filepath.Join(dir, "chaos"), filepath.Join(dir, "tidings")
 	for command, into := range map[string]string{"./test/chaos": chaos, "./cmd/tidings": tidings} {
-		if err := product.Build(t.Context(), command, into); err != nil {
+		if err := product.Build(t.Context(), command, into, tags...); err != nil {
 			t.Fatal(err)
 		}
 	}
 	args = append(args, "-seed", "1", "-binary", tidings, "-dir", filepath.Join(dir, "run"))
-	run := exec.CommandContext(t.Context(), chaos, args...)
-	out, err := run.CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), chaos, args...).CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {
 		t.Fatal(err)

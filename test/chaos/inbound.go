@@ -43,13 +43,14 @@ const (
 	chatTag      = "chat %d message %d of" // what each message begins with
 )
 
-func inboundMain(args []string) error {
+func inboundMain(args []string) (err error) {
 	r := &Inbound{Out: os.Stdout}
 	flags := flag.NewFlagSet("inbound", flag.ContinueOnError)
 	flags.IntVar(&r.Messages, "messages", 10_000, "how many are written")
 	flags.IntVar(&r.Chats, "chats", 50, "by how many people")
 	flags.IntVar(&r.Kills, "kills", 22, "how often the server is killed meanwhile")
 	flags.IntVar(&r.Rate, "rate", 120, "messages a second")
+	flags.StringVar(&r.Binary, "binary", "", "the product, built with the tags "+simulatedTag+" and "+failingTag+"; default: built from this checkout")
 	flags.Uint64Var(&r.Seed, "seed", uint64(time.Now().UnixNano())%1_000_000, "of the pauses between kills")
 	flags.StringVar(&r.Dir, "dir", "", "where to keep the histories; default: a new temporary folder, removed after success")
 	flags.StringVar(&r.Engine, "engine", sqlite, "sqlite or postgres")
@@ -58,24 +59,30 @@ func inboundMain(args []string) error {
 	}
 	ctx, cancel := interruptible()
 	defer cancel()
-	if r.Dir == "" {
-		made, err := os.MkdirTemp("", "chaos-inbound-")
-		if err != nil {
+	made := r.Dir == ""
+	if made {
+		if r.Dir, err = os.MkdirTemp("", "chaos-inbound-"); err != nil {
 			return err
 		}
-		r.Dir = made
+	} else if err = os.MkdirAll(r.Dir, 0o700); err != nil {
+		return err
 	}
 	if err := os.Chmod(r.Dir, 0o711); err != nil { // whoever runs PostgreSQL must get through it
 		return err
 	}
-	r.Binary = filepath.Join(r.Dir, "tidings")
-	if err := product.Build(ctx, "./cmd/tidings", r.Binary, simulatedTag, failingTag); err != nil {
-		return err
+	if r.Binary == "" {
+		r.Binary = filepath.Join(r.Dir, "tidings")
+		if err := product.Build(ctx, "./cmd/tidings", r.Binary, simulatedTag, failingTag); err != nil {
+			return err
+		}
 	}
 	if err := r.execute(ctx); err != nil {
 		return fmt.Errorf("%w (histories in %s)", err, r.Dir)
 	}
-	return os.RemoveAll(r.Dir)
+	if made {
+		return os.RemoveAll(r.Dir)
+	}
+	return nil
 }
 
 // whatsappMain is the network, with its controls.
