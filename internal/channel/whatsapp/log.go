@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"strings"
 
 	waLog "go.mau.fi/whatsmeow/util/log"
 )
@@ -23,8 +24,14 @@ func (l logger) say(level func(string, ...any), format string, args []any) {
 // Warnf hands a warning on as something to look at when one looks closely: most are about one message, which the network repeats.
 func (l logger) Warnf(format string, args ...any) { l.say(l.log.Debug, format, args) }
 
-// Errorf hands an error on.
-func (l logger) Errorf(format string, args ...any) { l.say(l.log.Warn, format, args) }
+// Errorf hands an error on. That a connection has ended the session says better, and knows whether it was meant to.
+func (l logger) Errorf(format string, args ...any) {
+	level := l.log.Warn
+	if strings.HasPrefix(format, "Error reading from websocket") {
+		level = l.log.Debug
+	}
+	l.say(level, format, args)
+}
 
 // Infof is silent: what is worth telling the session tells.
 func (l logger) Infof(string, ...any) {}
