@@ -152,6 +152,7 @@ func (c *Core) wire() (err error) {
 	c.Gateway.Also(gateway.Older(cfg.Retention.Deliveries, c.Webhooks.DropRuns))
 	c.Gateway.Also(rate.Drop)
 	c.Gateway.Also(connection.DropExpired)
+	c.Gateway.Also(connection.DropOld)
 	c.Gateway.Also(gateway.Older(cfg.Retention.Usage, report.Drop))
 	c.Gateway.Needs(c.Webhooks.Owes)
 	return nil

@@ -222,6 +222,10 @@ func (f *Fleet) keep(ctx, hard context.Context, c connection.Channel, lease *sto
 		if ctx.Err() != nil {
 			return
 		}
+		if !f.mayGo(ctx, c) { // its device is linked no more, which says why
+			wait = firstWait
+			continue
+		}
 		if lived > steady {
 			wait = firstWait
 		}
@@ -315,6 +319,7 @@ func (f *Fleet) work(ctx, hard context.Context, c connection.Channel, session ch
 		fetching.Go(func() { f.fetch(alive, live, c, s) })
 	}
 	f.lanes(alive, live, c, f.gw.Sender(s), cap(slots), pace)
+	lost() // the lanes also end when the device is linked no more
 	fetching.Wait()
 	end(nil)
 	err := <-ended

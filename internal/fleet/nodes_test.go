@@ -16,6 +16,7 @@ import (
 	"tidings.dev/internal/channel"
 	"tidings.dev/internal/channel/channeltest"
 	"tidings.dev/internal/connection"
+	"tidings.dev/internal/fault"
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/member"
 	"tidings.dev/internal/message"
@@ -401,5 +402,77 @@ func TestFailOverWaitsForTheLastServer(t *testing.T) {
 	}
 	if len(a.second.Sends()) == 0 || len(b.second.Sends()) == 0 {
 		t.Errorf("one server sent %d, the other %d", len(a.second.Sends()), len(b.second.Sends()))
+	}
+}
+
+// A device is linked, asked and logged out from a server that has not its session, and lives on where that goes.
+func TestADeviceIsLinkedAndAskedFromAnotherServer(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	var asked atomic.Int32
+	network := func() *channeltest.Scripted {
+		return &channeltest.Scripted{Pairing: channeltest.Scanned(somebody), Abilities: able(&asked)}
+	}
+	a := w.joins(network())
+	c := a.channel(connection.Channel{Driver: "scripted"})
+	a.until("it looks after the channel", func() bool { return a.state(c).Phase == connection.Unlinked })
+	b := w.joins(network())
+	b.until("the other stands by", func() bool { return b.state(c).Phase == connection.Waiting })
+	began := time.Now()
+	if p := b.pairs(c); p.State != connection.PairingLinked {
+		t.Fatalf("%+v", p)
+	}
+	quick(t, "it was linked from another server", time.Since(began), 3*time.Second)
+	a.until("the session", func() bool { return a.state(c).Phase == connection.Up && running(a.network) })
+	b.until("it is known there", func() bool {
+		s, err := b.gw.Connections.States(t.Context())
+		return err == nil && connection.Overall(s[c.ID]).Phase == connection.Up
+	})
+	began = time.Now()
+	b.asksEverything(c)
+	quick(t, "everything was asked", time.Since(began), 3*time.Second)
+	if running(b.network) || b.network.Opened() != 0 {
+		t.Error("the device has two sessions")
+	}
+	if _, err := b.Group(t.Context(), c, message.Address{Kind: message.Group, Value: "none"}); !fault.Is(err, fault.NetworkRefused) {
+		t.Errorf("a group that is not there: %v", err)
+	}
+	if err := b.Reconnect(t.Context(), c); err != nil {
+		t.Error(err)
+	}
+	a.until("another session", func() bool { return a.network.Opened() == 2 && a.state(c).Phase == connection.Up })
+	a.leaves()
+	began = time.Now()
+	b.until("the other takes over", func() bool { return b.state(c).Phase == connection.Up })
+	quick(t, "the first left", time.Since(began), 2*time.Second)
+	if n := len(a.network.Forgotten()) + len(b.network.Forgotten()); n != 0 {
+		t.Errorf("it was forgotten %d times", n)
+	}
+}
+
+// A pairing whose server dies ends in a clear state, and can be asked again.
+func TestAPairingWhoseServerDiesIsInterrupted(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	waits := &channeltest.Scripted{Pairing: func(ctx context.Context, _ channel.Env, _ string, show func(channel.Code)) (channel.Identity, error) {
+		show(channel.Code{QR: "x", Until: time.Now().Add(time.Minute)})
+		<-ctx.Done()
+		return channel.Identity{}, ctx.Err()
+	}}
+	a := w.joins(waits)
+	c := a.channel(connection.Channel{Driver: "scripted"})
+	a.until("it looks after the channel", func() bool { return a.state(c).Phase == connection.Unlinked })
+	b := w.joins(&channeltest.Scripted{Pairing: channeltest.Scanned(somebody)})
+	b.until("the other stands by", func() bool { return b.state(c).Phase == connection.Waiting })
+	if _, err := b.Pair(t.Context(), audit.System, c, ""); err != nil {
+		t.Fatal(err)
+	}
+	b.until("a code", func() bool { p, _, _ := b.gw.Connections.Pairing(t.Context(), c.ID); return p.Code.QR == "x" })
+	a.leaves()
+	if p := b.paired(c); p.State != connection.PairingFailed || p.Failure != "interrupted" {
+		t.Errorf("%+v", p)
+	}
+	if p := b.pairs(c); p.State != connection.PairingLinked {
+		t.Errorf("asked again: %+v", p)
 	}
 }
