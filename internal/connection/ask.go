@@ -121,6 +121,14 @@ const (
 	knownNot   = 24 * time.Hour
 )
 
+// ForgetNumber forgets whether a number has an account of the channel's network.
+func (k *Keeper) ForgetNumber(tx *store.Tx, id message.ChannelID, phone message.Address) error {
+	if err := store.Run(tx, dropNumberCheck, []dropNumberCheckParams{{ChannelID: id, Phone: phone.String()}}); err != nil {
+		return fmt.Errorf("forget what is known of a number: %w", err)
+	}
+	return nil
+}
+
 // Remember keeps what the network said about numbers.
 func (k *Keeper) Remember(tx *store.Tx, id message.ChannelID, known []channel.Known) error {
 	rows := make([]putNumberCheckParams, len(known))

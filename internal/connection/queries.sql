@@ -127,6 +127,9 @@ SELECT there, person FROM number_check WHERE channel_id = @channel_id AND phone 
 INSERT INTO number_check (channel_id, phone, there, person, expires_at) VALUES (@channel_id, @phone, @there, @person, @expires_at)
 ON CONFLICT (channel_id, phone) DO UPDATE SET there = excluded.there, person = excluded.person, expires_at = excluded.expires_at;
 
+-- name: DropNumberCheck :exec
+DELETE FROM number_check WHERE channel_id = @channel_id AND phone = @phone;
+
 -- name: DropNumberChecksOn :exec
 DELETE FROM number_check WHERE channel_id = @channel_id;
 

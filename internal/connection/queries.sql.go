@@ -634,6 +634,20 @@ func (q *queries) DropLostStates(ctx context.Context, arg dropLostStatesParams) 
 	return err
 }
 
+const dropNumberCheck = `-- name: DropNumberCheck :exec
+DELETE FROM number_check WHERE channel_id = $1 AND phone = $2
+`
+
+type dropNumberCheckParams struct {
+	ChannelID message.ChannelID
+	Phone     string
+}
+
+func (q *queries) DropNumberCheck(ctx context.Context, arg dropNumberCheckParams) error {
+	_, err := q.db.ExecContext(ctx, dropNumberCheck, arg.ChannelID, arg.Phone)
+	return err
+}
+
 const dropNumberChecksOn = `-- name: DropNumberChecksOn :exec
 DELETE FROM number_check WHERE channel_id = $1
 `

@@ -3,6 +3,8 @@ package fleet
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -348,4 +350,45 @@ func (y *yard) trySend(c connection.Channel) *fault.Fault {
 func (y *yard) holding(text string) []string {
 	y.write(func(*store.Tx) error { return nil })
 	return storetest.Holding(y.t, y.store, text)
+}
+
+// Five hundred devices that a server starts with are connected soon, and not all at once.
+func TestManyDevicesAreOpenedInTurn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes as long as it says")
+	}
+	const many = 500
+	n := &channeltest.Scripted{Pairing: channeltest.Scanned(somebody)}
+	y := newYard(t, n)
+	y.write(func(tx *store.Tx) error {
+		for i := range many {
+			c := connection.Channel{Account: y.account.ID, Name: fmt.Sprint(i), Driver: "scripted", Kind: message.SMS, Enabled: true, Shards: 1}
+			c, err := y.gw.Connections.Create(tx, audit.System, c)
+			if err != nil {
+				return err
+			}
+			if err := y.gw.Connections.Link(tx, c.ID, somebody); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	began := time.Now()
+	y.until("the first second", func() bool { return n.Opened() > 0 })
+	time.Sleep(time.Second / 2)
+	if opened := n.Opened(); opened > opensPerSecond {
+		t.Errorf("%d were opened at once", opened)
+	}
+	y.until("all sessions", func() bool {
+		up := 0
+		for _, s := range y.States() {
+			if s.Phase == connection.Up {
+				up++
+			}
+		}
+		return up == many
+	})
+	took := time.Since(began)
+	t.Logf("%d sessions after %s, %d goroutines", many, took.Round(time.Millisecond), runtime.NumGoroutine())
+	quick(t, "all were opened", took, 15*time.Second)
 }

@@ -55,6 +55,7 @@ type Fleet struct {
 	states  map[message.ChannelID]State
 	called  chan struct{} // closed when something about sessions or leases may have changed
 	posts   map[message.ChannelID]*post
+	leases  leases
 	asked   bell // rung when another server asked something, or answered
 	rates   *rate.Meters
 	opening *queue.Pace // of sessions

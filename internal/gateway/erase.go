@@ -120,7 +120,39 @@ func (g *Gateway) EraseTraces(ctx context.Context, p Person) error {
 	if err := g.eraseArrivals(ctx, p); err != nil {
 		return err
 	}
+	if err := g.eraseCalls(ctx, p); err != nil {
+		return err
+	}
 	return g.eraseAnswers(ctx, p)
+}
+
+// eraseCalls takes a person out of what was told of his calls, and forgets whether he has an account of a network.
+func (g *Gateway) eraseCalls(ctx context.Context, p Person) error {
+	channels, err := g.Connections.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range channels {
+		if c.Account != p.Account || !g.Links(c) {
+			continue
+		}
+		err := g.Store.Write(func(tx *store.Tx) error {
+			if err := g.Connections.ForgetNumber(tx, c.ID, p.Address); err != nil {
+				return err
+			}
+			return g.Events.Rewrite(tx, p.Account, int64(c.ID), func(change *event.Change) {
+				var call event.Call
+				if json.Unmarshal(change.Facts, &call) == nil && call.From == p.Address.String() {
+					call.From, call.FromName = p.Mark.String(), ""
+					change.Facts, _ = json.Marshal(call) // it holds nothing that cannot be encoded
+				}
+			})
+		})
+		if err != nil {
+			return fmt.Errorf("erase calls: %w", err)
+		}
+	}
+	return nil
 }
 
 // eraseArrivals drops what came from a person, or about him, by the account's channels and to its numbers.

@@ -6,12 +6,14 @@ import (
 	"testing"
 	"time"
 
+	"tidings.dev/internal/audit"
 	"tidings.dev/internal/channel"
 	"tidings.dev/internal/channel/channeltest"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/message"
+	"tidings.dev/internal/store"
 )
 
 // linkable has a phone link the channels of the network.
@@ -120,5 +122,33 @@ func TestPeopleGoToWhoKeepsThem(t *testing.T) {
 	w.must(w.gateway.Notice(t.Context(), channel.Notice{Channel: w.channel, People: []message.Person{{LID: ada, Name: "Ada"}}}))
 	if known := w.known(w.operator()); len(known) != 1 || known[0].BookName != "Ada" || known[0].Address(message.LID) != ada {
 		t.Errorf("the operator knows %+v", known)
+	}
+}
+
+func TestAPersonWhoIsErasedIsInNoCall(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, linkable)
+	caller, mark := message.Address{Kind: message.Phone, Value: "+254700000001"}, message.Address{Kind: message.Erased, Value: "x"}
+	c, _, err := w.connections.Get(t.Context(), w.channel)
+	w.must(err)
+	c.Name, c.Account = "own", w.alice.ID
+	w.write(func(tx *store.Tx) (err error) { c, err = w.connections.Create(tx, audit.System, c); return err })
+	call := channel.Call{RemoteID: "c1", From: message.Person{Phone: caller, PushName: "Ada"}}
+	w.must(w.gateway.Notice(t.Context(), channel.Notice{Channel: c.ID, Call: &call}))
+	w.write(func(tx *store.Tx) error {
+		return w.connections.Remember(tx, c.ID, []channel.Known{{Phone: caller, There: true, Person: call.From}})
+	})
+	w.must(w.gateway.EraseTraces(t.Context(), gateway.Person{Account: w.alice.ID, Address: caller, Mark: mark}))
+	events, err := w.events.Of(t.Context(), w.alice.ID, int64(c.ID))
+	w.must(err)
+	for _, e := range events {
+		if text := string(e.Change.Facts); strings.Contains(text, "700000001") || strings.Contains(text, "Ada") || !strings.Contains(text, mark.String()) {
+			t.Errorf("%s tells %s", e.Kind, text)
+		}
+	}
+	known, err := w.connections.Known(t.Context(), c.ID, []message.Address{caller})
+	w.must(err)
+	if len(events) != 1 || len(known) != 0 {
+		t.Errorf("%d events; known: %v", len(events), known)
 	}
 }

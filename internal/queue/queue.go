@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tidings.dev/internal/account"
@@ -127,6 +128,7 @@ type Queue struct {
 	cycles *store.Batch[cycle]
 	mu     sync.Mutex
 	lanes  map[string]*lane
+	open   atomic.Int64 // how many those are
 	served []*service
 	depth  depth
 }

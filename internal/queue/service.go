@@ -220,6 +220,7 @@ func (q *Queue) closeIdle(l *lane) {
 		return
 	}
 	delete(q.lanes, l.name)
+	q.open.Store(int64(len(q.lanes)))
 	if s := q.serving(l.name); s != nil {
 		s.later(next)
 	}

@@ -45,6 +45,7 @@ func (q *Queue) openLane(name string, workers int, pace *Pace, served bool) (l *
 	}
 	l = newLane(q, name, workers, pace, served)
 	q.lanes[name] = l
+	q.open.Store(int64(len(q.lanes)))
 	return l, true
 }
 
@@ -64,6 +65,7 @@ func (q *Queue) forgets(l *lane) {
 	defer q.mu.Unlock()
 	if q.lanes[l.name] == l {
 		delete(q.lanes, l.name)
+		q.open.Store(int64(len(q.lanes)))
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
