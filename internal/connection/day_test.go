@@ -57,8 +57,10 @@ func TestADayHasSoManyMessages(t *testing.T) {
 			t.Errorf("%d sent, %v; want %d", got, err, want)
 		}
 	}
-	if !spend(2) || !spend(2) || spend(2) {
-		t.Error("two a day are two")
+	for i, want := range []bool{true, true, false} {
+		if spend(2) != want {
+			t.Errorf("message %d of a day that has two", i+1)
+		}
 	}
 	sent(2)
 	if k.Spent(id) < 2 {

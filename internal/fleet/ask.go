@@ -104,7 +104,8 @@ func (k call[Q, A]) ask(ctx context.Context, f *Fleet, c connection.Channel, q Q
 	if err != nil {
 		return answer, err
 	}
-	return answer, json.Unmarshal(text, &answer)
+	err = json.Unmarshal(text, &answer)
+	return answer, err
 }
 
 // here has the session answer. A panic stops that session only.
@@ -263,7 +264,11 @@ func (f *Fleet) reply(ctx context.Context, a connection.Ask, p *post, s *guarded
 	if err != nil && r.Fault == nil {
 		r.Fault = fault.New(fault.NetworkRefused, "the session failed")
 	}
-	text, _ := json.Marshal(r) // it holds nothing that cannot be encoded
+	text, err := json.Marshal(r)
+	if err != nil {
+		f.log.Error("cannot answer another server", "err", err)
+		return
+	}
 	err = f.gw.Store.Write(func(tx *store.Tx) error { return f.gw.Connections.Answer(tx, a.ID, string(text)) })
 	if err != nil && ctx.Err() == nil {
 		f.log.Error("cannot answer another server", "err", err)
