@@ -53,7 +53,7 @@ func Upload(r *http.Request, take func(content io.Reader, name string) error) er
 func fileOf(r *http.Request) (content io.Reader, name string, err error) {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "multipart/form-data" {
-		return r.Body, "", nil // whatever it is said to be, its bytes tell
+		return r.Body, "", nil //nolint:nilerr // whatever it is said to be, its bytes tell
 	}
 	form, err := r.MultipartReader()
 	if err != nil {
@@ -68,7 +68,8 @@ func fileOf(r *http.Request) (content io.Reader, name string, err error) {
 			return nil, "", err
 		}
 		if part.FormName() == "file" || part.FileName() != "" {
-			return part, part.FileName(), nil
+			name = part.FileName()
+			return part, name, nil
 		}
 	}
 }

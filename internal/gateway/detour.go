@@ -76,7 +76,7 @@ func (g *Gateway) detourOf(ctx context.Context, row *messageRecord, onward bool)
 func (g *Gateway) by(ctx context.Context, row *messageRecord, ch connection.Channel) (*detour, error) {
 	m := messageOf(*row)
 	if !m.Content.Plain() && (m.Content.Quote != nil || m.Content.About != nil || g.checkCarried(ch, &m.Content, m.To) != nil) {
-		return nil, nil // it names messages of its own channel, or is nothing that this one carries
+		return nil, nil //nolint:nilerr // it names messages of its own channel, or is nothing that this one carries
 	}
 	d := &detour{channel: ch, from: m.From, joint: m.Joint}
 	own, _, err := g.Connections.Get(ctx, m.Channel)

@@ -275,7 +275,7 @@ func (g *Gateway) withFile(ctx context.Context, m *message.Message) error {
 	if f.State == media.Gone && f.Account == 0 { // its row is no more
 		f.Media = *named
 	}
-	f.Media.Name, f.Media.Seconds, f.Media.State = cmp.Or(named.Name, f.Name), max(named.Seconds, f.Seconds), f.State.String()
+	f.Name, f.Seconds, f.Media.State = cmp.Or(named.Name, f.Name), max(named.Seconds, f.Seconds), f.State.String()
 	m.Content.Media = &f.Media
 	return nil
 }

@@ -92,7 +92,8 @@ func (w *world) data(e event.Event) (d struct {
 	Text, Chat string
 	Own        bool
 	Content    *gateway.ContentData
-}) {
+},
+) {
 	w.t.Helper()
 	text, err := w.gateway.EventData(w.t.Context(), e)
 	w.must(err)
@@ -248,10 +249,10 @@ func TestAFileThatCannotBeFetchedFailsItsMessage(t *testing.T) {
 	w := newRich(t)
 	host := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/busy" {
-			rw.WriteHeader(503)
+			rw.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
-		rw.WriteHeader(404)
+		rw.WriteHeader(http.StatusNotFound)
 	}))
 	t.Cleanup(host.Close)
 	send := func(path string) message.ID {

@@ -29,7 +29,7 @@ func place(id message.MediaID) string { return "media/" + id.String() }
 // Link gives the file at an address its row: Fetch gets its bytes. Files of one address that are asked for soon after another are one.
 func (k *Keeper) Link(tx *store.Tx, a account.ID, address, name string, kind message.Type) (message.MediaID, error) {
 	mark := k.Store.Mark("media", string(kind)+"\x00"+name+"\x00"+address)
-	ask := mediaByMarkParams{Mark: mark, AccountID: a, Since: firstOf(tx.Now().Add(-sameFor))}
+	ask := mediaByMarkParams{Mark: mark, AccountID: int64(a), Since: firstOf(tx.Now().Add(-sameFor))}
 	rows, err := store.First[message.MediaID](tx, mediaByMark, []mediaByMarkParams{ask})
 	if err != nil {
 		return 0, fmt.Errorf("look for a file of the same address: %w", err)

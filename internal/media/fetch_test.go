@@ -107,11 +107,13 @@ func TestWhatCannotBeFetched(t *testing.T) {
 		{"too large", serves(make([]byte, limits.Image+1)), fault.MediaTooLarge},
 		{"a page", serves(samples["text/html"]), fault.UnsupportedMedia},
 		{"nothing", serves(nil), fault.EmptyMedia},
-		{"in a circle", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, 302) }, fault.MediaUnavailable},
+		{"in a circle", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }, fault.MediaUnavailable},
 		{"inward", func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "http://169.254.169.254/latest", 302)
+			http.Redirect(w, r, "http://169.254.169.254/latest", http.StatusFound)
 		}, fault.URLNotAllowed},
-		{"a file of the machine", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "file:///etc/passwd", 302) }, fault.URLNotAllowed},
+		{"a file of the machine", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "file:///etc/passwd", http.StatusFound)
+		}, fault.URLNotAllowed},
 		{"breaks off", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			_, _ = w.Write([]byte("abc"))
@@ -140,7 +142,7 @@ func TestWhatCannotBeFetched(t *testing.T) {
 func TestAFetchThatFailedIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
-	h := newHost(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) })
+	h := newHost(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
 	id := k.link(h.URL+"/moved", "", message.TypeDocument)
 	if _, err := k.Fetch(t.Context(), id); err == nil || media.Final(err) {
 		t.Fatal(err)
@@ -152,7 +154,7 @@ func TestAFetchThatFailedIsTriedAgain(t *testing.T) {
 		}
 		_, _ = w.Write(samples["application/pdf"])
 	})
-	h.answer.Store((*http.HandlerFunc)(&good))
+	h.answer.Store(&good)
 	f, err := k.Fetch(t.Context(), id)
 	k.must(err)
 	if f.Name != "Invoice 7.pdf" || f.MIME != "application/pdf" {

@@ -12,9 +12,9 @@ SELECT * FROM media WHERE account_id = @account_id AND id < @before ORDER BY id 
 -- name: NextMedia :many
 SELECT * FROM media WHERE account_id = @account_id AND id > @after AND id < @before ORDER BY id LIMIT CAST(@page AS bigint);
 
--- A file of the same address that is young enough, and has not failed.
+-- A file of the same address that is young enough, and has not failed. The sum keeps SQLite from the account's index.
 -- name: MediaByMark :one
-SELECT id FROM media WHERE mark = @mark AND mark <> '' AND account_id = @account_id AND id >= @since AND state <= 2 ORDER BY id DESC LIMIT 1;
+SELECT id FROM media WHERE mark = @mark AND mark <> '' AND account_id + 0 = CAST(@account_id AS bigint) AND id >= @since AND state <= 2 ORDER BY id DESC LIMIT 1;
 
 -- One more message has it, and it stays as long as that may need it.
 -- name: UseMedia :execrows

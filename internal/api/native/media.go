@@ -143,7 +143,7 @@ func (s *server) readFile(w http.ResponseWriter, r *http.Request) error {
 
 // writeMedia writes bytes that others made: no browser may take them for a page of ours.
 func writeMedia(w http.ResponseWriter, r *http.Request, f *media.File, content io.ReadSeekCloser) error {
-	defer content.Close()
+	defer func() { _ = content.Close() }()
 	h := w.Header()
 	h.Set("Content-Type", f.MIME)
 	h.Set("Content-Disposition", "attachment")

@@ -194,7 +194,7 @@ func FuzzUpload(f *testing.F) {
 		r.Header.Set("Content-Type", kind)
 		r.Header.Set("Authorization", "Bearer "+key)
 		reply := httptest.NewRecorder()
-		w.Handler.ServeHTTP(reply, r)
+		w.ServeHTTP(reply, r)
 		if reply.Code != 201 && (reply.Code < 400 || reply.Code > 499) {
 			t.Errorf("%d %s", reply.Code, reply.Body)
 		}

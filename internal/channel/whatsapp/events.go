@@ -176,7 +176,7 @@ func (s *session) receipt(e *events.Receipt) bool {
 	var all sync.WaitGroup
 	for i, id := range e.MessageIDs {
 		all.Go(func() {
-			r := message.Receipt{Channel: s.env.Channel, RemoteID: id, To: to, Status: status, At: e.Timestamp.UTC(), Raw: raw}
+			r := message.Receipt{Channel: s.env.Channel, RemoteID: id, To: to, Status: status, Played: e.Type == types.ReceiptTypePlayed, At: e.Timestamp.UTC(), Raw: raw}
 			taken[i] = s.store("a receipt", func(ctx context.Context) error { return s.env.Sink.Receipt(ctx, r) })
 		})
 	}
