@@ -184,7 +184,7 @@ func own(n int) string { return fmt.Sprintf("25470%07d", n) }
 func (l *Linked) link(ctx context.Context, from, to int) error {
 	var next atomic.Int64
 	next.Store(int64(from))
-	errs := make([]error, linkers)
+	errs := make([]error, linkers+1)
 	var running sync.WaitGroup
 	for i := range linkers {
 		running.Go(func() {
@@ -194,7 +194,8 @@ func (l *Linked) link(ctx context.Context, from, to int) error {
 		})
 	}
 	running.Wait()
-	return errors.Join(append(errs, ctx.Err())...)
+	errs[linkers] = ctx.Err()
+	return errors.Join(errs...)
 }
 
 func (l *Linked) linkOne(ctx context.Context, n int) error {

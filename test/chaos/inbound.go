@@ -61,13 +61,14 @@ func inboundMain(args []string) (err error) {
 	defer cancel()
 	made := r.Dir == ""
 	if made {
-		if r.Dir, err = os.MkdirTemp("", "chaos-inbound-"); err != nil {
-			return err
-		}
-	} else if err = os.MkdirAll(r.Dir, 0o700); err != nil {
+		r.Dir, err = os.MkdirTemp("", "chaos-inbound-")
+	} else {
+		err = os.MkdirAll(r.Dir, 0o700)
+	}
+	if err != nil {
 		return err
 	}
-	if err := os.Chmod(r.Dir, 0o711); err != nil { // whoever runs PostgreSQL must get through it
+	if err = os.Chmod(r.Dir, 0o711); err != nil { // whoever runs PostgreSQL must get through it
 		return err
 	}
 	if r.Binary == "" {
