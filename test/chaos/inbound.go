@@ -68,7 +68,7 @@ func inboundMain(args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	if err = os.Chmod(r.Dir, 0o711); err != nil { // whoever runs PostgreSQL must get through it
+	if err := os.Chmod(r.Dir, 0o711); err != nil { // whoever runs PostgreSQL must get through it
 		return err
 	}
 	if r.Binary == "" {
