@@ -1,7 +1,9 @@
 package whatsapp
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -58,7 +60,34 @@ func (s *session) download(ctx context.Context, src source, file *os.File) error
 	if err := file.Truncate(0); err != nil {
 		return err
 	}
-	return s.client.DownloadMediaWithPathToFile(ctx, src.Path, src.Sealed, src.Plain, src.Key, src.Kind, "", false, file)
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	into := &landing{File: file, sealed: src.Sealed}
+	err := s.client.DownloadMediaWithPathToFile(ctx, src.Path, src.Sealed, src.Plain, src.Key, src.Kind, "", false, into)
+	if errors.Is(err, whatsmeow.ErrInvalidMediaHMAC) && !into.whole {
+		return errNotWhole
+	}
+	return err
+}
+
+// errNotWhole says that the library has checked the seal of what is no whole file: it does so when all its tries to get one failed, and
+// when an earlier try left something behind.
+var errNotWhole = errors.New("the network did not hand the file over")
+
+// landing is a file while it is fetched, and whether it has become what was sealed.
+type landing struct {
+	*os.File
+	sealed []byte // its hash
+	whole  bool
+}
+
+// ReadAt is called for the end of the file once all of it is there.
+func (l *landing) ReadAt(p []byte, off int64) (int, error) {
+	sum := sha256.New()
+	_, err := io.Copy(sum, io.NewSectionReader(l.File, 0, off+int64(len(p))))
+	l.whole = err == nil && bytes.Equal(sum.Sum(nil), l.sealed)
+	return l.File.ReadAt(p, off)
 }
 
 // isGone tells whether the network has the file no more.
