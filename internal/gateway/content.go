@@ -146,6 +146,9 @@ func checkPlace(c *message.Content) error {
 	return nil
 }
 
+// onEarth reports whether a place has coordinates that can be: who wrote what came in may have made up any.
+func onEarth(l *message.Location) bool { return math.Abs(l.Latitude) <= 90 && math.Abs(l.Longitude) <= 180 }
+
 // short reports whether a text is valid and has at most so many characters.
 func short(text string, most int) bool {
 	return utf8.ValidString(text) && utf8.RuneCountInString(text) <= most

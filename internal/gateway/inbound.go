@@ -46,6 +46,9 @@ func (g *Gateway) Inbound(ctx context.Context, in message.Inbound) error {
 	if err != nil {
 		return fmt.Errorf("find whose number it is: %w", err)
 	}
+	if l := in.Content.Location; l != nil && !onEarth(l) {
+		in.Content = message.Content{Version: in.Content.Version, Type: message.TypeOther, Text: string(message.TypeLocation), Quote: in.Content.Quote}
+	}
 	return g.inbounds.Do(&arrival{in: in, owner: owner}, 1)
 }
 
@@ -196,7 +199,7 @@ func (g *Gateway) giveUpJoin(tx *store.Tx, tasks []*queue.Task) error {
 }
 
 // findOwners decides whose each message is: the number's owner, else that of the channel, else the account whose last outbound went to
-// the sender within seven days, else the operator.
+// the sender within seven days, else the operator. What is past answers nothing that is known here.
 func (g *Gateway) findOwners(tx *store.Tx, whole []*arrival) error {
 	for _, a := range whole {
 		ch, _, err := g.Connections.Get(tx.Context(), a.in.Channel)
@@ -207,7 +210,7 @@ func (g *Gateway) findOwners(tx *store.Tx, whole []*arrival) error {
 			a.owner = ch.Account // nobody else writes by it
 		}
 	}
-	names, err := g.aliases(tx, whole)
+	names, err := g.aliases(tx, slices.DeleteFunc(slices.Clone(whole), func(a *arrival) bool { return a.in.Past }))
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"image"
 	"image/png"
+	"math"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -399,6 +400,21 @@ func TestHistoryIsKeptAndToldToNobody(t *testing.T) {
 	}
 	if _, out, err := w.consent.Of(t.Context(), w.alice.ID, from("+254701234567")); out || err != nil {
 		t.Error("a STOP of the past counts")
+	}
+}
+
+// TestAPlaceThatCannotBeComesIn: nobody keeps a device from hearing others by a place that is no number.
+func TestAPlaceThatCannotBeComesIn(t *testing.T) {
+	t.Parallel()
+	w := newRich(t)
+	for _, l := range []message.Location{{Latitude: math.NaN()}, {Longitude: math.Inf(1)}, {Latitude: 91}, {Latitude: -90, Longitude: 180}} {
+		w.arrives(message.Inbound{From: from("+254701234567"), Content: message.Content{Type: message.TypeLocation, Location: &l}})
+	}
+	for i, m := range w.received(w.alice.ID) {
+		last := i == 3
+		if c := m.Content; (c.Type == message.TypeLocation) != last || (c.Location != nil) != last || !last && c.Text != "location" {
+			t.Errorf("%d: %+v", i, c)
+		}
 	}
 }
 

@@ -172,6 +172,24 @@ func TestWhoWroteIsFoundByAllAddresses(t *testing.T) {
 	}
 }
 
+// TestHistoryOfASharedDeviceIsTheOperators: what somebody wrote to it before it was linked answers no account's message.
+func TestHistoryOfASharedDeviceIsTheOperators(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ch := w.whatsapp("shared", 0)
+	w.talk(w.alice, ch, phone(1), "hello")
+	w.must(w.gateway.Inbound(t.Context(), message.Inbound{
+		Channel: ch, From: address(message.Phone, phone(1)), To: address(message.Phone, "+254711000000"), Content: message.Text("to the operator, last year"),
+		Past: true, At: w.store.Now().Add(-365 * 24 * time.Hour),
+	}))
+	if got := w.received(w.alice.ID); len(got) != 0 {
+		t.Errorf("alice is shown %+v", got)
+	}
+	if got := w.received(w.operator()); len(got) != 1 {
+		t.Errorf("the operator has %+v", got)
+	}
+}
+
 // TestStopHoldsForAllAddresses: whichever address somebody opts out by, and whenever the others become known.
 func TestStopHoldsForAllAddresses(t *testing.T) {
 	t.Parallel()
