@@ -11,6 +11,8 @@ import (
 	"tidings.dev/internal/api/device"
 	"tidings.dev/internal/audit"
 	"tidings.dev/internal/connection"
+	"tidings.dev/internal/gateway"
+	"tidings.dev/internal/message"
 	"tidings.dev/internal/store"
 	"tidings.dev/internal/wallet"
 )
@@ -130,5 +132,19 @@ func TestARepeatSendsOnce(t *testing.T) {
 	again := do(w, secret, "POST", "/api/send", body, "Idempotency-Key", "k")
 	if first.Code != http.StatusOK || first.Body.String() != again.Body.String() || again.Header().Get("Idempotent-Replayed") != "true" {
 		t.Errorf("%s, again %s %v", first.Body, again.Body, again.Header())
+	}
+}
+
+// TestWhoHasNoNumberIsAnsweredByLID: the id that a webhook told is no phone number that somebody else has.
+func TestWhoHasNoNumberIsAnsweredByLID(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	reply := do(w, w.Key(w.Alice, account.Admin), "POST", "/api/send", `{"token":"my-token","phone":"254701234567@lid","message":"hi"}`)
+	if reply.Code != http.StatusOK {
+		t.Fatalf("%d %s", reply.Code, reply.Body)
+	}
+	sent, err := w.Core.Gateway.List(t.Context(), w.Alice.ID, gateway.Filter{Limit: 2})
+	if want := (message.Address{Kind: message.LID, Value: "254701234567"}); err != nil || len(sent.Messages) != 1 || sent.Messages[0].To != want {
+		t.Errorf("%+v %v", sent.Messages, err)
 	}
 }

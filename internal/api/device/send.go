@@ -16,7 +16,11 @@ import (
 // checkTime is how long a message waits for its number to be looked up; then it is taken.
 const checkTime = 5 * time.Second
 
-const groupHost = "@g.us"
+// What the ids of groups, and of people whose numbers are not known, end in.
+const (
+	groupHost = "@g.us"
+	lidHost   = "@lid"
+)
 
 // send takes a message to somebody who is on WhatsApp, or to a group.
 func (s *server) send(w http.ResponseWriter, r *http.Request) error {
@@ -90,6 +94,9 @@ func typeOf(url, name string) message.Type {
 func recipient(phone string) (string, error) {
 	if id, ok := strings.CutSuffix(phone, groupHost); ok {
 		return message.Address{Kind: message.Group, Value: id}.String(), nil
+	}
+	if id, ok := strings.CutSuffix(phone, lidHost); ok {
+		return message.Address{Kind: message.LID, Value: id}.String(), nil
 	}
 	user, _, _ := strings.Cut(phone, "@")
 	to := number(user)
