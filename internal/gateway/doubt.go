@@ -77,7 +77,15 @@ func (g *Gateway) retry(t *queue.Task, p *sending, m memo) queue.Next {
 	}
 	due := g.Store.Now().Add(queue.Backoff(m.tries))
 	m.tries++
-	return queue.Again(due, t.Step, m.String())
+	return g.again(p, due, t.Step, m)
+}
+
+// again tries the part later. Where order is strict, what follows to the recipient waits for it.
+func (g *Gateway) again(p *sending, due time.Time, step int64, m memo) queue.Next {
+	if ch, ok, err := g.Connections.Get(context.Background(), p.row.ChannelID); err == nil && ok && g.drivers[ch.Driver].Features.Strict {
+		return queue.InOrder(due, step, m.String())
+	}
+	return queue.Again(due, step, m.String())
 }
 
 // unknown decides by what the network lets us find out, and at last by the message's own choice.
@@ -89,7 +97,7 @@ func (g *Gateway) unknown(t *queue.Task, p *sending, m memo) queue.Next {
 		}
 	case class == channel.Echo && !m.waits:
 		p.plan = awaited
-		return queue.Again(g.Store.Now().Add(echoWait), t.Step, memo{waits: true}.String())
+		return g.again(p, g.Store.Now().Add(echoWait), t.Step, memo{waits: true})
 	}
 	if p.resends() {
 		p.plan = resent
@@ -117,7 +125,7 @@ func (g *Gateway) ask(t *queue.Task, p *sending, m memo, remembers time.Duration
 	if m.tries == 0 {
 		return queue.Back(t.Step, again.String()), true
 	}
-	return queue.Again(now.Add(queue.Backoff(m.tries-1)), t.Step, again.String()), true
+	return g.again(p, now.Add(queue.Backoff(m.tries-1)), t.Step, again), true
 }
 
 // resends reports whether a part with an unknown outcome goes out again: once in the life of a message, and only if the

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -344,5 +345,36 @@ func TestAPanicOfADriverIsUnsure(t *testing.T) {
 	d.OnUnknown = message.Hold
 	if m := w.await(w.send(d), message.Unknown); m.Reason != "driver_panic" {
 		t.Errorf("reason %q", m.Reason)
+	}
+}
+
+// TestStrictOrderOutlastsATry: where a network promises order, what follows to a recipient waits while an earlier message is tried
+// again, through a kill of the server, and nobody else waits with it.
+func TestStrictOrderOutlastsATry(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(w *world) { w.network.Features.Strict = true })
+	no := channeltest.Fail(channel.Failure{Verdict: channel.Retry, Code: "queue_full"})
+	var tries atomic.Int32
+	w.network.On(phone(1), func(ctx context.Context, m message.Outbound) (string, error) {
+		if m.Text == "first" && tries.Add(1) < 3 {
+			return no(ctx, m)
+		}
+		return w.network.Take(ctx, m)
+	})
+	first := w.send(draft(phone(1), "first"))
+	w.sends(1)
+	second, other := w.send(draft(phone(1), "second")), w.send(draft(phone(2), "other"))
+	w.await(other, message.Sent)
+	w.kill()
+	w.await(first, message.Sent)
+	w.await(second, message.Sent)
+	var texts []string
+	for _, m := range w.network.Sends() {
+		if m.To.Value == phone(1) {
+			texts = append(texts, m.Text)
+		}
+	}
+	if len(texts) != 4 || texts[2] != "first" || texts[3] != "second" {
+		t.Errorf("sent %q", texts)
 	}
 }

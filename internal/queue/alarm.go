@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"tidings.dev/internal/account"
@@ -11,6 +12,11 @@ import (
 func (l *lane) nudge(priority int, a account.ID, at place) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if i := slices.IndexFunc(l.putOff, func(j Job) bool { return j.ID == at.id }); i >= 0 {
+		l.putOff[i].wait, l.putOff[i].order = at.due, at.due
+		l.arm(l.resume(l.now()))
+		return
+	}
 	b := l.bucket(priority, a)
 	if at.due > l.now() {
 		l.later(b, at.due)
@@ -78,7 +84,7 @@ func (l *lane) wakes() bool {
 			}
 		}
 	}
-	wait := tick
+	wait := l.resume(now)
 	if l.next != 0 {
 		wait = min(wait, time.Duration(l.next-now)*time.Millisecond)
 	}

@@ -162,6 +162,8 @@ func (t *Task) back(owner int64, lost bool) againJobParams {
 		p.DueAt, p.Step, p.Data = never, t.Step, t.Data
 	case t.Next.keep, t.yields:
 		p.DueAt = t.order
+	case t.Next.holds:
+		p.DueAt, p.WaitUntil = t.order, p.DueAt
 	}
 	if p.Claims = t.tries(); lost {
 		p.Claims = t.Claims

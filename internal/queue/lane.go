@@ -36,6 +36,7 @@ type lane struct {
 	classes [lowest + 1]class
 	known   map[int64]struct{} // jobs in memory or with a worker
 	busy    map[string]*line   // order keys under way, and what waits behind each
+	putOff  []Job              // wait for their time, and their order keys with them
 	picks   int
 	active  int // buckets that have a turn coming
 	stale   bool
@@ -202,6 +203,10 @@ func (l *lane) release(t *Task) {
 		l.giveBack(t)
 		return
 	}
+	if t.mine && !t.Fenced && t.Next.verb == again && t.Next.holds && t.OrderKey != "" {
+		l.putsOff(t.returned(t.Next.due.UnixMilli()))
+		return
+	}
 	delete(l.known, t.ID)
 	if t.OrderKey != "" {
 		l.passOn(t.orderKey())
@@ -219,10 +224,13 @@ func (t *Task) goesBack(now time.Time) bool {
 }
 
 // giveBack puts a job where it was, before all others of its bucket.
-func (l *lane) giveBack(t *Task) {
+func (l *lane) giveBack(t *Task) { l.puts(t.returned(0)) }
+
+// returned is the job as its row says after it was put back.
+func (t *Task) returned(wait int64) Job {
 	j := t.Job
-	j.Step, j.Data, j.Fence, j.Claims = t.Next.step, t.Next.data, t.held, t.tries()
-	l.puts(j)
+	j.Step, j.Data, j.Fence, j.Claims, j.wait = t.Next.step, t.Next.data, t.held, t.tries(), wait
+	return j
 }
 
 // unclaimed puts back a job whose claim could not be written.

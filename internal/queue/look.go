@@ -83,6 +83,13 @@ func (l *lane) found(r nextBucketRow, now int64) {
 		l.forget(b)
 		return
 	}
+	if l.isPutOff(j.ID) { // what is behind it may be another's
+		j.ID++
+		b.rewind(j.place())
+		b.look = true
+		l.queues(b)
+		return
+	}
 	_, known := l.known[j.ID]
 	behind := l.busy[j.orderKey()]
 	if known || j.OrderKey != "" && behind != nil && len(behind.marks) > 0 {

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -145,8 +146,37 @@ func (l *lane) pop(ctx context.Context, b *bucket) (*Job, error) {
 			continue
 		}
 		l.busy[key] = &line{}
+		if job.wait > l.now() {
+			l.putsOff(job)
+			continue
+		}
 		return &job, nil
 	}
+}
+
+// putsOff keeps a job, and its order key, until the job may be tried.
+func (l *lane) putsOff(j Job) {
+	l.putOff = append(l.putOff, j)
+	l.arm(time.Duration(j.wait-l.now()) * time.Millisecond)
+}
+
+// resume gives turns to the jobs that have waited long enough, and tells how long the next one has yet to.
+func (l *lane) resume(now int64) (wait time.Duration) {
+	wait = tick
+	l.putOff = slices.DeleteFunc(l.putOff, func(j Job) bool {
+		if j.wait <= now {
+			l.puts(j)
+			return true
+		}
+		wait = min(wait, time.Duration(j.wait-now)*time.Millisecond)
+		return false
+	})
+	return wait
+}
+
+// isPutOff tells whether the job waits with its order key.
+func (l *lane) isPutOff(id int64) bool {
+	return slices.ContainsFunc(l.putOff, func(j Job) bool { return j.ID == id })
 }
 
 // orderKey is the key within the job's priority: order holds per lane, priority and key.

@@ -11,7 +11,7 @@ WHERE id = @id AND owner = 0 AND fence = @fence;
 DELETE FROM job WHERE id = @id AND owner = @owner AND fence = @fence;
 
 -- name: AgainJob :execrows
-UPDATE job SET owner = 0, due_at = @due_at, step = @step, data = @data, claims = @claims
+UPDATE job SET owner = 0, due_at = @due_at, wait_until = @wait_until, step = @step, data = @data, claims = @claims
 WHERE id = @id AND owner = @owner AND fence = @fence;
 
 -- name: AdvanceJob :execrows
@@ -22,7 +22,7 @@ WHERE id = @id AND owner = @owner AND fence = @fence;
 DELETE FROM job WHERE id = @id AND owner = 0;
 
 -- name: HurryJob :execrows
-UPDATE job SET due_at = @due_at WHERE id = @id AND owner = 0;
+UPDATE job SET due_at = @due_at, wait_until = 0 WHERE id = @id AND owner = 0;
 
 -- The buckets of a lane and priority, one at a time, each with its earliest job. Comparing both columns at once would
 -- need casts, which keep SQLite from the index.
@@ -32,14 +32,14 @@ WHERE lane = @lane AND priority = @priority AND account_id > @after_account AND 
 ORDER BY account_id, due_at, id LIMIT 1;
 
 -- name: ReadyJobs :many
-SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job
+SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data, wait_until FROM job
 WHERE lane = @lane AND priority = @priority AND account_id = @account_id
   AND (due_at, id) > (@after_due, @after_id) AND due_at <= @now AND owner = 0
 ORDER BY due_at, id LIMIT 128;
 
 -- The jobs of a bucket that wait behind one order key: few of many, so the key has no index.
 -- name: BehindKey :many
-SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job
+SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data, wait_until FROM job
 WHERE lane = @lane AND priority = @priority AND account_id = @account_id
   AND (due_at, id) > (@after_due, @after_id) AND due_at <= @now AND owner = 0 AND order_key = @order_key
 ORDER BY due_at, id LIMIT 128;
@@ -54,16 +54,16 @@ ORDER BY due_at LIMIT 1;
 SELECT DISTINCT owner FROM job WHERE owner <> 0;
 
 -- name: LostJobs :many
-SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job
+SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data, wait_until FROM job
 WHERE owner = @owner LIMIT 256;
 
 -- name: ExpiredJobs :many
-SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job
+SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data, wait_until FROM job
 WHERE expires_at > 0 AND expires_at <= @now AND owner = 0 ORDER BY expires_at LIMIT 256;
 
 -- Jobs to send that carry data and are due, or were tried before: those that wait for their time may wait where they are.
 -- name: MarkedJobs :many
-SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job
+SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data, wait_until FROM job
 WHERE lane = @lane AND kind = 'send' AND data <> '' AND id > @after AND owner = 0 AND (due_at <= @now OR fence > 0)
 ORDER BY id LIMIT 256;
 
@@ -77,7 +77,7 @@ SELECT account_id, count(*) AS n FROM job WHERE kind = @kind GROUP BY account_id
 SELECT lane, count(*) AS n, CAST(min(due_at) AS bigint) AS oldest FROM job GROUP BY lane ORDER BY lane;
 
 -- name: FindJob :one
-SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job WHERE id = @id;
+SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data, wait_until FROM job WHERE id = @id;
 
 -- name: CountLane :one
 SELECT count(*) AS n FROM job WHERE lane = @lane;

@@ -38,6 +38,7 @@ type jobRecord struct {
 	Claims    int64
 	Step      int64
 	Data      string
+	WaitUntil int64
 }
 
 const addJob = `-- name: AddJob :exec
@@ -104,23 +105,25 @@ func (q *queries) AdvanceJob(ctx context.Context, arg advanceJobParams) (int64, 
 }
 
 const againJob = `-- name: AgainJob :execrows
-UPDATE job SET owner = 0, due_at = $1, step = $2, data = $3, claims = $4
-WHERE id = $5 AND owner = $6 AND fence = $7
+UPDATE job SET owner = 0, due_at = $1, wait_until = $2, step = $3, data = $4, claims = $5
+WHERE id = $6 AND owner = $7 AND fence = $8
 `
 
 type againJobParams struct {
-	DueAt  int64
-	Step   int64
-	Data   string
-	Claims int64
-	ID     int64
-	Owner  int64
-	Fence  int64
+	DueAt     int64
+	WaitUntil int64
+	Step      int64
+	Data      string
+	Claims    int64
+	ID        int64
+	Owner     int64
+	Fence     int64
 }
 
 func (q *queries) AgainJob(ctx context.Context, arg againJobParams) (int64, error) {
 	result, err := q.db.ExecContext(ctx, againJob,
 		arg.DueAt,
+		arg.WaitUntil,
 		arg.Step,
 		arg.Data,
 		arg.Claims,
@@ -135,7 +138,7 @@ func (q *queries) AgainJob(ctx context.Context, arg againJobParams) (int64, erro
 }
 
 const behindKey = `-- name: BehindKey :many
-SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job
+SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data, wait_until FROM job
 WHERE lane = $1 AND priority = $2 AND account_id = $3
   AND (due_at, id) > ($4, $5) AND due_at <= $6 AND owner = 0 AND order_key = $7
 ORDER BY due_at, id LIMIT 128
@@ -184,6 +187,7 @@ func (q *queries) BehindKey(ctx context.Context, arg behindKeyParams) ([]jobReco
 			&i.Claims,
 			&i.Step,
 			&i.Data,
+			&i.WaitUntil,
 		); err != nil {
 			return nil, err
 		}
@@ -358,7 +362,7 @@ func (q *queries) CountSome(ctx context.Context, arg countSomeParams) (int64, er
 }
 
 const expiredJobs = `-- name: ExpiredJobs :many
-SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job
+SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data, wait_until FROM job
 WHERE expires_at > 0 AND expires_at <= $1 AND owner = 0 ORDER BY expires_at LIMIT 256
 `
 
@@ -390,6 +394,7 @@ func (q *queries) ExpiredJobs(ctx context.Context, arg expiredJobsParams) ([]job
 			&i.Claims,
 			&i.Step,
 			&i.Data,
+			&i.WaitUntil,
 		); err != nil {
 			return nil, err
 		}
@@ -405,7 +410,7 @@ func (q *queries) ExpiredJobs(ctx context.Context, arg expiredJobsParams) ([]job
 }
 
 const findJob = `-- name: FindJob :one
-SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job WHERE id = $1
+SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data, wait_until FROM job WHERE id = $1
 `
 
 type findJobParams struct {
@@ -430,6 +435,7 @@ func (q *queries) FindJob(ctx context.Context, arg findJobParams) (jobRecord, er
 		&i.Claims,
 		&i.Step,
 		&i.Data,
+		&i.WaitUntil,
 	)
 	return i, err
 }
@@ -453,7 +459,7 @@ func (q *queries) FinishJob(ctx context.Context, arg finishJobParams) (int64, er
 }
 
 const hurryJob = `-- name: HurryJob :execrows
-UPDATE job SET due_at = $1 WHERE id = $2 AND owner = 0
+UPDATE job SET due_at = $1, wait_until = 0 WHERE id = $2 AND owner = 0
 `
 
 type hurryJobParams struct {
@@ -488,7 +494,7 @@ func (q *queries) JobAbout(ctx context.Context, arg jobAboutParams) (int64, erro
 }
 
 const lostJobs = `-- name: LostJobs :many
-SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job
+SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data, wait_until FROM job
 WHERE owner = $1 LIMIT 256
 `
 
@@ -520,6 +526,7 @@ func (q *queries) LostJobs(ctx context.Context, arg lostJobsParams) ([]jobRecord
 			&i.Claims,
 			&i.Step,
 			&i.Data,
+			&i.WaitUntil,
 		); err != nil {
 			return nil, err
 		}
@@ -535,7 +542,7 @@ func (q *queries) LostJobs(ctx context.Context, arg lostJobsParams) ([]jobRecord
 }
 
 const markedJobs = `-- name: MarkedJobs :many
-SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job
+SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data, wait_until FROM job
 WHERE lane = $1 AND kind = 'send' AND data <> '' AND id > $2 AND owner = 0 AND (due_at <= $3 OR fence > 0)
 ORDER BY id LIMIT 256
 `
@@ -571,6 +578,7 @@ func (q *queries) MarkedJobs(ctx context.Context, arg markedJobsParams) ([]jobRe
 			&i.Claims,
 			&i.Step,
 			&i.Data,
+			&i.WaitUntil,
 		); err != nil {
 			return nil, err
 		}
@@ -690,7 +698,7 @@ func (q *queries) Owners(ctx context.Context) ([]int64, error) {
 }
 
 const readyJobs = `-- name: ReadyJobs :many
-SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data FROM job
+SELECT id, lane, kind, subject, account_id, order_key, priority, due_at, expires_at, owner, fence, claims, step, data, wait_until FROM job
 WHERE lane = $1 AND priority = $2 AND account_id = $3
   AND (due_at, id) > ($4, $5) AND due_at <= $6 AND owner = 0
 ORDER BY due_at, id LIMIT 128
@@ -736,6 +744,7 @@ func (q *queries) ReadyJobs(ctx context.Context, arg readyJobsParams) ([]jobReco
 			&i.Claims,
 			&i.Step,
 			&i.Data,
+			&i.WaitUntil,
 		); err != nil {
 			return nil, err
 		}

@@ -28,7 +28,7 @@ type Job struct {
 	Kind     string     // who knows how to do it
 	Subject  int64      // what it is about
 	Account  account.ID // whose turn it is
-	OrderKey string     // jobs with the same one go one after another, unless they back off; empty: any order
+	OrderKey string     // jobs with the same one go one after another, unless they back off by Again; empty: any order
 	Priority int        // 1 is the most urgent
 	Due      time.Time
 	Expires  time.Time // zero: never
@@ -37,6 +37,7 @@ type Job struct {
 	Fence    int64 // counts claims; a worker with an older one has lost the job
 	Claims   int64 // claims in a row without a result
 	order    int64 // due time as stored
+	wait     int64 // it keeps its place, and is not tried before; 0: it is tried when its turn comes
 }
 
 // Next is what becomes of a job after it was worked at.
@@ -47,7 +48,8 @@ type Next struct {
 	data  string
 	pause time.Duration
 	slows bool
-	keep  bool
+	keep  bool // it goes back to its place, at once
+	holds bool // it goes back to its place, and waits there until due
 }
 
 type verb int
@@ -66,6 +68,11 @@ func Done() Next { return Next{verb: finish} }
 // Again puts the job back for another try at the given time.
 func Again(due time.Time, step int64, data string) Next {
 	return Next{verb: again, due: due, step: step, data: data}
+}
+
+// InOrder is Again for a job whose order key waits with it: nothing behind the key overtakes it.
+func InOrder(due time.Time, step int64, data string) Next {
+	return Next{verb: again, due: due, step: step, data: data, holds: true}
 }
 
 // Back puts the job back where it was, to be done again at once.
@@ -264,7 +271,7 @@ func jobOf(r jobRecord) Job {
 	return Job{
 		ID: r.ID, Lane: r.Lane, Kind: r.Kind, Subject: r.Subject, Account: r.AccountID, OrderKey: r.OrderKey,
 		Priority: int(r.Priority), Due: moment(r.DueAt), Expires: moment(r.ExpiresAt), Step: r.Step, Data: r.Data,
-		Fence: r.Fence, Claims: r.Claims, order: r.DueAt,
+		Fence: r.Fence, Claims: r.Claims, order: r.DueAt, wait: r.WaitUntil,
 	}
 }
 

@@ -234,6 +234,84 @@ func TestAThrottledJobKeepsItsPlaceAndItsLaneRests(t *testing.T) {
 	})
 }
 
+// TestWhatIsBehindAJobInOrderWaitsForIt, whoever works the lane by then.
+func TestWhatIsBehindAJobInOrderWaitsForIt(t *testing.T) {
+	t.Parallel()
+	storetest.Virtual(t, func(t *testing.T) {
+		k := newKit(t, queue.Kind{})
+		k.add(append(jobs(300, queue.Job{OrderKey: "k", Account: alice}), queue.Job{OrderKey: "other", Account: alice, Subject: 500})...)
+		var w worked
+		var due time.Time
+		do := func(ctx context.Context, task *queue.Task) {
+			w.done(ctx, task)
+			if task.Subject == 0 && task.Step == 0 {
+				due = k.store.Now().Add(20 * time.Second)
+				task.Next = queue.InOrder(due, 1, "x")
+			}
+		}
+		k.working("lane", 4, do, func() {
+			until(t, "the first try and the other key's job", func() bool { return w.len() == 2 })
+			time.Sleep(5 * time.Second)
+			k.add(queue.Job{OrderKey: "k", Account: alice, Subject: 300})
+		})
+		if w.len() != 2 {
+			t.Fatalf("%d jobs went while the first of their key waited", w.len())
+		}
+		k.working("lane", 4, do, func() { until(t, "all done", func() bool { return w.len() == 303 }) })
+		var again time.Time
+		next := int64(0)
+		for i, task := range w.tasks {
+			if task.Subject == 500 || i == 0 && task.Step == 0 {
+				continue
+			}
+			if task.Subject == 0 {
+				again = w.at[i]
+				if task.Data != "x" || task.Step != 1 {
+					t.Errorf("the second try is at %d %q", task.Step, task.Data)
+				}
+			}
+			if task.Subject != next {
+				t.Fatalf("job %d went where %d should", task.Subject, next)
+			}
+			next++
+		}
+		if d := again.Sub(due); d < 0 || d > 50*time.Millisecond {
+			t.Errorf("the second try came %s after its time", d)
+		}
+	})
+}
+
+func TestAJobInOrderCanBeHurried(t *testing.T) {
+	t.Parallel()
+	storetest.Virtual(t, func(t *testing.T) {
+		k := newKit(t, queue.Kind{})
+		k.add(jobs(3, queue.Job{OrderKey: "k", Account: alice})...)
+		var w worked
+		k.working("lane", 2, func(ctx context.Context, task *queue.Task) {
+			w.done(ctx, task)
+			if task.Subject == 0 && task.Step == 0 {
+				task.Next = queue.InOrder(k.store.Now().Add(time.Hour), 1, "")
+			}
+		}, func() {
+			until(t, "the first try", func() bool { return w.len() == 1 })
+			time.Sleep(3 * time.Second)
+			job := w.tasks[0].Job
+			job.Due = k.store.Now()
+			began := time.Now()
+			if err := k.store.Write(func(tx *store.Tx) error { return k.Hurry(tx, []queue.Job{job}) }); err != nil {
+				t.Error(err)
+			}
+			until(t, "all done", func() bool { return w.len() == 4 })
+			if d := time.Since(began); d > 50*time.Millisecond {
+				t.Errorf("after %s", d)
+			}
+		})
+		if w.tasks[1].Subject != 0 {
+			t.Errorf("job %d went first", w.tasks[1].Subject)
+		}
+	})
+}
+
 func TestPartsUnderAPaceAllGoAndInOrder(t *testing.T) {
 	t.Parallel()
 	storetest.Virtual(t, func(t *testing.T) {
