@@ -403,6 +403,22 @@ func TestHistoryIsKeptAndToldToNobody(t *testing.T) {
 	}
 }
 
+// TestWhatANetworkKeptForLongComesOnce: a device whose acknowledgement was lost and that was away for days is handed its message again.
+func TestWhatANetworkKeptForLongComesOnce(t *testing.T) {
+	t.Parallel()
+	w := newRich(t)
+	in := message.Inbound{RemoteID: "K1", From: from("+254701234567"), At: w.store.Now().Add(-time.Minute), Content: message.Text("hello")}
+	w.arrives(in)
+	w.store.Shift(4 * 24 * time.Hour)
+	w.must(w.gateway.Retain(t.Context(), new(message.ID)))
+	w.arrives(in)
+	in.RemoteID = "K2"
+	w.arrives(in)
+	if got := w.received(w.alice.ID); len(got) != 2 {
+		t.Errorf("%+v", got)
+	}
+}
+
 // TestAPlaceThatCannotBeComesIn: nobody keeps a device from hearing others by a place that is no number.
 func TestAPlaceThatCannotBeComesIn(t *testing.T) {
 	t.Parallel()

@@ -120,12 +120,13 @@ func (g *Gateway) findNamed(tx *store.Tx, whole []*arrival) error {
 	return nil
 }
 
-// unknownHere leaves out what the owner wrote himself, or what is history, and is here already: we sent it, or it came before.
+// unknownHere leaves out what the owner wrote himself, what is history and what the network has kept for long, and is here already: we
+// sent it, or it came before.
 func (g *Gateway) unknownHere(tx *store.Tx, members []*arrival) (fresh []*arrival, err error) {
 	var doubtful []int
 	var asks []messagesByRemoteParams
 	for i, a := range members {
-		if a.in.RemoteID != "" && (a.in.Own || a.in.Past) {
+		if a.in.RemoteID != "" && (a.in.Own || a.in.Past || g.kept(tx, a)) {
 			doubtful, asks = append(doubtful, i), append(asks, messagesByRemoteParams{ChannelID: a.in.Channel, RemoteID: a.in.RemoteID})
 		}
 	}
@@ -146,4 +147,9 @@ func (g *Gateway) unknownHere(tx *store.Tx, members []*arrival) (fresh []*arriva
 		}
 	}
 	return fresh, nil
+}
+
+// kept reports whether the network has kept a message for longer than we know the ids of what came, so that we may have had it.
+func (g *Gateway) kept(tx *store.Tx, a *arrival) bool {
+	return !a.in.At.IsZero() && a.in.At.Before(tx.Now().Add(-keepSeen)) && g.names(tx.Context(), a.in.Channel)
 }
