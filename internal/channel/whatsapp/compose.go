@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"tidings.dev/internal/channel"
+	"tidings.dev/internal/fault"
 	"tidings.dev/internal/message"
 )
 
@@ -246,8 +247,11 @@ func (s *session) upload(ctx context.Context, c message.Content) (up whatsmeow.U
 		return up, wrong(errors.New("there is no file"))
 	}
 	file, err := s.env.Media.Open(ctx, c.Media.ID)
-	if err != nil {
+	switch {
+	case fault.Is(err, fault.NotHere):
 		return up, &channel.Failure{Verdict: channel.Reject, Code: "media_gone", Err: err}
+	case err != nil:
+		return up, mediaFailure(err)
 	}
 	defer func() { _ = file.Close() }()
 	if up, err = s.client.UploadReader(ctx, file, nil, kinds[c.Type]); err != nil {

@@ -20,6 +20,7 @@ import (
 	"tidings.dev/internal/channel"
 	"tidings.dev/internal/channel/channeltest"
 	"tidings.dev/internal/channel/whatsapp"
+	"tidings.dev/internal/fault"
 	"tidings.dev/internal/message"
 	far "tidings.dev/internal/simulator/whatsapp"
 )
@@ -167,13 +168,16 @@ func (s *sink) told(about func(channel.Notice) bool) (found []channel.Notice) {
 	return found
 }
 
-// files are those that messages carry.
+// files are those that messages carry. One that is nil cannot be read now.
 type files map[message.MediaID][]byte
 
 func (f files) Open(_ context.Context, id message.MediaID) (io.ReadCloser, error) {
 	file, ok := f[id]
-	if !ok {
-		return nil, errors.New("it is not kept")
+	switch {
+	case !ok:
+		return nil, fault.New(fault.NotHere, "it is not kept")
+	case file == nil:
+		return nil, errDisk
 	}
 	return io.NopCloser(bytes.NewReader(file)), nil
 }

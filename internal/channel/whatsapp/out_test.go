@@ -188,6 +188,18 @@ func TestAFileThatIsGoneIsRefusedForGood(t *testing.T) {
 	mustFail(t, err, channel.Reject, "media_gone")
 }
 
+// TestAFileThatCannotBeReadNowIsTriedAgain: a disk or a bucket that is away for a moment fails no message.
+func TestAFileThatCannotBeReadNowIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	d, friend := linked(t, `{}`), network.Phone(fresh())
+	picture := message.Content{Type: message.TypeImage, Media: &message.Media{ID: 9, MIME: "image/png"}}
+	d.files[9] = nil
+	_, err := d.send(phoneOf(friend.Number()), picture)
+	mustFail(t, err, channel.Retry, "upload_failed")
+	d.files[9] = []byte("a picture")
+	d.mustSend(phoneOf(friend.Number()), picture)
+}
+
 // busyHost is a network whose media hosts have no time while busy.
 type busyHost struct {
 	http.RoundTripper
