@@ -54,6 +54,26 @@ func (k *kit) link(url, name string, kind message.Type) (id message.MediaID) {
 	return id
 }
 
+// TestAFileWaitsForABucketThatIsAway: that we cannot keep a file says nothing of the file, however long that lasts.
+func TestAFileWaitsForABucketThatIsAway(t *testing.T) {
+	t.Parallel()
+	s, b := newS3(t)
+	k := newKit(t, func(c *media.Config) { c.Bucket = b })
+	id := k.link(newHost(t, serves(picture(9, 9))).URL+"/a.png", "", message.TypeImage)
+	s.mu.Lock()
+	s.broken = true
+	s.mu.Unlock()
+	if _, err := k.Fetch(t.Context(), id); !fault.Is(err, fault.NotReady) || media.Final(err) || k.state(id) != media.Pending {
+		t.Errorf("%v, and it is %s", err, k.state(id))
+	}
+	s.mu.Lock()
+	s.broken = false
+	s.mu.Unlock()
+	if f, err := k.Fetch(t.Context(), id); err != nil || f.State != media.Kept {
+		t.Errorf("%+v %v", f, err)
+	}
+}
+
 func TestAFileIsFetchedOnceHoweverManyWantIt(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)

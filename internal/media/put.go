@@ -13,6 +13,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -22,7 +23,10 @@ import (
 	"tidings.dev/internal/store"
 )
 
-const maxName = 255 // bytes of a file's name
+const (
+	maxName   = 255 // bytes of a file's name
+	keepRetry = 5 * time.Second
+)
 
 // Put keeps a file and its row, then answers. kind is the content that it is for, whose limits it must keep to; empty: any, so that it
 // may be as large as a document.
@@ -68,7 +72,7 @@ func (k *Keeper) save(ctx context.Context, f *File, write func(w io.Writer) erro
 	}
 	s, err := k.spool(f)
 	if err != nil {
-		return err
+		return k.cannot(ctx, err)
 	}
 	defer func() { err = errors.Join(err, s.discard()) }()
 	if err := write(s); err != nil {
@@ -90,10 +94,19 @@ func (k *Keeper) save(ctx context.Context, f *File, write func(w io.Writer) erro
 	}
 	f.file = strings.ToLower(rand.Text())
 	if err := k.blobs.put(ctx, f.file, s.file, s.size, f.MIME); err != nil {
-		return fmt.Errorf("keep a file: %w", err)
+		return k.cannot(ctx, fmt.Errorf("keep a file: %w", err))
 	}
 	k.meters.took(f.Origin, f.Size)
 	return nil
+}
+
+// cannot says that files cannot be kept now, which is of the moment: who wants to keep one tries again. Why is the operator's to know.
+func (k *Keeper) cannot(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	k.Log.Error("cannot keep files", "err", err)
+	return fault.New(fault.NotReady, "files cannot be kept at this moment").After(keepRetry)
 }
 
 // spool is a file that is being written beside the others. What is over its limit is refused while it comes.
