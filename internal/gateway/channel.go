@@ -21,7 +21,8 @@ import (
 // maxChannelName is how many characters a channel's name may have.
 const maxChannelName = 100
 
-// CreateChannel makes a channel once its driver has looked at the settings. Its fault tells every mistake in them.
+// CreateChannel makes a channel once its driver has looked at the settings. Its fault tells every mistake in them. A device becomes the default
+// of its kind for an account that has none: whoever links one phone need not name it with each message.
 func (g *Gateway) CreateChannel(tx *store.Tx, by audit.Actor, c connection.Channel) (connection.Channel, error) {
 	if err := g.checkChannel(&c); err != nil {
 		return c, err
@@ -29,7 +30,15 @@ func (g *Gateway) CreateChannel(tx *store.Tx, by audit.Actor, c connection.Chann
 	if err := g.checkDevices(tx, c); err != nil {
 		return c, err
 	}
-	return g.Connections.Create(tx, by, c)
+	made, err := g.Connections.Create(tx, by, c)
+	if err != nil || made.Account == 0 || !g.Links(made) {
+		return made, err
+	}
+	others, err := g.Routes.Defaults(tx.Context(), made.Account, made.Kind)
+	if err != nil || len(others) > 0 {
+		return made, err
+	}
+	return made, g.Routes.SetDefaults(tx, by, made.Account, made.Kind, []message.ChannelID{made.ID})
 }
 
 // ChangeChannel changes a channel as edit does, once its driver has looked at the settings.

@@ -2,10 +2,12 @@ package journey
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,7 +52,11 @@ func (s *sandbox) received(t *testing.T, phone string) (texts []string) {
 	return texts
 }
 
-// A newcomer links a phone by a code, writes to somebody who reads it and answers, and needs no second code after a crash of it all.
+// picture is a PNG of one pixel.
+var picture, _ = base64.StdEncoding.DecodeString("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+
+// A newcomer makes a device, has a phone scan its code, sends a text and a picture to somebody who gets, reads and answers them, and needs
+// no second scan after a crash of it all.
 func TestLinkedDevice(t *testing.T) {
 	dir, database := filepath.Join(t.TempDir(), "box"), fresh(t)
 	s := own(t, dir, database)
@@ -62,11 +68,19 @@ func TestLinkedDevice(t *testing.T) {
 	if err := c.Post(t.Context(), "/api/start", map[string]string{"token": "shop"}, nil); err != nil {
 		t.Fatal(err)
 	}
-	var code struct{ Code string }
-	if err := c.Post(t.Context(), "/api/pair", map[string]string{"token": "shop", "phone": business}, &code); err != nil {
+	var shown struct{ QRCode string }
+	if err := c.Post(t.Context(), "/api/qrcode", map[string]string{"token": "shop"}, &shown); err != nil || !strings.HasPrefix(shown.QRCode, "data:image/png;base64,") {
+		t.Fatalf("the code is %.40q, %v", shown.QRCode, err)
+	}
+	var devices struct{ Items []struct{ ID string } }
+	if err := c.Get(t.Context(), "/tidings/v1/devices?q=shop", &devices); err != nil || len(devices.Items) != 1 {
+		t.Fatalf("%+v, %v", devices, err)
+	}
+	qr, err := c.PairingCode(t.Context(), devices.Items[0].ID)
+	if err != nil {
 		t.Fatal(err)
 	}
-	s.tell(t, "phones/"+business+"/pair", map[string]string{"code": code.Code}, nil)
+	s.tell(t, "phones/"+business+"/scan", map[string]string{"qr": qr}, nil)
 	linked := func() bool { return s.networkSaw(t, whatsapp.OpLogin) > 0 }
 	until(t, 15*time.Second, "the device did not log in", linked)
 
@@ -75,6 +89,18 @@ func TestLinkedDevice(t *testing.T) {
 		var sent struct{ Status bool }
 		if err := c.Post(t.Context(), "/api/send", map[string]string{"token": "shop", "phone": to, "message": text}, &sent); err != nil || !sent.Status {
 			t.Fatalf("send: %+v, %v", sent, err)
+		}
+	}
+	show := func(to string) {
+		t.Helper()
+		status, body, err := c.Do(t.Context(), "POST", "/tidings/v1/media", picture, "Content-Type", "image/png")
+		var file struct{ ID string }
+		if err != nil || status != http.StatusCreated || json.Unmarshal(body, &file) != nil {
+			t.Fatalf("%d %s, %v", status, body, err)
+		}
+		content := map[string]any{"type": "image", "text": "Our shop", "media": map[string]string{"id": file.ID}}
+		if err := c.Post(t.Context(), "/tidings/v1/messages", map[string]any{"kind": "whatsapp", "to": "+" + to, "content": content}, nil); err != nil {
+			t.Fatal(err)
 		}
 	}
 	told := func(kind, to, text string) func() bool {
@@ -90,8 +116,12 @@ func TestLinkedDevice(t *testing.T) {
 	write(replies, "Hello")
 	until(t, 30*time.Second, "nobody says that it is read", told("message.read", replies, ""))
 	until(t, 15*time.Second, "no reply came", told("message.received", business, "Reply to: Hello"))
-	if got := s.received(t, replies); fmt.Sprint(got) != "[Hello]" {
-		t.Errorf("the phone got %q", got)
+	const shopper = "254711000007"
+	show(shopper)
+	until(t, 30*time.Second, "nobody says that the picture is delivered", told("message.delivered", shopper, ""))
+	until(t, 30*time.Second, "nobody says that the picture is read", told("message.read", shopper, ""))
+	if got, saw := s.received(t, replies), s.received(t, shopper); fmt.Sprint(got, saw) != "[Hello] [Our shop]" {
+		t.Errorf("the phones got %q and %q", got, saw)
 	}
 	s.tell(t, "phones/"+quiet+"/send", map[string]string{"to": business, "text": "Are you open?"}, nil)
 	until(t, 15*time.Second, "the question did not come", told("message.received", business, "Are you open?"))

@@ -32,6 +32,11 @@ func TestADeviceIsMadeChangedAndDeleted(t *testing.T) {
 		r.JSON(t, &d)
 		return d
 	}
+	var defaults defaultsReply
+	w.Do(alice, "GET", base+"/account/defaults", "").JSON(t, &defaults)
+	if len(defaults.WhatsApp) != 1 || defaults.WhatsApp[0] != id {
+		t.Errorf("the default is %v, not the first device", defaults.WhatsApp)
+	}
 	d := read(id)
 	if d.Workspace != "Sales" || d.Official || d.Linked || d.Driver != "whatsapp" || !read(other).Official {
 		t.Errorf("%+v", d)
