@@ -219,7 +219,9 @@ func TestCase6c01Rates(t *testing.T) {
 		{"rate 30", p.reach(smsc.Config{}, `"window":10`, 30, 1), 29, 30},
 		{"rate 30 on two binds and four lanes", p.reach(smsc.Config{}, `"window":10,"binds":2`, 30, 4), 29, 30},
 	}
+	late := 1 // may be late on its way; queue's own test is exact
 	if raceEnabled || testing.Short() {
+		late = 3
 		for i := range rows { // other packages are tested beside it: only what is too much is wrong
 			rows[i].least = 1
 		}
@@ -234,7 +236,7 @@ func TestCase6c01Rates(t *testing.T) {
 	for _, row := range rows {
 		seconds, busiest := row.link.rates()
 		t.Logf("%s: %v, busiest %d", row.name, seconds, busiest)
-		if busiest < row.least || busiest > row.most+1 { // one may be late on its way; queue's own test is exact
+		if busiest < row.least || busiest > row.most+late {
 			t.Errorf("%s: %v, at most %d in a second", row.name, seconds, busiest)
 		}
 	}

@@ -147,7 +147,9 @@ func checkPlace(c *message.Content) error {
 }
 
 // onEarth reports whether a place has coordinates that can be: who wrote what came in may have made up any.
-func onEarth(l *message.Location) bool { return math.Abs(l.Latitude) <= 90 && math.Abs(l.Longitude) <= 180 }
+func onEarth(l *message.Location) bool {
+	return math.Abs(l.Latitude) <= 90 && math.Abs(l.Longitude) <= 180
+}
 
 // short reports whether a text is valid and has at most so many characters.
 func short(text string, most int) bool {
