@@ -254,6 +254,8 @@ func (s *session) upload(ctx context.Context, c message.Content) (up whatsmeow.U
 		return up, mediaFailure(err)
 	}
 	defer func() { _ = file.Close() }()
+	ctx, cancel := context.WithTimeout(ctx, transferTime(c.Media.Size))
+	defer cancel()
 	if up, err = s.client.UploadReader(ctx, file, nil, kinds[c.Type]); err != nil {
 		return up, mediaFailure(err)
 	}

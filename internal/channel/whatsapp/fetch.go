@@ -20,6 +20,19 @@ import (
 	"tidings.dev/internal/channel"
 )
 
+// How long a file may be on its way: longer when it is larger.
+const (
+	transferLeast  = 2 * time.Minute
+	transferMost   = time.Hour
+	transferSlowly = 64 << 10 // bytes in a second
+)
+
+// transferTime is when the transfer of a file is given up. Its size may be what its writer says.
+func transferTime(size int64) time.Duration {
+	seconds := min(max(size, 0)/transferSlowly, int64(transferMost/time.Second))
+	return min(transferLeast+time.Duration(seconds)*time.Second, transferMost)
+}
+
 // reuploadTime is how long the phone is given to hand a file over again.
 const reuploadTime = 30 * time.Second
 
@@ -63,6 +76,8 @@ func (s *session) download(ctx context.Context, src source, file *os.File) error
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, transferTime(int64(src.Size)))
+	defer cancel()
 	into := &landing{File: file, sealed: src.Sealed}
 	err := s.client.DownloadMediaWithPathToFile(ctx, src.Path, src.Sealed, src.Plain, src.Key, src.Kind, "", false, into)
 	if errors.Is(err, whatsmeow.ErrInvalidMediaHMAC) && !into.whole {

@@ -1,6 +1,8 @@
 package whatsapp
 
 import (
+	"cmp"
+	"context"
 	"io"
 	"net/http"
 	"sync"
@@ -61,6 +63,22 @@ func (c *client) heard(e any) {
 	case events.PermanentDisconnect, *events.PairSuccess:
 		c.expected.Store(true)
 	}
+}
+
+// dial connects while ctx lives, and not for longer than a connection may take. The connection then lives as long as wire, which unplug
+// ends.
+func (c *client) dial(ctx, wire context.Context, unplug func()) error {
+	ctx, cancel := context.WithTimeout(ctx, openTime)
+	defer cancel()
+	stop := context.AfterFunc(ctx, unplug)
+	err := c.ConnectContext(wire)
+	if !stop() {
+		err = cmp.Or(err, ctx.Err())
+	}
+	if err != nil {
+		return unreachable(err)
+	}
+	return nil
 }
 
 // hangUp ends the connection. The library is told so only once it has seen the end by itself, since it would do both at the same

@@ -60,8 +60,8 @@ func (d *driver) link(ctx context.Context, c *config, env channel.Env, phone str
 	if err := d.gate.pass(ctx); err != nil {
 		return channel.Identity{}, err
 	}
-	if err := p.client.ConnectContext(wire); err != nil {
-		return channel.Identity{}, unreachable(err)
+	if err := p.client.dial(ctx, wire, unplug); err != nil {
+		return channel.Identity{}, err
 	}
 	success, err := p.run(ctx, d)
 	if err != nil {

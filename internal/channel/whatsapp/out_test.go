@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,7 +13,6 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"tidings.dev/internal/channel"
-	"tidings.dev/internal/channel/whatsapp"
 	"tidings.dev/internal/message"
 	far "tidings.dev/internal/simulator/whatsapp"
 )
@@ -198,39 +196,6 @@ func TestAFileThatCannotBeReadNowIsTriedAgain(t *testing.T) {
 	mustFail(t, err, channel.Retry, "upload_failed")
 	d.files[9] = []byte("a picture")
 	d.mustSend(phoneOf(friend.Number()), picture)
-}
-
-// busyHost is a network whose media hosts have no time while busy.
-type busyHost struct {
-	http.RoundTripper
-	busy atomic.Bool
-}
-
-func (b *busyHost) RoundTrip(req *http.Request) (*http.Response, error) {
-	if b.busy.Load() && strings.HasPrefix(req.URL.Path, "/v/") {
-		return &http.Response{StatusCode: http.StatusServiceUnavailable, Header: http.Header{"Retry-After": {"0"}}, Body: http.NoBody, Request: req}, nil
-	}
-	return b.RoundTripper.RoundTrip(req)
-}
-
-// TestAFileOfABusyHostComesLater: that its host has no time for the library's few tries makes no file one that is gone.
-func TestAFileOfABusyHostComesLater(t *testing.T) {
-	t.Parallel()
-	d, other := linked(t, `{}`), newDevice(t, `{}`)
-	host := &busyHost{RoundTripper: network.Client().Transport}
-	other.driver = whatsapp.New(whatsapp.Options{HTTP: &http.Client{Transport: host}})
-	other.pair()
-	other.open()
-	d.files[7] = []byte("a file")
-	d.mustSend(phoneOf(other.phone.Number()), message.Content{Type: message.TypeDocument, Media: &message.Media{ID: 7, MIME: "text/plain", Name: "a.txt"}})
-	source := other.inbounds(1)[0].Fetch
-	var fetched bytes.Buffer
-	host.busy.Store(true)
-	mustFail(t, other.session.(channel.Fetcher).Fetch(t.Context(), source, &fetched), channel.Retry, "media_unreachable")
-	host.busy.Store(false)
-	if err := other.session.(channel.Fetcher).Fetch(t.Context(), source, &fetched); err != nil || fetched.String() != "a file" {
-		t.Errorf("%q %v", fetched.String(), err)
-	}
 }
 
 // pages are what links lead to.

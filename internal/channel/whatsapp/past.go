@@ -2,6 +2,7 @@ package whatsapp
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -65,7 +66,9 @@ func (s *session) recallPart(part channel.Kept) bool {
 	if err := proto.Unmarshal(part.Value, n); err != nil {
 		return s.vault.drop(s.ctx, part.Name) == nil
 	}
-	blob, err := s.client.DownloadHistorySync(s.ctx, n, true)
+	ctx, cancel := context.WithTimeout(s.ctx, transferTime(int64(n.GetFileLength())))
+	blob, err := s.client.DownloadHistorySync(ctx, n, true)
+	cancel()
 	if err != nil && s.ctx.Err() == nil && fetchFailure(err).Verdict == channel.Retry && !isGone(err) {
 		s.env.Log.Warn("history waits for the next connection", "err", err)
 		return false

@@ -101,8 +101,8 @@ func (s *session) connect(ctx context.Context) error {
 	if err := s.driver.gate.pass(ctx); err != nil {
 		return unreachable(err)
 	}
-	if err := s.client.ConnectContext(s.wire); err != nil {
-		return unreachable(err)
+	if err := s.client.dial(ctx, s.wire, s.unplug); err != nil {
+		return err
 	}
 	select {
 	case <-s.up:
