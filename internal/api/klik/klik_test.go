@@ -209,3 +209,23 @@ func sent(t *testing.T, w world) int {
 	}
 	return waiting[message.Transactional]
 }
+
+// TestAFileStaysWithItsMessageOnly: of a message that was refused, and of one that was sent before, no other file is kept.
+func TestAFileStaysWithItsMessageOnly(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	for _, c := range []struct {
+		name   string
+		of     account.Account
+		mobile string
+		files  int
+	}{{"not-linked", w.Bob, "919999999999", 0}, {"no-price", w.Alice, "447700900123", 0}, {"sent-twice", w.Alice, "919999999999", 1}} {
+		secret := w.Key(c.of, account.Admin)
+		for range 2 {
+			w.Do(secret, "POST", base+"official-device/send-message", `{"mobile":"`+c.mobile+`","message":"look","image":"`+png+`"}`, "Idempotency-Key", c.name)
+		}
+		if files, err := w.Core.Media.List(t.Context(), c.of.ID, 0, 10); err != nil || len(files) != c.files {
+			t.Errorf("%s: %d files, %v", c.name, len(files), err)
+		}
+	}
+}

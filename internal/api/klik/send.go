@@ -199,6 +199,14 @@ func (s *server) send(w http.ResponseWriter, r *http.Request, ch connection.Chan
 	if err != nil {
 		return err
 	}
+	if content.Media != nil && (reply.Replayed || reply.Results[0].Fault != nil) {
+		err := s.core.Store.Write(func(tx *store.Tx) error {
+			return s.core.Media.Delete(tx, api.CallerOf(r).Account.ID, content.Media.ID) // no message has it
+		})
+		if err != nil {
+			return err
+		}
+	}
 	return s.accepted(w, reply, done)
 }
 
