@@ -2,6 +2,7 @@ package whatsapp_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -93,6 +94,35 @@ func TestEveryKindOfContentComesIn(t *testing.T) {
 	}
 	id, err = send(&waE2E.Message{Conversation: proto.String("last")})
 	comes("after what says nothing", id, err, message.Text("last"))
+}
+
+// TestWhatCannotBeReadKeepsNothingBack: a message that was made to be unreadable does not come again and again.
+func TestWhatCannotBeReadKeepsNothingBack(t *testing.T) {
+	t.Parallel()
+	d, friend := linked(t, `{}`), network.Phone(fresh())
+	send := func(m *waE2E.Message) string {
+		t.Helper()
+		id, err := friend.Send(d.phone.Number(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	first := send(&waE2E.Message{Conversation: proto.String("hello"), MessageContextInfo: &waE2E.MessageContextInfo{MessageSecret: make([]byte, 32)}})
+	key := &waCommon.MessageKey{FromMe: proto.Bool(true), ID: &first, RemoteJID: proto.String(d.phone.Number() + "@s.whatsapp.net")}
+	short := []byte("short")
+	send(&waE2E.Message{PollUpdateMessage: &waE2E.PollUpdateMessage{
+		PollCreationMessageKey: key, Vote: &waE2E.PollEncValue{EncPayload: make([]byte, 32), EncIV: short},
+	}})
+	send(&waE2E.Message{EncReactionMessage: &waE2E.EncReactionMessage{TargetMessageKey: key, EncPayload: make([]byte, 32), EncIV: short}})
+	send(&waE2E.Message{Conversation: proto.String("after it")})
+	var got []string
+	for _, in := range d.inbounds(4) {
+		got = append(got, string(in.Content.Type)+" "+in.Content.Text)
+	}
+	if want := []string{"text hello", "other pollUpdate", "other encReaction", "text after it"}; !slices.Equal(got, want) {
+		t.Errorf("%q came in", got)
+	}
 }
 
 // TestWhatTheOwnerWritesIsHis: what he writes on the phone comes in as his own.

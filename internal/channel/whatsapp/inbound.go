@@ -1,6 +1,7 @@
 package whatsapp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -19,7 +20,7 @@ func (s *session) arrived(e *events.Message, past bool) bool {
 	if n := e.Message.GetProtocolMessage().GetHistorySyncNotification(); n != nil && e.Info.IsFromMe {
 		return s.remember(e.Info.ID, n)
 	}
-	c, fetch, err := s.content(e)
+	c, fetch, err := s.read(e)
 	if errors.Is(err, errNothing) {
 		return true
 	}
@@ -32,6 +33,19 @@ func (s *session) arrived(e *events.Message, past bool) bool {
 	}
 	in.Content, in.Fetch, in.Past = c, fetch, past
 	return s.store("a message", func(ctx context.Context) error { return s.env.Sink.Inbound(ctx, in) })
+}
+
+// read reads what a message says. One that was made to panic whoever reads it would come again and again, and with it nothing else: it
+// is told of as something that came in.
+func (s *session) read(e *events.Message) (c message.Content, fetch []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			what := cmp.Or(nameOf(e.Message), "unreadable")
+			s.env.Log.Error("cannot read a message", "type", what, "err", panicked(p))
+			c, fetch, err = message.Content{Version: 1, Type: message.TypeOther, Text: what}, nil, nil
+		}
+	}()
+	return s.content(e)
 }
 
 // unread ends the session, since what is needed to read a message could not be looked up.
