@@ -59,14 +59,14 @@ func (v *visit) read(b *bytes.Buffer, r *http.Request) error {
 	}
 	if r.ContentLength > v.entry.body {
 		v.Header().Set("Connection", "close")
-		return v.tooLarge()
+		return tooLarge(v.entry.body)
 	}
 	if r.ContentLength > 0 {
 		b.Grow(int(min(r.ContentLength+bytes.MinRead, keptBuffer)))
 	}
 	_, err := b.ReadFrom(http.MaxBytesReader(v.ResponseWriter, r.Body, v.entry.body))
 	if _, over := errors.AsType[*http.MaxBytesError](err); over {
-		return v.tooLarge()
+		return tooLarge(v.entry.body)
 	}
 	if err != nil {
 		v.Header().Set("Connection", "close")
@@ -75,8 +75,8 @@ func (v *visit) read(b *bytes.Buffer, r *http.Request) error {
 	return nil
 }
 
-func (v *visit) tooLarge() error {
-	return fault.New(fault.BodyTooLarge, "the body is larger than %d bytes", v.entry.body)
+func tooLarge(most int64) error {
+	return fault.New(fault.BodyTooLarge, "the body is larger than %d bytes", most)
 }
 
 // Submission is the drafts of a request as the gateway wants them, with the key that makes a repeat harmless. The

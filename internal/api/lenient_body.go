@@ -34,7 +34,7 @@ func (v *visit) readLenient(r *http.Request, m members, files []File) error {
 	}
 	if r.ContentLength > most {
 		v.Header().Set("Connection", "close")
-		return v.tooLarge()
+		return tooLarge(most)
 	}
 	if len(files) > 0 {
 		v.allowTime(r.ContentLength)
@@ -49,11 +49,11 @@ func (v *visit) readLenient(r *http.Request, m members, files []File) error {
 	err := s.read(r.Header.Get("Content-Type"), m)
 	if err != nil && fault.Of(err) == nil {
 		if _, over := errors.AsType[*http.MaxBytesError](err); over {
-			return v.tooLarge()
+			return tooLarge(most)
 		}
 		if errors.Is(err, errRoom) {
 			v.Header().Set("Connection", "close")
-			return v.tooLarge()
+			return tooLarge(v.entry.body)
 		}
 	}
 	if err != nil {

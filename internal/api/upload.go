@@ -31,7 +31,7 @@ func Upload(r *http.Request, take func(content io.Reader, name string) error) er
 	}
 	if r.ContentLength > v.entry.body {
 		v.Header().Set("Connection", "close")
-		return v.tooLarge()
+		return tooLarge(v.entry.body)
 	}
 	u := &uploading{body: http.MaxBytesReader(v.ResponseWriter, r.Body, v.entry.body), deadline: http.NewResponseController(v.ResponseWriter), sum: sha256.New()}
 	r.Body = u
@@ -99,7 +99,7 @@ func (u *uploading) Close() error { return u.body.Close() }
 // explain says why an upload failed in words for its sender.
 func (u *uploading) explain(v *visit, err error) error {
 	if _, over := errors.AsType[*http.MaxBytesError](u.err); over {
-		return v.tooLarge()
+		return tooLarge(v.entry.body)
 	}
 	if u.err != nil || errors.Is(err, io.ErrUnexpectedEOF) && fault.Of(err) == nil {
 		v.Header().Set("Connection", "close")

@@ -151,6 +151,9 @@ func (f *Fleet) Reconnect(ctx context.Context, c connection.Channel) error {
 		return nil
 	}
 	if !f.gw.Store.Shared() {
+		if c.Enabled && c.Mode != connection.Draining { // its settings were changed a moment ago, and it is opened with them
+			return nil
+		}
 		return notConnected()
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTime)

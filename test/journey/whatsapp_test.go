@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -62,25 +61,11 @@ func TestLinkedDevice(t *testing.T) {
 	s := own(t, dir, database)
 	c := s.client(0)
 	const business, replies, quiet = "254700000001", "254711009910", "254711000002"
-	s.tell(t, "phones", map[string]string{"number": business, "name": "Acme"}, nil)
 	s.hook(t, c, "device", "message.*")
-
-	if err := c.Post(t.Context(), "/api/start", map[string]string{"token": "shop"}, nil); err != nil {
-		t.Fatal(err)
+	shop := s.device(t, c, "shop", business)
+	if status, code, err := c.Do(t.Context(), "GET", "/tidings/v1/devices/"+shop+"/qr.png", nil); err != nil || status != http.StatusNotFound {
+		t.Errorf("a device that is linked shows a code: %d %.20q, %v", status, code, err)
 	}
-	var shown struct{ QRCode string }
-	if err := c.Post(t.Context(), "/api/qrcode", map[string]string{"token": "shop"}, &shown); err != nil || !strings.HasPrefix(shown.QRCode, "data:image/png;base64,") {
-		t.Fatalf("the code is %.40q, %v", shown.QRCode, err)
-	}
-	var devices struct{ Items []struct{ ID string } }
-	if err := c.Get(t.Context(), "/tidings/v1/devices?q=shop", &devices); err != nil || len(devices.Items) != 1 {
-		t.Fatalf("%+v, %v", devices, err)
-	}
-	qr, err := c.PairingCode(t.Context(), devices.Items[0].ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.tell(t, "phones/"+business+"/scan", map[string]string{"qr": qr}, nil)
 	linked := func() bool { return s.networkSaw(t, whatsapp.OpLogin) > 0 }
 	until(t, 15*time.Second, "the device did not log in", linked)
 

@@ -1,0 +1,245 @@
+package journey
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tidings.dev/test/product"
+)
+
+// device makes a device of the account and has a phone of the number scan its code. It returns the device's id.
+func (s *sandbox) device(t *testing.T, c *product.Client, token, phone string) string {
+	t.Helper()
+	s.tell(t, "phones", map[string]string{"number": phone, "name": "Acme"}, nil)
+	if err := c.Post(t.Context(), "/api/start", map[string]string{"token": token}, nil); err != nil {
+		t.Fatal(err)
+	}
+	var devices struct{ Items []struct{ ID string } }
+	if err := c.Get(t.Context(), "/tidings/v1/devices?q="+token, &devices); err != nil || len(devices.Items) != 1 {
+		t.Fatalf("%+v, %v", devices, err)
+	}
+	qr, err := c.PairingCode(t.Context(), devices.Items[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shown struct{ QRCode string }
+	if err := c.Post(t.Context(), "/api/qrcode", map[string]string{"token": token}, &shown); err != nil || !strings.HasPrefix(shown.QRCode, "data:image/png;base64,") {
+		t.Fatalf("the code is %.40q, %v", shown.QRCode, err)
+	}
+	s.tell(t, "phones/"+phone+"/scan", map[string]string{"qr": qr}, nil)
+	if err := c.AwaitDevice(t.Context(), devices.Items[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	return devices.Items[0].ID
+}
+
+// heardBy is how the sandbox answered the last request of a program.
+type heardBy struct {
+	url    string
+	status int
+	body   string
+}
+
+// listening stands before the sandbox and keeps what it answered last.
+func listening(t *testing.T, s *sandbox) *heardBy {
+	t.Helper()
+	to, err := url.Parse(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := new(heardBy)
+	proxy := httputil.NewSingleHostReverseProxy(to)
+	proxy.ModifyResponse = func(r *http.Response) error {
+		body, err := io.ReadAll(r.Body)
+		h.status, h.body, r.Body = r.StatusCode, string(body), io.NopCloser(bytes.NewReader(body))
+		return err
+	}
+	server := httptest.NewServer(proxy)
+	t.Cleanup(server.Close)
+	h.url = server.URL
+	return h
+}
+
+// snippets are the klik document's, as they stand there, and the programs that run them.
+const snippets = "../../internal/api/klik/testdata/snippets/"
+
+var programs = map[string]struct{ before, name string }{
+	".sh": {"set -e\n", "sh"}, ".mjs": {"", "node"}, ".php": {"<?php require '/usr/share/php/GuzzleHttp/autoload.php';\n", "php"},
+}
+
+// filled is what a reader of the document fills in.
+type filled struct{ key, internal, mobile, image, session string }
+
+func (h *heardBy) snippet(t *testing.T, file string, with filled) {
+	t.Helper()
+	text, err := os.ReadFile(snippets + file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := programs[filepath.Ext(file)]
+	script := filepath.Join(t.TempDir(), file)
+	full := program.before + strings.NewReplacer(
+		"https://klik.social", h.url, "[email\u00a0protected]", "jane@example.com", "{YOUR_AUTH_KEY}", with.key, "string required Internal API key.", with.internal,
+		"919999999999", with.mobile, "iVBORw0KGgoAAA...", with.image, "ffd7f83e-06c3-47c8-a6a1-dd943da13b5f", with.session,
+	).Replace(string(text))
+	if err := os.WriteFile(script, []byte(full), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.run(t, program.name, script)
+}
+
+func (h *heardBy) run(t *testing.T, name string, args ...string) {
+	t.Helper()
+	h.status = 0
+	out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
+	if h.status == 0 {
+		t.Fatalf("%s asked for nothing: %v: %.300s", name, err, out)
+	}
+}
+
+func (h *heardBy) wants(t *testing.T, what string, status int, text string) {
+	t.Helper()
+	if h.status != status || !strings.Contains(h.body, text) {
+		t.Errorf("%s: %d %.300s, not %d %s", what, h.status, h.body, status, text)
+	}
+}
+
+// TestTheDocumentsSnippetsInTheSandbox runs what the documents of the two WhatsApp APIs show, changed in nothing but the base URL and what a
+// reader fills in, by a device that a phone has linked.
+func TestTheDocumentsSnippetsInTheSandbox(t *testing.T) {
+	for _, p := range []string{"curl", "node", "php"} {
+		if _, err := exec.LookPath(p); err != nil {
+			if testing.Short() {
+				t.Skipf("there is no %s here", p)
+			}
+			t.Fatalf("there is no %s here; make foreign installs it", p)
+		}
+	}
+	s := own(t, t.TempDir(), fresh(t))
+	c := s.client(0)
+	shop := s.device(t, c, "my-token", "254700000001")
+	if status, body, err := c.Do(t.Context(), "PATCH", "/tidings/v1/devices/"+shop, []byte(`{"official":true}`)); err != nil || status != 200 {
+		t.Fatalf("%d %s, %v", status, body, err)
+	}
+	h := listening(t, s)
+	t.Run("klik", func(t *testing.T) { klikSnippets(t, s, h, shop) })
+	t.Run("device", func(t *testing.T) { deviceExamples(t, s, h) })
+}
+
+func klikSnippets(t *testing.T, s *sandbox, h *heardBy, shop string) {
+	image := base64.StdEncoding.EncodeToString(picture)
+	good := filled{s.Accounts[0].APIKey, s.InternalAPIKey, "254711000008", image, shop}
+	files, err := filepath.Glob(snippets + "*")
+	if err != nil || len(files) != 21 {
+		t.Fatalf("%d snippets, %v", len(files), err)
+	}
+	for _, file := range files {
+		h.snippet(t, filepath.Base(file), good)
+		h.wants(t, file, 200, "true")
+		if strings.Contains(h.body, `"success":false`) {
+			t.Errorf("%s: %s", file, h.body)
+		}
+	}
+	until(t, time.Minute, "the phone got no text and no picture", func() bool {
+		texts := s.received(t, good.mobile)
+		return len(texts) >= 3 && strings.Contains(fmt.Sprint(texts), "Hello buddy")
+	})
+	other := s.Accounts[1].APIKey
+	for _, c := range []struct {
+		what, snippet string
+		with          filled
+		status        int
+		text          string
+	}{
+		{"not logged in", "official-send-message", filled{other, "", good.mobile, image, shop}, 200, "Session is not logged in."},
+		{"wrong token", "official-send-file", filled{"wrong", "", good.mobile, image, shop}, 401, "Unauthenticated."},
+		{"bad number", "session-send-message", filled{good.key, "", "12", image, shop}, 422, "The mobile field format is invalid."},
+		{"bad base64", "session-send-file", filled{good.key, "", good.mobile, "iVBORw0KGgoAAA...", shop}, 422, "base64"},
+		{"unknown session", "session-send-message", filled{good.key, "", good.mobile, image, "ffd7f83e-06c3-47c8-a6a1-dd943da13b5f"}, 404, "Session not found."},
+		{"another account's session", "session-send-file", filled{other, "", good.mobile, image, shop}, 404, "Session not found."},
+	} {
+		for ending := range programs {
+			h.snippet(t, c.snippet+ending, c.with)
+			h.wants(t, c.what+ending, c.status, c.text)
+		}
+	}
+	large := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("large"), 11<<17)) // 7.2 MB, more than a command line takes
+	for _, ending := range []string{".mjs", ".php"} {
+		h.snippet(t, "session-send-message"+ending, filled{good.key, "", good.mobile, large, shop})
+		h.wants(t, "file too large"+ending, 413, "is larger than")
+	}
+	for range 61 {
+		h.run(t, "curl", "-s", h.url+"/api/v1/official-device/status", "-H", "Authorization: Bearer "+other)
+	}
+	for ending := range programs {
+		h.snippet(t, "official-status"+ending, filled{key: other})
+		h.wants(t, "the 62nd request"+ending, 429, "Too Many Attempts.")
+	}
+}
+
+// deviceExamples are the requests of the device document's API Documentation, by curl.
+func deviceExamples(t *testing.T, s *sandbox, h *heardBy) {
+	ask := func(key, method, path, body string) {
+		t.Helper()
+		args := []string{"-s", "-X", method, h.url + path, "-H", "apikey: " + key}
+		if body != "" {
+			args = append(args, "-H", "Content-Type: application/json", "-d", body)
+		}
+		h.run(t, "curl", args...)
+	}
+	key, other := s.Accounts[0].APIKey, s.Accounts[1].APIKey
+	for _, c := range []struct{ key, method, path, body, text string }{
+		{key, "POST", "/api/start", `{"token":"my-token","reject_call":"Y","reject_message":"Busy"}`, `"status":true`},
+		{key, "POST", "/api/qrcode", `{"token":"my-token"}`, `AUTHENTICATED`},
+		{key, "GET", "/api/status?token=my-token", "", `AUTHENTICATED`},
+		{key, "POST", "/api/send", `{"token":"my-token","phone":"254711000009","message":"Hello World"}`, `Terkirim`},
+		{key, "POST", "/api/send", `{"token":"my-token","phone":"254711009913","message":"Hello World"}`, `Belum Terdaftar`},
+		{key, "GET", "/api/contacts?token=my-token", "", `@s.whatsapp.net`},
+		{key, "GET", "/api/groups?token=my-token", "", `[`},
+		{key, "POST", "/api/webhook", `{"token":"my-token","url":"` + s.ControlURL + `/customer/endpoint"}`, `"status":"updated"`},
+		{key, "POST", "/api/workspace", `{"token":"my-token","workspace":"Marketing"}`, `"workspace":"Marketing"`},
+		{key, "GET", "/api/workspaces", "", `["Marketing"]`},
+		{key, "GET", "/api/devices?page=1&limit=10&q=my&workspace=Marketing", "", `"token":"my-token"`},
+		{key, "POST", "/api/reconnect?token=my-token", "", `"status":"reconnected"`},
+		{other, "GET", "/api/status?token=my-token", "", `DISCONNECTED`},
+	} {
+		ask(c.key, c.method, c.path, c.body)
+		h.wants(t, c.method+" "+c.path, 200, c.text)
+	}
+	until(t, time.Minute, "the phone did not get the text", func() bool { return fmt.Sprint(s.received(t, "254711000009")) == "[Hello World]" })
+	for _, c := range []struct {
+		key, path, body string
+		status          int
+		text            string
+	}{
+		{"wrong", "/api/send", `{"token":"my-token","phone":"254711000009","message":"Hello"}`, 401, `"unauthorized"`},
+		{key, "/api/send", `{"token":"my-token","phone":"12","message":"Hello"}`, 500, `"status":false`},
+		{key, "/api/send", `{"token":"no-such-token","phone":"254711000009","message":"Hello"}`, 404, `token not found`},
+		{other, "/api/send", `{"token":"my-token","phone":"254711000009","message":"Hello"}`, 404, `token not found`},
+	} {
+		ask(c.key, "POST", c.path, c.body)
+		h.wants(t, c.path+" "+c.body, c.status, c.text)
+	}
+	ask(key, "POST", "/api/logout?token=my-token", "")
+	h.wants(t, "log out", 200, `"logged_out"`)
+	ask(key, "POST", "/api/send", `{"token":"my-token","phone":"254711000009","message":"Hello"}`)
+	h.wants(t, "not logged in", 500, "client not logged in")
+	for range 61 {
+		ask(key, "GET", "/api/workspaces", "")
+	}
+	h.wants(t, "too many requests", 429, "")
+	ask(other, "DELETE", "/api/device?token=my-token", "")
+	h.wants(t, "another's device", 404, "token not found")
+}
