@@ -259,6 +259,9 @@ func (s *session) upload(ctx context.Context, c message.Content) (up whatsmeow.U
 	if up, err = s.client.UploadReader(ctx, file, nil, kinds[c.Type]); err != nil {
 		return up, mediaFailure(err)
 	}
+	if size := c.Media.Size; size > 0 && up.FileLength != uint64(size) { // the library takes a file that breaks off for a whole one
+		return up, mediaFailure(fmt.Errorf("%d of %d bytes of the file were read", up.FileLength, size))
+	}
 	return up, nil
 }
 

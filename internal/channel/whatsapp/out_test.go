@@ -194,6 +194,10 @@ func TestAFileThatCannotBeReadNowIsTriedAgain(t *testing.T) {
 	d.files[9] = nil
 	_, err := d.send(phoneOf(friend.Number()), picture)
 	mustFail(t, err, channel.Retry, "upload_failed")
+	d.files[9] = []byte("a pict")
+	picture.Media.Size = 9
+	_, err = d.send(phoneOf(friend.Number()), picture) // the store broke off
+	mustFail(t, err, channel.Retry, "upload_failed")
 	d.files[9] = []byte("a picture")
 	d.mustSend(phoneOf(friend.Number()), picture)
 }
