@@ -53,7 +53,24 @@ func (k *Keeper) Spend(tx *store.Tx, id message.ChannelID, most int) (bool, erro
 	return n[0] == 1, nil
 }
 
-// add counts one more in memory, or learns that the day is full.
+// Return takes back the counts of messages that surely did not go out, by their devices and when each was counted.
+func (k *Keeper) Return(tx *store.Tx, ids []message.ChannelID, at []time.Time) error {
+	rows := make([]returnDayParams, len(ids))
+	for i, id := range ids {
+		rows[i] = returnDayParams{ChannelID: id, Day: dayOfTime(at[i])}
+	}
+	if err := store.Run(tx, returnDay, rows); err != nil {
+		return fmt.Errorf("take back the count of a message: %w", err)
+	}
+	tx.After(func() {
+		for _, r := range rows {
+			k.days.add(r.ChannelID, r.Day, -1, 0)
+		}
+	})
+	return nil
+}
+
+// add counts one more or less in memory, or learns that the day is full.
 func (d *days) add(id message.ChannelID, day, n, most int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -62,6 +79,8 @@ func (d *days) add(id message.ChannelID, day, n, most int64) {
 	}
 	c := d.of[id]
 	switch {
+	case n < 0 && c.day != day:
+		return // that day is over
 	case c.day != day:
 		c = count{day, n}
 	default:

@@ -65,6 +65,10 @@ INSERT INTO device_day (channel_id, day, sent) VALUES (@channel_id, @day, 1)
 ON CONFLICT (channel_id) DO UPDATE SET day = excluded.day, sent = CASE WHEN device_day.day = excluded.day THEN device_day.sent + 1 ELSE 1 END
 WHERE device_day.day <> excluded.day OR device_day.sent < @most;
 
+-- Counts messages less that did not go out after all.
+-- name: ReturnDay :exec
+UPDATE device_day SET sent = sent - 1 WHERE channel_id = @channel_id AND day = @day AND sent > 0;
+
 -- name: DayOf :one
 SELECT day, sent FROM device_day WHERE channel_id = @channel_id;
 

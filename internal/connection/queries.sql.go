@@ -1221,6 +1221,21 @@ func (q *queries) PutState(ctx context.Context, arg putStateParams) error {
 	return err
 }
 
+const returnDay = `-- name: ReturnDay :exec
+UPDATE device_day SET sent = sent - 1 WHERE channel_id = $1 AND day = $2 AND sent > 0
+`
+
+type returnDayParams struct {
+	ChannelID message.ChannelID
+	Day       int64
+}
+
+// Counts messages less that did not go out after all.
+func (q *queries) ReturnDay(ctx context.Context, arg returnDayParams) error {
+	_, err := q.db.ExecContext(ctx, returnDay, arg.ChannelID, arg.Day)
+	return err
+}
+
 const sessionsOf = `-- name: SessionsOf :many
 SELECT s.node, s.parts FROM session AS s JOIN node AS n ON n.boot = s.node
 WHERE s.channel_id = $1 AND n.dead = 0 ORDER BY s.node

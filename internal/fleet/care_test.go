@@ -1,6 +1,8 @@
 package fleet
 
 import (
+	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -76,4 +78,28 @@ func TestALimitOfTheNetworkStopsTheLane(t *testing.T) {
 	}
 	y.store.Shift(time.Hour + time.Second)
 	y.until("the rest", func() bool { return len(n.Sends()) == 4 })
+}
+
+// What did not go out is not counted: a network that is busy for a while uses up nobody's day.
+func TestATryThatFailedCostsNothingOfTheDay(t *testing.T) {
+	t.Parallel()
+	n := careful(channel.Care{Every: 10 * time.Millisecond, Daily: 2})
+	var tries atomic.Int64
+	n.Answer = func(ctx context.Context, m message.Outbound) (string, error) {
+		if tries.Add(1) <= 3 {
+			return "", &channel.Failure{Verdict: channel.Retry, Code: "busy"}
+		}
+		return n.Take(ctx, m)
+	}
+	y := newYard(t, n)
+	c := y.link(connection.Channel{Driver: "scripted"})
+	ids := y.send(c, 2)
+	went := func() bool { return y.status(ids[0]) == message.Sent && y.status(ids[1]) == message.Sent }
+	for n := 0; n < 200 && !went(); n++ {
+		y.store.Shift(time.Second)
+		time.Sleep(10 * time.Millisecond)
+	}
+	if now := y.careful(c); !went() || now.Sent != 2 || tries.Load() != 5 {
+		t.Errorf("%+v after %d tries", now, tries.Load())
+	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"tidings.dev/internal/channel"
 	"tidings.dev/internal/connection"
+	"tidings.dev/internal/message"
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/store"
 )
@@ -81,4 +82,27 @@ func (g *Gateway) spend(tx *store.Tx, t *queue.Task, row *messageRecord) error {
 		t.Settled, t.Next = true, queue.Back(t.Step, t.Data)
 	}
 	return err
+}
+
+// unspend takes back what spend counted for messages that the network surely has not got.
+func (g *Gateway) unspend(tx *store.Tx, tasks []*queue.Task) error {
+	var ids []message.ChannelID
+	var at []time.Time
+	for _, t := range tasks {
+		p := t.Payload.(*sending)
+		if t.Fenced || p.fail == nil || p.fail.Verdict != channel.Retry || p.out.Number > 1 {
+			continue
+		}
+		c, _, err := g.Connections.Get(tx.Context(), p.row.ChannelID)
+		if err != nil {
+			return err
+		}
+		if _, careful := g.Care(c); careful {
+			ids, at = append(ids, c.ID), append(at, p.at)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	return g.Connections.Return(tx, ids, at)
 }

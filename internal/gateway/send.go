@@ -178,6 +178,9 @@ func (g *Gateway) compose(ctx context.Context, t *queue.Task, row messageRecord)
 
 // endSend writes what came back.
 func (g *Gateway) endSend(tx *store.Tx, tasks []*queue.Task) error {
+	if err := g.unspend(tx, tasks); err != nil {
+		return err
+	}
 	left, err := g.settle(tx, tasks)
 	if err != nil {
 		return err
