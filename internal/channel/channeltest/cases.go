@@ -277,7 +277,7 @@ func dropped(r *rig) {
 		}()
 	}
 	r.eventually("all are open", func() bool { return len(r.peer.Submits()) == window })
-	r.peer.Drop()
+	r.lose()
 	for range window {
 		r.mustBe(<-failures, channel.Unsure)
 	}

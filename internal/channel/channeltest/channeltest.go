@@ -157,6 +157,19 @@ func (r *rig) awaitRun() error {
 	}
 }
 
+// lose cuts the session off from its network. Of several connections one may come up just then, so it cuts until Run has ended.
+func (r *rig) lose() {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		r.peer.Drop()
+		select {
+		case err := <-r.over:
+			r.over <- err
+			return
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
 func (r *rig) mustHide(text string) {
 	r.Helper()
 	for _, secret := range r.peer.Secrets {
@@ -294,7 +307,7 @@ func leavesNothing(t *testing.T, driver channel.Driver, newPeer func(testing.TB)
 		r.open()
 		r.mustSend(r.part(r.number("0001")))
 		if lose && r.peer.Drop != nil {
-			r.peer.Drop()
+			r.lose()
 			_ = r.awaitRun()
 		}
 		r.end()
