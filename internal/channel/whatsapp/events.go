@@ -3,6 +3,7 @@ package whatsapp
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -172,21 +173,31 @@ func (s *session) receipt(e *events.Receipt) bool {
 	if raw == "" {
 		raw = "delivered"
 	}
-	taken := make([]bool, len(e.MessageIDs))
-	var all sync.WaitGroup
-	for i, id := range e.MessageIDs {
-		all.Go(func() {
-			r := message.Receipt{Channel: s.env.Channel, RemoteID: id, To: to, Status: status, Played: e.Type == types.ReceiptTypePlayed, At: e.Timestamp.UTC(), Raw: raw}
-			taken[i] = s.store("a receipt", func(ctx context.Context) error { return s.env.Sink.Receipt(ctx, r) })
-		})
-	}
-	all.Wait()
-	for _, ok := range taken {
-		if !ok {
+	for ids := range slices.Chunk(possible(e.MessageIDs), receiptsAtOnce) {
+		taken := make([]bool, len(ids))
+		var all sync.WaitGroup
+		for i, id := range ids {
+			all.Go(func() {
+				r := message.Receipt{Channel: s.env.Channel, RemoteID: id, To: to, Status: status, Played: e.Type == types.ReceiptTypePlayed, At: e.Timestamp.UTC(), Raw: raw}
+				taken[i] = s.store("a receipt", func(ctx context.Context) error { return s.env.Sink.Receipt(ctx, r) })
+			})
+		}
+		all.Wait()
+		if slices.Contains(taken, false) {
 			return false
 		}
 	}
 	return true
+}
+
+const (
+	receiptsAtOnce = 256 // of one stanza: whoever sends it says how many it has
+	longestID      = 200 // bytes of an id that could be a message's
+)
+
+// possible leaves out what no message can have as its id. One such id must not keep the others from being taken.
+func possible(ids []types.MessageID) []types.MessageID {
+	return slices.DeleteFunc(slices.Clone(ids), func(id types.MessageID) bool { return id == "" || len(id) > longestID })
 }
 
 // chatOf is the address of a chat in the words that customers know: a person's number while it is known.
