@@ -265,7 +265,7 @@ func (d *doctor) files() {
 	s := mediaSettings(d.cfg)
 	if s.Bucket == nil {
 		if !sharesFiles(d.cfg) {
-			d.say("files", Warn, "set media.dir or media.s3 before a second server starts", "%s", filesApart)
+			d.say("files", Well, "", "they are in %s, which is this server's alone: set media.dir or media.s3 before a second one starts", s.Dir)
 			return
 		}
 		d.say("files", Well, "", "they are in %s", s.Dir)

@@ -335,7 +335,7 @@ func TestWhatCannotBeMovedWholeIsRefused(t *testing.T) {
 		"wallet is missing":         "DROP TABLE wallet",
 		"does not belong there":     "INSERT INTO wallet (account_id, currency, held) VALUES (1, 'USD', 'much')",
 		"write account: ":           "INSERT INTO account (id, name, username, active, updated_at) VALUES (1, 'n', 'u', 40000, 0)",
-		"write account: ERROR: dup": "INSERT INTO account (id, name, username, updated_at) VALUES (1, 'n', 'u' || CAST(X'FF' AS text), 0), (2, 'n', 'u' || CAST(X'FE' AS text), 0)",
+		"write account: ERROR: dup": "INSERT INTO account (id, number, name, username, updated_at) VALUES (1, 1, 'n', 'u' || CAST(X'FF' AS text), 0), (2, 2, 'n', 'u' || CAST(X'FE' AS text), 0)",
 	} {
 		t.Run(why, func(t *testing.T) {
 			t.Parallel()

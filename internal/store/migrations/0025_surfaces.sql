@@ -12,7 +12,8 @@ CREATE TABLE counter (
 ALTER TABLE account ADD COLUMN number bigint NOT NULL DEFAULT 0;
 UPDATE account SET number = (SELECT count(*) FROM account AS earlier WHERE earlier.id <= account.id);
 CREATE UNIQUE INDEX account_number ON account (number);
-INSERT INTO counter (name, value) SELECT 'member', count(*) FROM account;
+-- A new database stays empty: one that is moved brings its own.
+INSERT INTO counter (name, value) SELECT 'member', a.n FROM (SELECT count(*) AS n FROM account) AS a WHERE a.n > 0;
 
 -- A person who signs in to an account by mail address. name and created_from are what they were at first.
 CREATE TABLE login (
