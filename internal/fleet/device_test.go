@@ -207,10 +207,8 @@ func TestALoggedOutDeviceIsForgotten(t *testing.T) {
 	}
 	y.pairs(c)
 	y.until("the session", func() bool { return y.state(c).Phase == connection.Up })
-	err := n.Notice(t.Context(), channel.Notice{Unlinked: &channel.Unlinked{Code: "removed", Reason: "The phone removed the device."}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	removed := channel.Notice{Unlinked: &channel.Unlinked{Code: "removed", Reason: "The phone removed the device."}}
+	y.until("its session tells that it was removed", func() bool { return n.Notice(t.Context(), removed) == nil })
 	y.until("its session ends", func() bool { return y.state(c).Code == "removed" && len(n.Forgotten()) == 2 })
 }
 
