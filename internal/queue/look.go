@@ -84,8 +84,7 @@ func (l *lane) found(r nextBucketRow, now int64) {
 		return
 	}
 	if l.isPutOff(j.ID) { // what is behind it may be another's
-		j.ID++
-		b.rewind(j.place())
+		b.rewind(place{j.order, j.ID + 1})
 		b.look = true
 		l.queues(b)
 		return

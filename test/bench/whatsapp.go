@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -32,6 +29,7 @@ type Linked struct {
 	Out     io.Writer
 
 	network *peer
+	phones  *product.Client // the network's controls
 	install *product.Installation
 	process *product.Process
 	client  *product.Client
@@ -89,6 +87,7 @@ func (l *Linked) run(ctx context.Context) error {
 		return err
 	}
 	defer l.network.stop()
+	l.phones = product.NewClient("http://"+l.network.control, "")
 	log, err := os.Create(filepath.Join(l.Dir, "product.log"))
 	if err != nil {
 		return err
@@ -199,7 +198,7 @@ func (l *Linked) link(ctx context.Context, from, to int) error {
 }
 
 func (l *Linked) linkOne(ctx context.Context, n int) error {
-	if err := l.ask(ctx, "/whatsapp/phones", map[string]any{"number": own(n)}); err != nil {
+	if err := l.phones.Post(ctx, "/whatsapp/phones", map[string]any{"number": own(n)}, nil); err != nil {
 		return err
 	}
 	device, err := l.client.CreateDevice(ctx, fmt.Sprintf("device-%d", n))
@@ -211,33 +210,10 @@ func (l *Linked) linkOne(ctx context.Context, n int) error {
 		return err
 	}
 	l.ids[n] = device
-	if err := l.ask(ctx, "/whatsapp/phones/"+own(n)+"/scan", map[string]any{"qr": qr}); err != nil {
+	if err := l.phones.Post(ctx, "/whatsapp/phones/"+own(n)+"/scan", map[string]any{"qr": qr}, nil); err != nil {
 		return err
 	}
 	return l.client.AwaitDevice(ctx, device)
-}
-
-// ask has the simulation do something.
-func (l *Linked) ask(ctx context.Context, path string, what map[string]any) error {
-	body, err := json.Marshal(what)
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+l.network.control+path, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	text, _ := io.ReadAll(resp.Body)
-	if resp.StatusCode >= 300 {
-		return fmt.Errorf("%s: %d %s", path, resp.StatusCode, text)
-	}
-	return nil
 }
 
 // restart kills the server and tells how long it takes, from the start of the process, until as many devices are connected.
@@ -339,7 +315,7 @@ func (l *Linked) pace(ctx context.Context, count *atomic.Int64, problems chan<- 
 }
 
 func (l *Linked) writeIn(ctx context.Context, n int) error {
-	return l.ask(ctx, fmt.Sprintf("/whatsapp/phones/25471%07d/send", n%5000), map[string]any{"to": own(n % l.Devices), "text": "How are you?"})
+	return l.phones.Post(ctx, fmt.Sprintf("/whatsapp/phones/25471%07d/send", n%5000), map[string]any{"to": own(n % l.Devices), "text": "How are you?"}, nil)
 }
 
 func (l *Linked) writeOut(ctx context.Context, n int) error {

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -139,7 +138,7 @@ func (r *Inbound) execute(ctx context.Context) (err error) {
 		return err
 	}
 	install.Hooks, install.Setting = []string{customer.Address}, append(base.setting(), "SIMULATED_WHATSAPP="+where)
-	w := &writers{run: r, control: "http://" + control, install: install}
+	w := &writers{run: r, phones: product.NewClient("http://"+control, ""), install: install}
 	if err := w.link(ctx, customer.Address); err != nil {
 		return err
 	}
@@ -165,7 +164,7 @@ func (r *Inbound) execute(ctx context.Context) (err error) {
 // writers are the people who write to the device, and the server that it is linked to.
 type writers struct {
 	run     *Inbound
-	control string
+	phones  *product.Client // the network's controls
 	install *product.Installation
 	process *product.Process
 	client  *product.Client
@@ -190,9 +189,9 @@ func (w *writers) link(ctx context.Context, customer string) error {
 			_, secret, err = w.client.CreateWebhook(ctx, "http://"+customer+"/hook", "message.*")
 			return err
 		},
-		func() error { return tell(ctx, http.MethodPut, "http://"+customer+"/secret", secret) },
+		func() error { return hand(ctx, secret, customer) },
 		func() error {
-			return tell(ctx, http.MethodPost, w.control+"/whatsapp/phones", `{"number":"`+ownNumber+`"}`)
+			return w.phones.Post(ctx, "/whatsapp/phones", map[string]string{"number": ownNumber}, nil)
 		},
 		func() (err error) {
 			device, err = w.client.CreateDevice(ctx, "shop")
@@ -203,8 +202,7 @@ func (w *writers) link(ctx context.Context, customer string) error {
 			return err
 		},
 		func() error {
-			scan, _ := json.Marshal(map[string]string{"qr": qr})
-			return tell(ctx, http.MethodPost, w.control+"/whatsapp/phones/"+ownNumber+"/scan", string(scan))
+			return w.phones.Post(ctx, "/whatsapp/phones/"+ownNumber+"/scan", map[string]string{"qr": qr}, nil)
 		},
 		func() error { return w.client.AwaitDevice(ctx, device) },
 	} {
@@ -224,25 +222,6 @@ func again(ctx context.Context, step func() error) (err error) {
 		pause(ctx, 100*time.Millisecond)
 	}
 	return err
-}
-
-// tell makes a request that must succeed.
-func tell(ctx context.Context, method, address, body string) error {
-	req, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	text, _ := io.ReadAll(resp.Body)
-	if resp.StatusCode >= 300 {
-		return fmt.Errorf("%s %s: %d %s", method, address, resp.StatusCode, text)
-	}
-	return nil
 }
 
 func (w *writers) start(ctx context.Context) (err error) {
@@ -292,8 +271,7 @@ func (w *writers) write(ctx context.Context) error {
 	for n := range w.run.Messages {
 		chat := n % w.run.Chats
 		text := fmt.Sprintf(chatTag+" the storm", chat, n/w.run.Chats)
-		body, _ := json.Marshal(map[string]string{"to": ownNumber, "text": text})
-		if err := tell(ctx, http.MethodPost, w.control+"/whatsapp/phones/"+person(chat)+"/send", string(body)); err != nil {
+		if err := w.phones.Post(ctx, "/whatsapp/phones/"+person(chat)+"/send", map[string]string{"to": ownNumber, "text": text}, nil); err != nil {
 			return err
 		}
 		select {

@@ -231,15 +231,16 @@ func (r *Run) subscribe(ctx context.Context, key string) error {
 	if err := os.WriteFile(filepath.Join(r.Dir, secretsFile), text, 0o600); err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPut, "http://"+r.customer.Address+"/secret", strings.NewReader(secret))
-	if err != nil {
-		return err
+	return hand(ctx, secret, r.customer.Address)
+}
+
+// hand gives the customer the secret that its posts are signed with.
+func hand(ctx context.Context, secret, customer string) error {
+	status, text, err := product.NewClient("http://"+customer, "").Do(ctx, http.MethodPut, "/secret", []byte(secret))
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("the customer does not take its secret: %d %s", status, text)
 	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	return resp.Body.Close()
+	return err
 }
 
 // start runs a server and waits until it answers.

@@ -36,15 +36,23 @@ func (p *Phone) CreateGroup(subject string, mode types.AddressingMode, numbers .
 	s := p.server
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var others []*Phone
-	for _, number := range numbers {
-		other := s.find(types.NewJID(number, types.DefaultUserServer))
-		if other == nil {
-			return nil, fmt.Errorf("add %s to a group: %w", number, errNobody)
-		}
-		others = append(others, other)
+	others, err := s.people("add to a group", numbers)
+	if err != nil {
+		return nil, err
 	}
 	return s.newGroup(p, subject, mode, others), nil
+}
+
+// people are the phones of numbers; what they are for is for the error of a number that nobody has. The caller holds the lock.
+func (s *Server) people(what string, numbers []string) (list []*Phone, err error) {
+	for _, number := range numbers {
+		p := s.find(types.NewJID(number, types.DefaultUserServer))
+		if p == nil {
+			return nil, fmt.Errorf("%s %s: %w", what, number, errNobody)
+		}
+		list = append(list, p)
+	}
+	return list, nil
 }
 
 // newGroup makes a group and tells the devices of all members. The caller holds the lock.
@@ -131,16 +139,11 @@ func (g *Group) change(by *Phone, action string, numbers []string) error {
 	s := g.server
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var others []*Phone
-	for _, number := range numbers {
-		other := s.find(types.NewJID(number, types.DefaultUserServer))
-		if other == nil {
-			return fmt.Errorf("%s %s: %w", action, number, errNobody)
-		}
-		others = append(others, other)
+	others, err := s.people(action, numbers)
+	if err == nil {
+		g.alter(by, action, others)
 	}
-	g.alter(by, action, others)
-	return nil
+	return err
 }
 
 // alter changes the members and tells all who are or were in it. The caller holds the lock.

@@ -38,19 +38,12 @@ func (m *sent) chat() types.JID {
 var errOffline = errors.New("the phone is offline")
 
 // Send sends a message to a number, to all of its devices and to the phone's own linked ones, and answers the message's id.
-func (p *Phone) Send(to string, m *waE2E.Message) (string, error) {
-	s := p.server
-	s.mu.Lock()
-	recipient := s.find(types.NewJID(to, types.DefaultUserServer))
-	s.mu.Unlock()
-	if recipient == nil {
-		return "", fmt.Errorf("send to %s: %w", to, errNobody)
-	}
-	return p.transmit(&sent{to: recipient, content: m}, false)
-}
+func (p *Phone) Send(to string, m *waE2E.Message) (string, error) { return p.sendTo(to, m, false) }
 
 // SendBroken sends a message that nobody can decrypt, until it is asked for again.
-func (p *Phone) SendBroken(to string, m *waE2E.Message) (string, error) {
+func (p *Phone) SendBroken(to string, m *waE2E.Message) (string, error) { return p.sendTo(to, m, true) }
+
+func (p *Phone) sendTo(to string, m *waE2E.Message, broken bool) (string, error) {
 	s := p.server
 	s.mu.Lock()
 	recipient := s.find(types.NewJID(to, types.DefaultUserServer))
@@ -58,7 +51,7 @@ func (p *Phone) SendBroken(to string, m *waE2E.Message) (string, error) {
 	if recipient == nil {
 		return "", fmt.Errorf("send to %s: %w", to, errNobody)
 	}
-	return p.transmit(&sent{to: recipient, content: m}, true)
+	return p.transmit(&sent{to: recipient, content: m}, broken)
 }
 
 // SendGroup sends a message to a group that the phone is in.
