@@ -261,7 +261,7 @@ func TestWhatIsBehindAJobInOrderWaitsForIt(t *testing.T) {
 		var again time.Time
 		next := int64(0)
 		for i, task := range w.tasks {
-			if task.Subject == 500 || i == 0 && task.Step == 0 {
+			if task.Subject == 500 || task.Subject == 0 && task.Step == 0 { // the first try, which may be after the other key's job
 				continue
 			}
 			if task.Subject == 0 {
