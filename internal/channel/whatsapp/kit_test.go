@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -219,17 +220,12 @@ func (l *lines) text() string {
 	return l.String()
 }
 
-var numbers struct {
-	mu   sync.Mutex
-	last int
-}
+// numbers counts the numbers that were given out.
+var numbers atomic.Int64
 
 // fresh is a number that nobody else has in this run.
 func fresh() string {
-	numbers.mu.Lock()
-	defer numbers.mu.Unlock()
-	numbers.last++
-	return fmt.Sprintf("+4915%06d0", numbers.last)
+	return fmt.Sprintf("+4915%06d0", numbers.Add(1))
 }
 
 // newDevice makes a channel that is not linked yet.
@@ -337,7 +333,7 @@ func (d *device) send(to message.Address, c message.Content) (string, error) {
 	d.serial++
 	c.Version = 1
 	return d.session.Send(ctx, message.Outbound{
-		Message: message.ID(d.serial<<8 | int64(numbers.last)), Attempt: 1, Number: 1, Total: 1, To: to, From: phoneOf(d.phone.Number()), Content: c, Text: c.Text,
+		Message: message.ID(d.serial<<8 | numbers.Load()), Attempt: 1, Number: 1, Total: 1, To: to, From: phoneOf(d.phone.Number()), Content: c, Text: c.Text,
 	})
 }
 
