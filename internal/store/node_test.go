@@ -39,15 +39,15 @@ func two(t testing.TB) (a, b *store.Store, database string) {
 func TestOneWriterAtATimeLosesNoUpdate(t *testing.T) {
 	t.Parallel()
 	a, b, _ := two(t)
-	execute(t, a, "CREATE TABLE counter (id bigint NOT NULL PRIMARY KEY, n bigint NOT NULL)")
-	execute(t, a, "INSERT INTO counter VALUES (1, 0)")
+	execute(t, a, "CREATE TABLE tally (id bigint NOT NULL PRIMARY KEY, n bigint NOT NULL)")
+	execute(t, a, "INSERT INTO tally VALUES (1, 0)")
 	type change struct{ N, ID int64 }
 	count := func(tx *store.Tx) error {
-		n, err := store.First[int64](tx, "SELECT n FROM counter WHERE id = $1", []int64{1})
+		n, err := store.First[int64](tx, "SELECT n FROM tally WHERE id = $1", []int64{1})
 		if err != nil {
 			return err
 		}
-		return store.Run(tx, "UPDATE counter SET n = $1 WHERE id = $2", []change{{*n[0] + 1, 1}})
+		return store.Run(tx, "UPDATE tally SET n = $1 WHERE id = $2", []change{{*n[0] + 1, 1}})
 	}
 	var all sync.WaitGroup
 	for _, s := range []*store.Store{a, b} {
@@ -63,7 +63,7 @@ func TestOneWriterAtATimeLosesNoUpdate(t *testing.T) {
 	}
 	all.Wait()
 	var n int
-	if err := b.Reader().QueryRowContext(t.Context(), "SELECT n FROM counter").Scan(&n); err != nil || n != 400 {
+	if err := b.Reader().QueryRowContext(t.Context(), "SELECT n FROM tally").Scan(&n); err != nil || n != 400 {
 		t.Errorf("counted to %d of 400, %v", n, err)
 	}
 }
