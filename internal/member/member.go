@@ -104,7 +104,7 @@ func (k *Keeper) Create(tx *store.Tx, by audit.Actor, a account.Account, usernam
 	if err != nil {
 		return a, err
 	}
-	if a.Number, err = nextNumber(tx); err != nil {
+	if a.Number, err = tx.NextNumber(numbers); err != nil {
 		return a, err
 	}
 	added, err := store.Each(tx, addAccount, []addAccountParams{{

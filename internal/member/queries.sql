@@ -49,9 +49,6 @@ SELECT password FROM account WHERE id = @id;
 UPDATE account SET username = @username, password = @password, updated_at = @updated_at
 WHERE account.id = @id AND NOT EXISTS (SELECT 1 FROM account AS other WHERE other.username = @username AND other.id <> @id);
 
--- name: TakeNumber :one
-INSERT INTO counter (name, value) VALUES (@name, 1) ON CONFLICT (name) DO UPDATE SET value = counter.value + 1 RETURNING value;
-
 -- name: AddLogin :exec
 INSERT INTO login (id, account_id, number, email, name, created_from) VALUES (@id, @account_id, @number, @email, @name, @created_from);
 

@@ -522,18 +522,3 @@ func (q *queries) SetSignIn(ctx context.Context, arg setSignInParams) (int64, er
 	}
 	return result.RowsAffected()
 }
-
-const takeNumber = `-- name: TakeNumber :one
-INSERT INTO counter (name, value) VALUES ($1, 1) ON CONFLICT (name) DO UPDATE SET value = counter.value + 1 RETURNING value
-`
-
-type takeNumberParams struct {
-	Name string
-}
-
-func (q *queries) TakeNumber(ctx context.Context, arg takeNumberParams) (int64, error) {
-	row := q.db.QueryRowContext(ctx, takeNumber, arg.Name)
-	var value int64
-	err := row.Scan(&value)
-	return value, err
-}

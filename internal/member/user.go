@@ -36,14 +36,6 @@ const (
 // numbers are given to accounts and users alike, so that one number never means both.
 const numbers = "member"
 
-func nextNumber(tx *store.Tx) (int, error) {
-	rows, err := store.First[int64](tx, takeNumber, []string{numbers})
-	if err != nil {
-		return 0, fmt.Errorf("take a number: %w", err)
-	}
-	return int(*rows[0]), nil
-}
-
 // Check refuses what no user can be, and writes the address as it is kept: in small letters.
 func (u *User) Check() error {
 	u.Email, u.Name, u.CreatedFrom = strings.ToLower(strings.TrimSpace(u.Email)), strings.TrimSpace(u.Name), strings.TrimSpace(u.CreatedFrom)
@@ -64,7 +56,7 @@ func (u *User) Check() error {
 // AddUser stores a user that Check found good, and whose address nobody has.
 func (k *Keeper) AddUser(tx *store.Tx, by audit.Actor, u User) (User, error) {
 	var err error
-	if u.Number, err = nextNumber(tx); err != nil {
+	if u.Number, err = tx.NextNumber(numbers); err != nil {
 		return u, err
 	}
 	u.ID = UserID(tx.NewID())
