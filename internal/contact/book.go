@@ -121,11 +121,43 @@ func (b *book) take(c *claim) ID {
 	}
 	same := b.same(c)
 	p := b.oldest(same, c)
+	told := c.told(same)
 	b.join(p, same, c.addresses)
+	p.hear(told)
 	p.set(&p.BookName, c.book)
 	p.set(&p.PushName, c.push)
 	p.set(&p.Business, c.business)
 	return p.ID
+}
+
+// told are the addresses that are one person's by what networks said: those of a claim of theirs, and what was told of any of them before.
+func (c *claim) told(same []*person) []message.Address {
+	if c.source != FromNetwork && c.source != FromInbound || len(c.addresses) < 2 {
+		return nil
+	}
+	all := slices.Clone(c.addresses)
+	for _, p := range same {
+		if slices.ContainsFunc(p.told, func(a message.Address) bool { return slices.Contains(c.addresses, a) }) {
+			all = append(all, p.told...)
+		}
+	}
+	return all
+}
+
+// hear notes what networks told of the person, if they told anything.
+func (p *person) hear(told []message.Address) {
+	if told = among(p.Addresses, told); told != nil && !slices.Equal(told, p.told) {
+		p.told, p.changed = told, true
+	}
+}
+
+// among are those addresses that are in another list as well; none if it is only one, which says nothing.
+func among(list, other []message.Address) []message.Address {
+	list = slices.DeleteFunc(slices.Clone(list), func(a message.Address) bool { return !slices.Contains(other, a) })
+	if len(list) < 2 {
+		return nil
+	}
+	return list
 }
 
 func (p *person) set(field *string, value string) {

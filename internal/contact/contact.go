@@ -33,6 +33,8 @@ type Contact struct {
 	Attributes json.RawMessage // a JSON object; nil for none
 	Source     Source
 	Updated    time.Time
+
+	told []message.Address // those of the addresses that a network has told of together
 }
 
 // Source is how a contact came to be known.
@@ -86,7 +88,8 @@ func (k *Keeper) FollowedBy(f func(*store.Tx, []Join) error) { k.follow = f }
 func contactOf(r contactRecord) Contact {
 	c := Contact{
 		ID: r.ID, Account: r.AccountID, Number: int32(r.Number), Addresses: parseAddresses(r.Addresses), Name: r.Name, BookName: r.BookName,
-		PushName: r.PushName, Business: r.Business, Email: r.Email, Tags: lines(r.Tags), Source: Source(r.Source), Updated: time.UnixMilli(r.UpdatedAt).UTC(),
+		PushName: r.PushName, Business: r.Business, Email: r.Email, Tags: lines(r.Tags), Source: Source(r.Source), told: parseAddresses(r.Told),
+		Updated: time.UnixMilli(r.UpdatedAt).UTC(),
 	}
 	if r.Attributes != "" {
 		c.Attributes = json.RawMessage(r.Attributes)
@@ -98,7 +101,7 @@ func rowOf(c *Contact, now int64) addContactParams {
 	return addContactParams{
 		ID: c.ID, AccountID: c.Account, Number: int64(c.Number), Addresses: showAddresses(c.Addresses), Name: c.Name, BookName: c.BookName,
 		PushName: c.PushName, Business: c.Business, Email: c.Email, Tags: strings.Join(c.Tags, "\n"), Attributes: string(c.Attributes),
-		Source: string(c.Source), UpdatedAt: now,
+		Source: string(c.Source), Told: showAddresses(among(c.Addresses, c.told)), UpdatedAt: now,
 	}
 }
 

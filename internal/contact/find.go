@@ -93,6 +93,7 @@ func (k *Keeper) search(ctx context.Context, a account.ID, q, after string, page
 			ask.AfterTerm, ask.AfterID = r.Term, r.ID
 			c := contactOf(contactRecord{
 				r.ID, r.AccountID, r.Number, r.Addresses, r.Name, r.BookName, r.PushName, r.Business, r.Email, r.Tags, r.Attributes, r.Source, r.UpdatedAt,
+				r.Told,
 			})
 			all := terms(&c)
 			if first := slices.IndexFunc(all, func(t string) bool { return strings.HasPrefix(t, q) }); first >= 0 && all[first] == r.Term {

@@ -141,7 +141,8 @@ type Reach struct {
 	Addresses []message.Address
 }
 
-// KnownAs tells for each address under which others any account knows who has it.
+// KnownAs tells for each address under which others any account knows who has it. What an account wrote itself does not count: it would
+// get what others are written.
 func (k *Keeper) KnownAs(tx *store.Tx, addresses []message.Address) ([][]Reach, error) {
 	asks := make([]string, len(addresses))
 	for i, a := range addresses {
@@ -153,7 +154,9 @@ func (k *Keeper) KnownAs(tx *store.Tx, addresses []message.Address) ([][]Reach, 
 	}
 	all := make([][]Reach, len(addresses))
 	for _, r := range rows {
-		all[r.Of] = append(all[r.Of], Reach{r.Row.AccountID, parseAddresses(r.Row.Addresses)})
+		if told := parseAddresses(r.Row.Told); slices.Contains(told, addresses[r.Of]) {
+			all[r.Of] = append(all[r.Of], Reach{r.Row.AccountID, told})
+		}
 	}
 	return all, nil
 }

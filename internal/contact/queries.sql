@@ -1,9 +1,9 @@
 -- name: WhoHas :one
 SELECT contact_id FROM identity WHERE address = @address AND account_id = @account_id;
 
--- All that an address is known as to anyone: the other addresses of its contacts.
+-- All that an address is known as to anyone because a network has told so.
 -- name: KnownAs :many
-SELECT c.account_id, c.addresses FROM identity AS i JOIN contact AS c ON c.id = i.contact_id WHERE i.address = @address;
+SELECT c.account_id, c.told FROM identity AS i JOIN contact AS c ON c.id = i.contact_id WHERE i.address = @address;
 
 -- name: SetIdentity :exec
 INSERT INTO identity (address, account_id, contact_id) VALUES (@address, @account_id, @contact_id)
@@ -16,12 +16,14 @@ DELETE FROM identity WHERE address = @address AND account_id = @account_id AND c
 SELECT * FROM contact WHERE id = @id;
 
 -- name: AddContact :exec
-INSERT INTO contact (id, account_id, number, addresses, name, book_name, push_name, business, email, tags, attributes, source, updated_at)
-VALUES (@id, @account_id, @number, @addresses, @name, @book_name, @push_name, @business, @email, @tags, @attributes, @source, @updated_at);
+INSERT INTO contact (id, account_id, number, addresses, name, book_name, push_name, business, email, tags, attributes, source, told,
+    updated_at)
+VALUES (@id, @account_id, @number, @addresses, @name, @book_name, @push_name, @business, @email, @tags, @attributes, @source, @told,
+    @updated_at);
 
 -- name: ChangeContact :exec
 UPDATE contact SET addresses = @addresses, name = @name, book_name = @book_name, push_name = @push_name, business = @business,
-    email = @email, tags = @tags, attributes = @attributes, updated_at = @updated_at
+    email = @email, tags = @tags, attributes = @attributes, told = @told, updated_at = @updated_at
 WHERE id = @id;
 
 -- name: DropContact :exec

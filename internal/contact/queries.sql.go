@@ -38,6 +38,7 @@ type contactRecord struct {
 	Attributes string
 	Source     string
 	UpdatedAt  int64
+	Told       string
 }
 
 type contactListRecord struct {
@@ -51,8 +52,10 @@ type contactListRecord struct {
 }
 
 const addContact = `-- name: AddContact :exec
-INSERT INTO contact (id, account_id, number, addresses, name, book_name, push_name, business, email, tags, attributes, source, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+INSERT INTO contact (id, account_id, number, addresses, name, book_name, push_name, business, email, tags, attributes, source, told,
+    updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+    $14)
 `
 
 type addContactParams struct {
@@ -68,6 +71,7 @@ type addContactParams struct {
 	Tags       string
 	Attributes string
 	Source     string
+	Told       string
 	UpdatedAt  int64
 }
 
@@ -85,6 +89,7 @@ func (q *queries) AddContact(ctx context.Context, arg addContactParams) error {
 		arg.Tags,
 		arg.Attributes,
 		arg.Source,
+		arg.Told,
 		arg.UpdatedAt,
 	)
 	return err
@@ -237,8 +242,8 @@ func (q *queries) Alike(ctx context.Context, arg alikeParams) ([]int64, error) {
 
 const changeContact = `-- name: ChangeContact :exec
 UPDATE contact SET addresses = $1, name = $2, book_name = $3, push_name = $4, business = $5,
-    email = $6, tags = $7, attributes = $8, updated_at = $9
-WHERE id = $10
+    email = $6, tags = $7, attributes = $8, told = $9, updated_at = $10
+WHERE id = $11
 `
 
 type changeContactParams struct {
@@ -250,6 +255,7 @@ type changeContactParams struct {
 	Email      string
 	Tags       string
 	Attributes string
+	Told       string
 	UpdatedAt  int64
 	ID         message.ContactID
 }
@@ -264,6 +270,7 @@ func (q *queries) ChangeContact(ctx context.Context, arg changeContactParams) er
 		arg.Email,
 		arg.Tags,
 		arg.Attributes,
+		arg.Told,
 		arg.UpdatedAt,
 		arg.ID,
 	)
@@ -271,7 +278,7 @@ func (q *queries) ChangeContact(ctx context.Context, arg changeContactParams) er
 }
 
 const contactsFound = `-- name: ContactsFound :many
-SELECT f.term, c.id, c.account_id, c.number, c.addresses, c.name, c.book_name, c.push_name, c.business, c.email, c.tags, c.attributes, c.source, c.updated_at FROM (
+SELECT f.term, c.id, c.account_id, c.number, c.addresses, c.name, c.book_name, c.push_name, c.business, c.email, c.tags, c.attributes, c.source, c.updated_at, c.told FROM (
     SELECT k.term, k.contact_id FROM contact_term AS k
     WHERE k.account_id = $1 AND k.term >= $2 AND k.term < $3 AND (k.term > $2 OR k.contact_id > $4)
     ORDER BY k.term, k.contact_id LIMIT CAST($5 AS bigint)) AS f
@@ -301,6 +308,7 @@ type contactsFoundRow struct {
 	Attributes string
 	Source     string
 	UpdatedAt  int64
+	Told       string
 }
 
 // By the terms that begin with something, from a place on.
@@ -334,6 +342,7 @@ func (q *queries) ContactsFound(ctx context.Context, arg contactsFoundParams) ([
 			&i.Attributes,
 			&i.Source,
 			&i.UpdatedAt,
+			&i.Told,
 		); err != nil {
 			return nil, err
 		}
@@ -349,7 +358,7 @@ func (q *queries) ContactsFound(ctx context.Context, arg contactsFoundParams) ([
 }
 
 const contactsListed = `-- name: ContactsListed :many
-SELECT id, account_id, number, addresses, name, book_name, push_name, business, email, tags, attributes, source, updated_at FROM contact WHERE id IN (
+SELECT id, account_id, number, addresses, name, book_name, push_name, business, email, tags, attributes, source, updated_at, told FROM contact WHERE id IN (
     SELECT k.contact_id FROM list_member AS k
     WHERE k.list_id = $1 AND k.contact_id < $2 ORDER BY k.contact_id DESC LIMIT CAST($3 AS bigint))
 ORDER BY id DESC
@@ -384,6 +393,7 @@ func (q *queries) ContactsListed(ctx context.Context, arg contactsListedParams) 
 			&i.Attributes,
 			&i.Source,
 			&i.UpdatedAt,
+			&i.Told,
 		); err != nil {
 			return nil, err
 		}
@@ -399,7 +409,7 @@ func (q *queries) ContactsListed(ctx context.Context, arg contactsListedParams) 
 }
 
 const contactsOf = `-- name: ContactsOf :many
-SELECT id, account_id, number, addresses, name, book_name, push_name, business, email, tags, attributes, source, updated_at FROM contact WHERE id IN (
+SELECT id, account_id, number, addresses, name, book_name, push_name, business, email, tags, attributes, source, updated_at, told FROM contact WHERE id IN (
     SELECT k.id FROM contact AS k WHERE k.account_id = $1 AND k.id < $2 ORDER BY k.id DESC LIMIT CAST($3 AS bigint))
 ORDER BY id DESC
 `
@@ -434,6 +444,7 @@ func (q *queries) ContactsOf(ctx context.Context, arg contactsOfParams) ([]conta
 			&i.Attributes,
 			&i.Source,
 			&i.UpdatedAt,
+			&i.Told,
 		); err != nil {
 			return nil, err
 		}
@@ -449,7 +460,7 @@ func (q *queries) ContactsOf(ctx context.Context, arg contactsOfParams) ([]conta
 }
 
 const contactsTagged = `-- name: ContactsTagged :many
-SELECT id, account_id, number, addresses, name, book_name, push_name, business, email, tags, attributes, source, updated_at FROM contact WHERE id IN (
+SELECT id, account_id, number, addresses, name, book_name, push_name, business, email, tags, attributes, source, updated_at, told FROM contact WHERE id IN (
     SELECT k.contact_id FROM contact_tag AS k
     WHERE k.account_id = $1 AND k.tag = $2 AND k.contact_id < $3 ORDER BY k.contact_id DESC LIMIT CAST($4 AS bigint))
 ORDER BY id DESC
@@ -490,6 +501,7 @@ func (q *queries) ContactsTagged(ctx context.Context, arg contactsTaggedParams) 
 			&i.Attributes,
 			&i.Source,
 			&i.UpdatedAt,
+			&i.Told,
 		); err != nil {
 			return nil, err
 		}
@@ -686,7 +698,7 @@ func (q *queries) EmailOf(ctx context.Context, arg emailOfParams) (message.Conta
 }
 
 const knownAs = `-- name: KnownAs :many
-SELECT c.account_id, c.addresses FROM identity AS i JOIN contact AS c ON c.id = i.contact_id WHERE i.address = $1
+SELECT c.account_id, c.told FROM identity AS i JOIN contact AS c ON c.id = i.contact_id WHERE i.address = $1
 `
 
 type knownAsParams struct {
@@ -695,10 +707,10 @@ type knownAsParams struct {
 
 type knownAsRow struct {
 	AccountID account.ID
-	Addresses string
+	Told      string
 }
 
-// All that an address is known as to anyone: the other addresses of its contacts.
+// All that an address is known as to anyone because a network has told so.
 func (q *queries) KnownAs(ctx context.Context, arg knownAsParams) ([]knownAsRow, error) {
 	rows, err := q.db.QueryContext(ctx, knownAs, arg.Address)
 	if err != nil {
@@ -708,7 +720,7 @@ func (q *queries) KnownAs(ctx context.Context, arg knownAsParams) ([]knownAsRow,
 	var items []knownAsRow
 	for rows.Next() {
 		var i knownAsRow
-		if err := rows.Scan(&i.AccountID, &i.Addresses); err != nil {
+		if err := rows.Scan(&i.AccountID, &i.Told); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -891,7 +903,7 @@ func (q *queries) MoveMerged(ctx context.Context, arg moveMergedParams) error {
 }
 
 const oneContact = `-- name: OneContact :one
-SELECT id, account_id, number, addresses, name, book_name, push_name, business, email, tags, attributes, source, updated_at FROM contact WHERE id = $1
+SELECT id, account_id, number, addresses, name, book_name, push_name, business, email, tags, attributes, source, updated_at, told FROM contact WHERE id = $1
 `
 
 type oneContactParams struct {
@@ -915,6 +927,7 @@ func (q *queries) OneContact(ctx context.Context, arg oneContactParams) (contact
 		&i.Attributes,
 		&i.Source,
 		&i.UpdatedAt,
+		&i.Told,
 	)
 	return i, err
 }

@@ -123,7 +123,7 @@ func (b *book) person(r *rows, p *person) {
 	}
 	r.changed = append(r.changed, changeContactParams{
 		Addresses: row.Addresses, Name: row.Name, BookName: row.BookName, PushName: row.PushName, Business: row.Business, Email: row.Email,
-		Tags: row.Tags, Attributes: row.Attributes, UpdatedAt: row.UpdatedAt, ID: row.ID,
+		Tags: row.Tags, Attributes: row.Attributes, Told: row.Told, UpdatedAt: row.UpdatedAt, ID: row.ID,
 	})
 }
 

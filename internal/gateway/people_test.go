@@ -172,6 +172,37 @@ func TestWhoWroteIsFoundByAllAddresses(t *testing.T) {
 	}
 }
 
+// TestNobodyDrawsWhatOthersAreWritten: that two addresses are one person's an account may write for itself; whose a message is it does not
+// decide.
+func TestNobodyDrawsWhatOthersAreWritten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	bob := w.account()
+	ch, lid, mine := w.whatsapp("shared", 0), address(message.LID, "8801"), address(message.Phone, phone(2))
+	w.talk(w.alice, ch, phone(1), "from alice")
+	w.hears(ch, lid, message.Person{Phone: address(message.Phone, phone(1))}, "to alice")
+	w.must(w.store.Write(func(tx *store.Tx) error {
+		a, err := w.contacts.Create(tx, bob.ID, contact.Edit{Phone: &mine})
+		if err != nil {
+			return err
+		}
+		b, err := w.contacts.Create(tx, bob.ID, contact.Edit{LID: &lid})
+		if err != nil {
+			return err
+		}
+		_, err = w.contacts.Merge(tx, audit.Actor{}, bob.ID, a.ID, b.ID)
+		return err
+	}))
+	w.talk(bob, ch, phone(2), "from bob to a phone of his own")
+	w.hears(ch, lid, message.Person{}, "to alice again")
+	if got := w.received(bob.ID); len(got) != 0 {
+		t.Errorf("bob is shown %+v", got)
+	}
+	if got := w.received(w.alice.ID); len(got) != 2 {
+		t.Errorf("alice has %+v", got)
+	}
+}
+
 // TestHistoryOfASharedDeviceIsTheOperators: what somebody wrote to it before it was linked answers no account's message.
 func TestHistoryOfASharedDeviceIsTheOperators(t *testing.T) {
 	t.Parallel()
