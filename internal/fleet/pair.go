@@ -38,6 +38,20 @@ func (f *Fleet) Pair(ctx context.Context, by audit.Actor, c connection.Channel, 
 	return p, err
 }
 
+// firstCode is how long a request waits for the first code of a pairing.
+const firstCode = 5 * time.Second
+
+// PairAndShow asks as Pair does, and waits some seconds for the first code. A pairing without one is still being begun.
+func (f *Fleet) PairAndShow(ctx context.Context, by audit.Actor, c connection.Channel, phone string) (connection.Pairing, error) {
+	p, err := f.Pair(ctx, by, c, phone)
+	ctx, cancel := context.WithTimeout(ctx, firstCode)
+	defer cancel()
+	for err == nil && p.Code == (channel.Code{}) && !p.Over() && ctx.Err() == nil {
+		p, err = f.AwaitPairing(ctx, c, p.Step)
+	}
+	return p, err
+}
+
 func (f *Fleet) mayPair(ctx context.Context, c connection.Channel) error {
 	d, err := f.gw.Connections.Device(ctx, c.ID)
 	switch {

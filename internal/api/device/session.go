@@ -1,12 +1,10 @@
 package device
 
 import (
-	"context"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"strings"
-	"time"
 
 	"tidings.dev/internal/api"
 	"tidings.dev/internal/channel"
@@ -15,9 +13,6 @@ import (
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/store"
 )
-
-// codeTime is how long a request waits for the first code.
-const codeTime = 5 * time.Second
 
 // start makes the device of a token, or changes what it does with calls.
 func (s *server) start(w http.ResponseWriter, r *http.Request) error {
@@ -96,14 +91,14 @@ func (s *server) readQRCode(w http.ResponseWriter, r *http.Request) error {
 		}
 		return api.Reply(w, http.StatusOK, how)
 	}
-	code, err := s.code(r, c, "")
+	p, err := s.core.Fleet.PairAndShow(r.Context(), api.CallerOf(r).By, c, "")
 	if err != nil {
 		return err
 	}
-	if code.QR == "" {
+	if p.Code.QR == "" {
 		return api.Reply(w, http.StatusInternalServerError, failure{"waiting_for_qr"})
 	}
-	png, err := api.QRCode(code.QR)
+	png, err := api.QRCode(p.Code.QR)
 	if err != nil {
 		return err
 	}
@@ -127,30 +122,14 @@ func (s *server) pair(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fault.New(fault.InvalidField, "phone is no number").In("phone")
 	}
-	code, err := s.code(r, c, phone.Value)
+	p, err := s.core.Fleet.PairAndShow(r.Context(), api.CallerOf(r).By, c, phone.Value)
 	if err != nil {
 		return err
 	}
-	if code.Typed == "" {
+	if p.Code.Typed == "" {
 		return api.Reply(w, http.StatusInternalServerError, failure{"waiting_for_code"})
 	}
-	return api.Reply(w, http.StatusOK, codeReply{code.Typed})
-}
-
-// code asks for the device to be linked and waits some seconds for the code to show.
-func (s *server) code(r *http.Request, c connection.Channel, phone string) (channel.Code, error) {
-	p, err := s.core.Fleet.Pair(r.Context(), api.CallerOf(r).By, c, phone)
-	if err != nil {
-		return channel.Code{}, err
-	}
-	wait, end := context.WithTimeout(r.Context(), codeTime)
-	defer end()
-	for p.Code == (channel.Code{}) && !p.Over() && wait.Err() == nil {
-		if p, err = s.core.Fleet.AwaitPairing(wait, c, p.Step); err != nil {
-			return channel.Code{}, err
-		}
-	}
-	return p.Code, nil
+	return api.Reply(w, http.StatusOK, codeReply{p.Code.Typed})
 }
 
 // readStatus tells how a device is. One that is not there is not connected.

@@ -28,9 +28,6 @@ func (s *server) pairingOperations() []operation {
 	}
 }
 
-// firstCode is how long a request waits for the first code of a pairing.
-const firstCode = 5 * time.Second
-
 // pairRequest is how to link a device.
 type pairRequest struct {
 	Phone string `json:"phone,omitempty" doc:"Its owner types a code; without it a QR code is scanned." example:"+491701234567"`
@@ -78,16 +75,9 @@ func (s *server) pairDevice(w http.ResponseWriter, r *http.Request) error {
 			return fault.Of(err).In("phone")
 		}
 	}
-	p, err := s.core.Fleet.Pair(r.Context(), api.CallerOf(r).By, c, phone.Value)
+	p, err := s.core.Fleet.PairAndShow(r.Context(), api.CallerOf(r).By, c, phone.Value)
 	if err != nil {
 		return err
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), firstCode)
-	defer cancel()
-	for p.Code.QR == "" && p.Code.Typed == "" && !p.Over() && ctx.Err() == nil {
-		if p, err = s.core.Fleet.AwaitPairing(ctx, c, p.Step); err != nil {
-			return err
-		}
 	}
 	return api.Reply(w, http.StatusOK, s.showPairing(p))
 }
