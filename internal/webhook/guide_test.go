@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tidings.dev/internal/event"
+	"tidings.dev/internal/simulator/snippet"
 	"tidings.dev/internal/store"
 )
 
@@ -59,12 +60,7 @@ func TestTheGuidesExamplesKnowOurPosts(t *testing.T) {
 	for file, command := range examples {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
-			if _, err := exec.LookPath(command[0]); err != nil {
-				if testing.Short() {
-					t.Skipf("there is no %s here", command[0])
-				}
-				t.Fatalf("there is no %s here; make foreign installs it", command[0])
-			}
+			snippet.Needs(t, command[0])
 			for what, c := range cases {
 				if got := run(t, command, c); got != c.good {
 					t.Errorf("%s: %v", what, got)

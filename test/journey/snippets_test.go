@@ -9,7 +9,6 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"tidings.dev/internal/simulator/snippet"
 	"tidings.dev/test/product"
 )
 
@@ -88,40 +88,34 @@ func listening(t *testing.T, s *sandbox) *heardBy {
 	return h
 }
 
-// snippets are the klik document's, as they stand there, and the programs that run them.
+// snippets are the klik document's, as they stand there.
 const snippets = "../../internal/api/klik/testdata/snippets/"
-
-var programs = map[string]struct{ before, name string }{
-	".sh": {"set -e\n", "sh"}, ".mjs": {"", "node"}, ".php": {"<?php require '/usr/share/php/GuzzleHttp/autoload.php';\n", "php"},
-}
 
 // filled is what a reader of the document fills in.
 type filled struct{ key, internal, mobile, image, session string }
 
 func (h *heardBy) snippet(t *testing.T, file string, with filled) {
 	t.Helper()
-	text, err := os.ReadFile(snippets + file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	program := programs[filepath.Ext(file)]
-	script := filepath.Join(t.TempDir(), file)
-	full := program.before + strings.NewReplacer(
+	h.set(0, "")
+	said, err := snippet.Run(t, snippets+file,
 		"https://klik.social", h.url, "[email\u00a0protected]", "jane@example.com", "{YOUR_AUTH_KEY}", with.key, "string required Internal API key.", with.internal,
 		"919999999999", with.mobile, "iVBORw0KGgoAAA...", with.image, "ffd7f83e-06c3-47c8-a6a1-dd943da13b5f", with.session,
-	).Replace(string(text))
-	if err := os.WriteFile(script, []byte(full), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	h.run(t, program.name, script)
+	)
+	h.asked(t, said, err)
 }
 
 func (h *heardBy) run(t *testing.T, name string, args ...string) {
 	t.Helper()
 	h.set(0, "")
-	out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
+	said, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
+	h.asked(t, said, err)
+}
+
+// asked sees that the program which has just ended asked for anything.
+func (h *heardBy) asked(t *testing.T, said []byte, err error) {
+	t.Helper()
 	if status, _ := h.last(); status == 0 {
-		t.Fatalf("%s asked for nothing: %v: %.300s", name, err, out)
+		t.Fatalf("the program asked for nothing: %v: %.300s", err, said)
 	}
 }
 
@@ -135,14 +129,7 @@ func (h *heardBy) wants(t *testing.T, what string, status int, text string) {
 // TestTheDocumentsSnippetsInTheSandbox runs what the documents of the two WhatsApp APIs show, changed in nothing but the base URL and what a
 // reader fills in, by a device that a phone has linked.
 func TestTheDocumentsSnippetsInTheSandbox(t *testing.T) {
-	for _, p := range []string{"curl", "node", "php"} {
-		if _, err := exec.LookPath(p); err != nil {
-			if testing.Short() {
-				t.Skipf("there is no %s here", p)
-			}
-			t.Fatalf("there is no %s here; make foreign installs it", p)
-		}
-	}
+	snippet.Needs(t, "curl", "node", "php")
 	s := own(t, t.TempDir(), fresh(t))
 	c := s.client(0)
 	shop := s.device(t, c, "my-token", "254700000001")
@@ -186,7 +173,7 @@ func klikSnippets(t *testing.T, s *sandbox, h *heardBy, shop string) {
 		{"unknown session", "session-send-message", filled{good.key, "", good.mobile, image, "ffd7f83e-06c3-47c8-a6a1-dd943da13b5f"}, 404, "Session not found."},
 		{"another account's session", "session-send-file", filled{other, "", good.mobile, image, shop}, 404, "Session not found."},
 	} {
-		for ending := range programs {
+		for _, ending := range snippet.Endings {
 			h.snippet(t, c.snippet+ending, c.with)
 			h.wants(t, c.what+ending, c.status, c.text)
 		}
@@ -197,7 +184,7 @@ func klikSnippets(t *testing.T, s *sandbox, h *heardBy, shop string) {
 		h.wants(t, "file too large"+ending, 413, "is larger than")
 	}
 	busy := s.client(1)
-	for ending := range programs {
+	for _, ending := range snippet.Endings {
 		for range 90 { // more than come back while the program starts
 			if _, _, err := busy.Do(t.Context(), "GET", "/api/v1/official-device/status", nil); err != nil {
 				t.Fatal(err)

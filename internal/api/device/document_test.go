@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"tidings.dev/internal/account"
+	"tidings.dev/internal/simulator/snippet"
 )
 
 // example is a request of the document's API Documentation, copied to testdata/document.txt as it stands.
@@ -54,12 +55,7 @@ func TestTheDocumentsExamples(t *testing.T) {
 	if len(list) != 13 {
 		t.Fatalf("the document has %d requests: %v", len(list), list)
 	}
-	if _, err := exec.LookPath("curl"); err != nil {
-		if testing.Short() {
-			t.Skip("there is no curl here")
-		}
-		t.Fatal("there is no curl here; make foreign installs it")
-	}
+	snippet.Needs(t, "curl")
 	for _, e := range list {
 		t.Run(e.method+" "+e.path, func(t *testing.T) {
 			t.Parallel()

@@ -1,29 +1,20 @@
 package klik_test
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"tidings.dev/internal/account"
+	"tidings.dev/internal/simulator/snippet"
 )
 
 // The document's own snippets, copied to testdata/snippets as they stand. Of each only the base URL is changed, and what it has for readers to fill
 // in: the key, the session, the image.
-
-// languages are how a snippet is run, by its ending: what stands before it, and the program that takes it as its last argument.
-var languages = map[string]struct{ before, program string }{
-	".sh":  {"set -e\n", "sh"},
-	".mjs": {"", "node"},
-	".php": {"<?php require '/usr/share/php/GuzzleHttp/autoload.php';\n", "php"},
-}
 
 // filled is what a reader fills in.
 type filled struct{ key, internal, mobile, image, session string }
@@ -52,30 +43,12 @@ func run(t *testing.T, w world, file string, with filled) (got exchange) {
 		_, _ = rw.Write(rec.Body.Bytes())
 	}))
 	defer server.Close()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	language := languages[filepath.Ext(file)]
-	if _, err := exec.LookPath(language.program); err != nil {
-		if testing.Short() {
-			t.Skipf("there is no %s here", language.program)
-		}
-		t.Fatalf("there is no %s here; make foreign installs it", language.program)
-	}
-	snippet := language.before + strings.NewReplacer(
+	said, err := snippet.Run(t, file,
 		"https://klik.social", server.URL, "[email\u00a0protected]", "jane@example.com", documented.key, with.key, documented.internal, with.internal,
 		documented.mobile, with.mobile, documented.image, with.image, documented.session, with.session,
-	).Replace(string(text))
-	script := filepath.Join(t.TempDir(), filepath.Base(file))
-	if err := os.WriteFile(script, []byte(snippet), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), language.program, script)
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
-	if got.failed = cmd.Run(); got.status == 0 {
-		t.Fatalf("%s: it asked for nothing: %v: %s", file, got.failed, &said)
+	)
+	if got.failed = err; got.status == 0 {
+		t.Fatalf("%s: it asked for nothing: %v: %s", file, err, said)
 	}
 	return got
 }
@@ -129,7 +102,7 @@ func TestTheDocumentsSnippetsAreRefused(t *testing.T) {
 		{"unknown session, as the document has it", "session-send-message", but(func(f *filled) { f.session = documented.session }), 404, `"Session not found."`},
 		{"another account's session", "session-send-file", but(func(f *filled) { f.key = bob }), 404, `"Session not found."`},
 	} {
-		for ending := range languages {
+		for _, ending := range snippet.Endings {
 			got := run(t, w, "testdata/snippets/"+c.snippet+ending, c.with)
 			if got.status != c.status || !strings.Contains(got.body, c.text) {
 				t.Errorf("%s, %s%s: %d %s", c.what, c.snippet, ending, got.status, got.body)
@@ -140,7 +113,7 @@ func TestTheDocumentsSnippetsAreRefused(t *testing.T) {
 
 func TestTheDocumentsSnippetsAreTooMany(t *testing.T) {
 	t.Parallel()
-	for ending := range languages {
+	for _, ending := range snippet.Endings {
 		w := begin(t)
 		bob := w.Key(w.Bob, account.Admin)
 		w.Limit(w.Bob, account.Limits{Burst: 1, Queue: 1, Surface: 1})
