@@ -26,6 +26,9 @@ const (
 	InvalidRecipient    Code = "invalid_recipient"
 	InvalidSender       Code = "invalid_sender"
 	RecipientOptedOut   Code = "recipient_opted_out"
+	CountryNotAllowed   Code = "country_not_allowed"
+	SenderNotRegistered Code = "sender_not_registered"
+	RepeatedMessage     Code = "repeated_message"
 	EmptyText           Code = "empty_text"
 	TextTooLong         Code = "text_too_long"
 	InvalidSchedule     Code = "invalid_schedule"
@@ -100,8 +103,11 @@ var codes = map[Code]Page{
 	InvalidRecipient:    {Invalid, "The recipient is no address we can send to", "The number is not possible in its country, or has no country code.", "Give numbers as +E.164, such as +254701234567, or in the national form of the account's region."},
 	InvalidSender:       {Invalid, "The sender cannot be used", "An alphanumeric sender has 1 to 11 letters, digits or - _ . & and at least one letter; a number must be possible.", "Correct the sender, or leave it out to use the channel's own."},
 	RecipientOptedOut:   {Invalid, "The recipient does not want messages", "The recipient answered STOP, or was put on the opt-out list.", "Do not send. A START from the recipient lifts it."},
+	CountryNotAllowed:   {Invalid, "The account does not send to this country", "The policy of the account lists the countries that it sends to, and the recipient's number is not of one of them, or does not tell its country.", "Correct the number, or add the country to the policy."},
+	SenderNotRegistered: {Invalid, "The sender is not registered for this country", "Messages to the recipient's country need a sender that was approved for it; the operator and the policy of the account say which countries those are.", "Use a sender that was approved, or ask for its registration. To try it out, send to the account's own number alone."},
+	RepeatedMessage:     {Invalid, "The same message was sent a moment ago", "An identical message to this recipient was accepted within the time that the account, or the API which is used, sets for repeats.", "Nothing, if it was a repeat by mistake. Otherwise wait, change the text, or change the policy of the account."},
 	EmptyText:           {Invalid, "The text is empty", "A message needs at least one visible character.", "Give a text."},
-	TextTooLong:         {Invalid, "The text is too long", "The text needs more parts than the network can join (255).", "Shorten it. Nothing was sent or charged."},
+	TextTooLong:         {Invalid, "The text is too long", "The text needs more parts than the network can join (255), or than the policy of the account allows.", "Shorten it. Nothing was sent or charged."},
 	InvalidSchedule:     {Invalid, "The scheduled time cannot be kept", "A message may be scheduled from now to one year ahead.", "Give a time in the future with its zone, such as 2027-01-31T09:00:00Z."},
 	InvalidValidity:     {Invalid, "The validity cannot be kept", "A message must be valid for at least a minute and at most seven days after it may first be sent.", "Change valid_until or validity."},
 	MetadataTooLarge:    {Invalid, "The metadata is too large", "Metadata may hold 1 KB as JSON.", "Keep large things on your side and put their id into client_reference."},

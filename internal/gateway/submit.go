@@ -35,6 +35,8 @@ type Request struct {
 	Scope       string       // what the key counts within, beside the account: method and route
 	Fingerprint string       // of the body, to tell a repeat from another request with the same key
 	Whole       []fault.Code // faults of one item that refuse all; nil: items stand alone
+
+	RepeatWindow time.Duration // in which an identical message is refused, unless the account's policy has a window of its own
 }
 
 // Reply tells what became of each draft, in order.
