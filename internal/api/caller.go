@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"slices"
@@ -31,17 +32,21 @@ func Bearer(r *http.Request) (string, error) {
 // Admit lets the bearer of a key in: it must be a key in use of an active account, within its rates, with the scope. Each
 // surface takes the secret from where its callers put it. The caller is in CallerOf afterwards.
 func (k *Kit) Admit(r *http.Request, secret string, scope account.Scope) error {
-	v, ctx := visitOf(r), r.Context()
-	now := k.core.Store.Now()
-	key, err := k.core.Keys.Authenticate(ctx, secret, v.remote, now)
+	v := visitOf(r)
+	key, err := k.core.Keys.Authenticate(r.Context(), secret, v.remote, k.core.Store.Now())
 	if err != nil {
 		return err
 	}
-	a, err := k.core.Members.Working(ctx, key.Account)
+	return k.admit(v, r, key, "key:"+key.ID.String(), scope)
+}
+
+// admit lets a caller in of whom it is known who it is. One who came without a key has rights of the account alone.
+func (k *Kit) admit(v *visit, r *http.Request, key account.Key, name string, scope account.Scope) error {
+	a, err := k.core.Members.Working(r.Context(), key.Account)
 	if err != nil {
 		return err
 	}
-	v.caller = gateway.Caller{Account: a, Key: key, By: audit.Actor{Name: "key:" + key.ID.String(), Address: v.remote.String()}}
+	v.caller = gateway.Caller{Account: a, Key: key, By: audit.Actor{Name: name, Address: v.remote.String()}}
 	if err := k.checkOrigin(v, r, key); err != nil {
 		return err
 	}
@@ -113,7 +118,11 @@ func notActing() error {
 // checkRate uses up one request of the key and of its account, and tells what is left: of the two, what ends first.
 func (k *Kit) checkRate(v *visit, a *account.Account, key account.Key) error {
 	ownLimit, allLimit := limitsOf(a, key)
-	own, err := k.rates.Take(rate.Name{Of: "key", ID: int64(key.ID)}, 1, ownLimit)
+	whose := rate.Name{Of: "key", ID: int64(key.ID)}
+	if key.ID == 0 {
+		whose = rate.Name{Of: "user", ID: int64(a.ID)}
+	}
+	own, err := k.rates.Take(whose, 1, ownLimit)
 	if err != nil {
 		return err
 	}
@@ -162,15 +171,24 @@ func (k *Kit) checkOrigin(v *visit, r *http.Request, key account.Key) error {
 	if sameHost(origin, r.Host) {
 		return nil
 	}
-	listed, ok, err := k.core.Keys.Get(r.Context(), key.Account, key.ID)
+	listed, err := k.lists(r.Context(), key, origin)
 	if err != nil {
 		return err
 	}
-	if !ok || !slices.Contains(listed.Origins, origin) {
+	if !listed {
 		return fault.New(fault.OriginNotAllowed, "the key may not be used from this web page")
 	}
 	allowOrigin(v.Header(), origin)
 	return nil
+}
+
+// lists reports whether the key lists an origin; for who comes without one, whether any key of the account does.
+func (k *Kit) lists(ctx context.Context, key account.Key, origin string) (bool, error) {
+	if key.ID == 0 {
+		return k.core.Keys.OriginOf(ctx, key.Account, origin)
+	}
+	found, ok, err := k.core.Keys.Get(ctx, key.Account, key.ID)
+	return ok && slices.Contains(found.Origins, origin), err
 }
 
 func sameHost(origin, host string) bool {

@@ -70,7 +70,7 @@ type Keeper struct {
 	store   *store.Store
 	hot     *store.Cached[*hot]
 	uses    uses
-	origins *store.Cached[map[string]bool]
+	origins *store.Cached[map[string][]account.ID]
 }
 
 // New returns the keeper of the store's keys.

@@ -35,6 +35,11 @@ func TestAnOriginIsKnownWhileAKeyListsIt(t *testing.T) {
 	if !known() {
 		t.Error("an origin that a key lists is not known")
 	}
+	for owner, want := range map[account.ID]bool{7: true, 8: false} {
+		if listed, err := k.OriginOf(t.Context(), owner, "https://shop.example"); listed != want || err != nil {
+			t.Errorf("of account %d it is %v (%v)", owner, listed, err)
+		}
+	}
 	err = s.Write(func(tx *store.Tx) error {
 		_, err := k.Revoke(tx, audit.CLI, 7, made.ID)
 		return err

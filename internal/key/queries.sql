@@ -20,7 +20,7 @@ UPDATE api_key SET revoked_at = @revoked_at WHERE id = @id AND account_id = @acc
 UPDATE api_key SET used_at = @used_at WHERE id = @id AND used_at < @used_at;
 
 -- name: AllOrigins :many
-SELECT DISTINCT origins FROM api_key WHERE origins <> '' AND revoked_at = 0;
+SELECT DISTINCT account_id, origins FROM api_key WHERE origins <> '' AND revoked_at = 0;
 
 -- name: ChangeKey :exec
 UPDATE api_key SET name = @name, scopes = @scopes, addresses = @addresses, origins = @origins, senders = @senders, channels = @channels, rate = @rate,

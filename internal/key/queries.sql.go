@@ -96,22 +96,27 @@ func (q *queries) AddKey(ctx context.Context, arg addKeyParams) error {
 }
 
 const allOrigins = `-- name: AllOrigins :many
-SELECT DISTINCT origins FROM api_key WHERE origins <> '' AND revoked_at = 0
+SELECT DISTINCT account_id, origins FROM api_key WHERE origins <> '' AND revoked_at = 0
 `
 
-func (q *queries) AllOrigins(ctx context.Context) ([]string, error) {
+type allOriginsRow struct {
+	AccountID account.ID
+	Origins   string
+}
+
+func (q *queries) AllOrigins(ctx context.Context) ([]allOriginsRow, error) {
 	rows, err := q.db.QueryContext(ctx, allOrigins)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []string
+	var items []allOriginsRow
 	for rows.Next() {
-		var origins string
-		if err := rows.Scan(&origins); err != nil {
+		var i allOriginsRow
+		if err := rows.Scan(&i.AccountID, &i.Origins); err != nil {
 			return nil, err
 		}
-		items = append(items, origins)
+		items = append(items, i)
 	}
 	if err := rows.Close(); err != nil {
 		return nil, err

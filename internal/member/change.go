@@ -68,7 +68,7 @@ func (k *Keeper) SetActive(tx *store.Tx, by audit.Actor, id account.ID, active b
 	if err := k.refuseOperator(tx, id, active); err != nil {
 		return err
 	}
-	touched, err := store.Each(tx, setActive, []setActiveParams{{Active: flag(active), UpdatedAt: tx.NowMilli(), ID: id}})
+	touched, err := store.Each(tx, setActive, []setActiveParams{{Active: flag(active), SignIn: tx.NewID(), UpdatedAt: tx.NowMilli(), ID: id}})
 	if err != nil {
 		return fmt.Errorf("set account active: %w", err)
 	}

@@ -22,14 +22,15 @@ const topic = "member"
 
 // Keeper keeps accounts.
 type Keeper struct {
-	store    *store.Store
-	standard account.Limits
-	all      *store.Cached[*register]
+	store     *store.Store
+	standard  account.Limits
+	all       *store.Cached[*register]
+	passwords *passwords
 }
 
 // New returns the keeper of the store's accounts. The limits are of those that have no plan.
 func New(s *store.Store, standard account.Limits) *Keeper {
-	k := &Keeper{store: s, standard: standard}
+	k := &Keeper{store: s, standard: standard, passwords: newPasswords()}
 	k.all = store.NewCached(s, topic, k.load)
 	return k
 }
@@ -43,10 +44,11 @@ type register struct {
 	plans  []Plan
 	byID   map[account.ID]account.Account
 	byName map[string]account.Account
+	signIn map[account.ID]int64 // what changes with how the account signs in
 }
 
 func (k *Keeper) load(ctx context.Context, q store.Queryer) (*register, error) {
-	r := &register{byID: map[account.ID]account.Account{}, byName: map[string]account.Account{}}
+	r := &register{byID: map[account.ID]account.Account{}, byName: map[string]account.Account{}, signIn: map[account.ID]int64{}}
 	limits, err := r.loadPlans(ctx, q)
 	if err != nil {
 		return nil, err
@@ -63,7 +65,7 @@ func (k *Keeper) load(ctx context.Context, q store.Queryer) (*register, error) {
 	for _, row := range rows {
 		a := accountOf(accountByIDRow(row))
 		a.Limits = limits[plans[a.Root()]]
-		r.list, r.byID[a.ID], r.byName[row.Username] = append(r.list, a), a, a
+		r.list, r.byID[a.ID], r.byName[row.Username], r.signIn[a.ID] = append(r.list, a), a, a, row.SignIn
 	}
 	return r, nil
 }
@@ -110,7 +112,7 @@ func (k *Keeper) Create(tx *store.Tx, by audit.Actor, a account.Account, usernam
 	added, err := store.Each(tx, addAccount, []addAccountParams{{
 		ID: a.ID, ParentID: a.Parent, Name: a.Name, Region: a.Region, Currency: a.Currency, Operator: flag(a.Operator),
 		Username: username, Password: hash, UpdatedAt: tx.NowMilli(), ParentPays: flag(a.ParentPays), Plan: a.Plan,
-		Number: int64(a.Number),
+		Number: int64(a.Number), SignIn: tx.NewID(),
 	}})
 	if err != nil {
 		return a, fmt.Errorf("create account: %w", err)
@@ -187,6 +189,9 @@ func hashOf(password string) (string, error) {
 	if password == "" {
 		return "", nil
 	}
+	if len(password) > maxPassword {
+		return "", fault.New(fault.InvalidField, "a password has at most %d bytes", maxPassword).In("password")
+	}
 	hash, err := argon2id.CreateHash(password, &hashing)
 	if err != nil {
 		return "", fmt.Errorf("hash password: %w", err)
@@ -204,7 +209,7 @@ func (k *Keeper) SetSignIn(tx *store.Tx, by audit.Actor, id account.ID, username
 	if err != nil {
 		return err
 	}
-	touched, err := store.Each(tx, setSignIn, []setSignInParams{{Username: username, Password: hash, UpdatedAt: tx.NowMilli(), ID: id}})
+	touched, err := store.Each(tx, setSignIn, []setSignInParams{{Username: username, Password: hash, SignIn: tx.NewID(), UpdatedAt: tx.NowMilli(), ID: id}})
 	if err != nil {
 		return fmt.Errorf("set sign-in: %w", err)
 	}
@@ -272,34 +277,4 @@ func (k *Keeper) ByUsername(ctx context.Context, name string) (account.Account, 
 	}
 	a, ok := r.byName[canonical(name)]
 	return a, ok, nil
-}
-
-// nobody is the hash that the password of an unknown user is compared with, so that the time tells nothing.
-const nobody = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-
-// SignIn returns the account whose user name and password these are. A wrong name and a wrong password look the same and
-// take as long. It costs much by intention: whoever calls it often keeps the result for a while.
-func (k *Keeper) SignIn(ctx context.Context, username, password string) (account.Account, bool, error) {
-	a, ok, err := k.ByUsername(ctx, username)
-	if err != nil {
-		return a, false, err
-	}
-	hash := ""
-	if ok {
-		if hash, err = on(k.store.Reader()).PasswordOf(ctx, passwordOfParams{ID: a.ID}); err != nil {
-			return account.Account{}, false, fmt.Errorf("read password: %w", err)
-		}
-	}
-	known := hash != ""
-	if !known {
-		hash = nobody
-	}
-	match, err := argon2id.ComparePasswordAndHash(password, hash)
-	if err != nil {
-		return account.Account{}, false, fmt.Errorf("compare password: %w", err)
-	}
-	if !match || !known {
-		return account.Account{}, false, nil
-	}
-	return a, true, nil
 }

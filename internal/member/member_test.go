@@ -113,11 +113,11 @@ func TestOnlyThePasswordSignsIn(t *testing.T) {
 	if _, err := create(s, k, account.Account{Name: "Keys only"}, "keys", ""); err != nil {
 		t.Fatal(err)
 	}
-	if got, ok, err := k.SignIn(t.Context(), "ACME", "correct horse"); got != made || !ok || err != nil {
+	if got, ok, err := k.SignIn(t.Context(), "ACME", "correct horse", freely); got != made || !ok || err != nil {
 		t.Errorf("signed in as %+v (%v, %v)", got, ok, err)
 	}
 	for _, wrong := range [][2]string{{"acme", "Correct horse"}, {"acme", ""}, {"keys", ""}, {"keys", "x"}, {"nobody", "correct horse"}, {"", ""}} {
-		if got, ok, err := k.SignIn(t.Context(), wrong[0], wrong[1]); got != (account.Account{}) || ok || err != nil {
+		if got, ok, err := k.SignIn(t.Context(), wrong[0], wrong[1], freely); got != (account.Account{}) || ok || err != nil {
 			t.Errorf("%q signed in as %+v (%v)", wrong, got, err)
 		}
 	}

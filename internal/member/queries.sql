@@ -1,14 +1,14 @@
 -- name: AddAccount :execrows
-INSERT INTO account (id, parent_id, name, region, currency, operator, active, username, password, updated_at, parent_pays, plan, number)
-VALUES (@id, @parent_id, @name, @region, @currency, @operator, 1, @username, @password, @updated_at, @parent_pays, @plan, @number)
+INSERT INTO account (id, parent_id, name, region, currency, operator, active, username, password, updated_at, parent_pays, plan, number, sign_in)
+VALUES (@id, @parent_id, @name, @region, @currency, @operator, 1, @username, @password, @updated_at, @parent_pays, @plan, @number, @sign_in)
 ON CONFLICT DO NOTHING;
 
 -- name: AccountByID :one
-SELECT id, parent_id, name, region, currency, operator, active, username, parent_pays, closed_at, plan, number FROM account WHERE id = @id;
+SELECT id, parent_id, name, region, currency, operator, active, username, parent_pays, closed_at, plan, number, sign_in FROM account WHERE id = @id;
 
 -- What is closed stays closed.
 -- name: SetActive :execrows
-UPDATE account SET active = @active, updated_at = @updated_at WHERE id = @id AND closed_at = 0;
+UPDATE account SET active = @active, sign_in = @sign_in, updated_at = @updated_at WHERE id = @id AND closed_at = 0;
 
 -- name: ChangeAccount :execrows
 UPDATE account SET name = @name, region = @region, parent_pays = @parent_pays, plan = @plan, updated_at = @updated_at WHERE id = @id AND closed_at = 0;
@@ -20,7 +20,7 @@ UPDATE account SET active = 0, closed_at = @closed_at, updated_at = @closed_at W
 SELECT id FROM account WHERE parent_id = @id AND closed_at = 0 LIMIT 1;
 
 -- name: Accounts :many
-SELECT id, parent_id, name, region, currency, operator, active, username, parent_pays, closed_at, plan, number FROM account ORDER BY id;
+SELECT id, parent_id, name, region, currency, operator, active, username, parent_pays, closed_at, plan, number, sign_in FROM account ORDER BY id;
 
 -- name: Plans :many
 SELECT name, requests_per_minute, burst, messages_per_minute, queue, devices, surface_requests_per_minute FROM plan ORDER BY name;
@@ -46,7 +46,7 @@ DELETE FROM plan WHERE plan.name = @name AND NOT EXISTS (SELECT 1 FROM account A
 SELECT password FROM account WHERE id = @id;
 
 -- name: SetSignIn :execrows
-UPDATE account SET username = @username, password = @password, updated_at = @updated_at
+UPDATE account SET username = @username, password = @password, sign_in = @sign_in, updated_at = @updated_at
 WHERE account.id = @id AND NOT EXISTS (SELECT 1 FROM account AS other WHERE other.username = @username AND other.id <> @id);
 
 -- name: AddLogin :exec

@@ -33,7 +33,7 @@ type loginRecord struct {
 }
 
 const accountByID = `-- name: AccountByID :one
-SELECT id, parent_id, name, region, currency, operator, active, username, parent_pays, closed_at, plan, number FROM account WHERE id = $1
+SELECT id, parent_id, name, region, currency, operator, active, username, parent_pays, closed_at, plan, number, sign_in FROM account WHERE id = $1
 `
 
 type accountByIDParams struct {
@@ -53,6 +53,7 @@ type accountByIDRow struct {
 	ClosedAt   int64
 	Plan       string
 	Number     int64
+	SignIn     int64
 }
 
 func (q *queries) AccountByID(ctx context.Context, arg accountByIDParams) (accountByIDRow, error) {
@@ -71,12 +72,13 @@ func (q *queries) AccountByID(ctx context.Context, arg accountByIDParams) (accou
 		&i.ClosedAt,
 		&i.Plan,
 		&i.Number,
+		&i.SignIn,
 	)
 	return i, err
 }
 
 const accounts = `-- name: Accounts :many
-SELECT id, parent_id, name, region, currency, operator, active, username, parent_pays, closed_at, plan, number FROM account ORDER BY id
+SELECT id, parent_id, name, region, currency, operator, active, username, parent_pays, closed_at, plan, number, sign_in FROM account ORDER BY id
 `
 
 type accountsRow struct {
@@ -92,6 +94,7 @@ type accountsRow struct {
 	ClosedAt   int64
 	Plan       string
 	Number     int64
+	SignIn     int64
 }
 
 func (q *queries) Accounts(ctx context.Context) ([]accountsRow, error) {
@@ -116,6 +119,7 @@ func (q *queries) Accounts(ctx context.Context) ([]accountsRow, error) {
 			&i.ClosedAt,
 			&i.Plan,
 			&i.Number,
+			&i.SignIn,
 		); err != nil {
 			return nil, err
 		}
@@ -131,8 +135,8 @@ func (q *queries) Accounts(ctx context.Context) ([]accountsRow, error) {
 }
 
 const addAccount = `-- name: AddAccount :execrows
-INSERT INTO account (id, parent_id, name, region, currency, operator, active, username, password, updated_at, parent_pays, plan, number)
-VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $10, $11, $12)
+INSERT INTO account (id, parent_id, name, region, currency, operator, active, username, password, updated_at, parent_pays, plan, number, sign_in)
+VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $10, $11, $12, $13)
 ON CONFLICT DO NOTHING
 `
 
@@ -149,6 +153,7 @@ type addAccountParams struct {
 	ParentPays int16
 	Plan       string
 	Number     int64
+	SignIn     int64
 }
 
 func (q *queries) AddAccount(ctx context.Context, arg addAccountParams) (int64, error) {
@@ -165,6 +170,7 @@ func (q *queries) AddAccount(ctx context.Context, arg addAccountParams) (int64, 
 		arg.ParentPays,
 		arg.Plan,
 		arg.Number,
+		arg.SignIn,
 	)
 	if err != nil {
 		return 0, err
@@ -480,18 +486,24 @@ func (q *queries) Plans(ctx context.Context) ([]plansRow, error) {
 }
 
 const setActive = `-- name: SetActive :execrows
-UPDATE account SET active = $1, updated_at = $2 WHERE id = $3 AND closed_at = 0
+UPDATE account SET active = $1, sign_in = $2, updated_at = $3 WHERE id = $4 AND closed_at = 0
 `
 
 type setActiveParams struct {
 	Active    int16
+	SignIn    int64
 	UpdatedAt int64
 	ID        account.ID
 }
 
 // What is closed stays closed.
 func (q *queries) SetActive(ctx context.Context, arg setActiveParams) (int64, error) {
-	result, err := q.db.ExecContext(ctx, setActive, arg.Active, arg.UpdatedAt, arg.ID)
+	result, err := q.db.ExecContext(ctx, setActive,
+		arg.Active,
+		arg.SignIn,
+		arg.UpdatedAt,
+		arg.ID,
+	)
 	if err != nil {
 		return 0, err
 	}
@@ -499,13 +511,14 @@ func (q *queries) SetActive(ctx context.Context, arg setActiveParams) (int64, er
 }
 
 const setSignIn = `-- name: SetSignIn :execrows
-UPDATE account SET username = $1, password = $2, updated_at = $3
-WHERE account.id = $4 AND NOT EXISTS (SELECT 1 FROM account AS other WHERE other.username = $1 AND other.id <> $4)
+UPDATE account SET username = $1, password = $2, sign_in = $3, updated_at = $4
+WHERE account.id = $5 AND NOT EXISTS (SELECT 1 FROM account AS other WHERE other.username = $1 AND other.id <> $5)
 `
 
 type setSignInParams struct {
 	Username  string
 	Password  string
+	SignIn    int64
 	UpdatedAt int64
 	ID        account.ID
 }
@@ -514,6 +527,7 @@ func (q *queries) SetSignIn(ctx context.Context, arg setSignInParams) (int64, er
 	result, err := q.db.ExecContext(ctx, setSignIn,
 		arg.Username,
 		arg.Password,
+		arg.SignIn,
 		arg.UpdatedAt,
 		arg.ID,
 	)
