@@ -1,7 +1,6 @@
 package contact
 
 import (
-	"bytes"
 	"encoding/json"
 	"net/mail"
 	"slices"
@@ -70,8 +69,8 @@ func (e *Edit) Check() error {
 			return fault.New(fault.InvalidField, "there can be no such address").In(map[message.AddressKind]string{message.User: "username"}[a.Kind] + fieldOf[a.Kind])
 		}
 	}
-	if e.Tags == nil {
-		return nil
+	if err := e.checkDetails(); err != nil || e.Tags == nil {
+		return err
 	}
 	if len(*e.Tags) > maxTags {
 		return fault.New(fault.InvalidField, "a contact has at most %d tags", maxTags).In("tags")
@@ -82,6 +81,14 @@ func (e *Edit) Check() error {
 		}
 	}
 	return nil
+}
+
+// reaches refuses to make a contact of an edit by which nobody can be reached.
+func (e *Edit) reaches() error {
+	if len(e.addresses()) > 0 || e.Email != nil && *e.Email != "" || e.fax() != "" {
+		return nil
+	}
+	return fault.New(fault.MissingField, "a contact has a phone, another address, an email or a fax number").In("phone")
 }
 
 // fieldOf are the fields in which an account writes addresses.
@@ -126,10 +133,12 @@ func (b *book) apply(p *person, e *Edit) error {
 // note writes all of an edit but the addresses, or nothing.
 func (p *person) note(e *Edit) (err error) {
 	c := p.Contact
-	for _, f := range []struct{ own, is *string }{{&c.Name, e.Name}, {&c.Email, e.Email}} {
-		if f.is != nil {
-			*f.own = *f.is
-		}
+	attributes, name, err := e.parts(&c)
+	if err != nil {
+		return err
+	}
+	if c.Name = name; e.Email != nil {
+		c.Email = *e.Email
 	}
 	if e.Tags != nil {
 		tags := slices.Clone(*e.Tags)
@@ -140,7 +149,7 @@ func (p *person) note(e *Edit) (err error) {
 			return fault.New(fault.InvalidField, "a contact has at most %d tags", maxTags).In("tags")
 		}
 	}
-	if c.Attributes, err = attributed(c.Attributes, e.Attributes); err != nil {
+	if c.Attributes, err = attributed(c.Attributes, attributes); err != nil {
 		return err
 	}
 	p.Contact, p.changed = c, true
@@ -159,7 +168,7 @@ func attributed(own json.RawMessage, change map[string]json.RawMessage) (json.Ra
 		}
 	}
 	for name, value := range change {
-		if all[name] = value; bytes.Equal(bytes.TrimSpace(value), []byte("null")) {
+		if all[name] = value; isNull(value) {
 			delete(all, name)
 		}
 	}
@@ -178,10 +187,10 @@ func (k *Keeper) Create(tx *store.Tx, a account.ID, e Edit) (Contact, error) {
 	if err := e.Check(); err != nil {
 		return Contact{}, err
 	}
-	c := claim{account: a, source: FromAPI, addresses: e.addresses()}
-	if len(c.addresses) == 0 && (e.Email == nil || *e.Email == "") {
-		return Contact{}, fault.New(fault.MissingField, "a contact has a phone, another address or an email").In("phone")
+	if err := e.reaches(); err != nil {
+		return Contact{}, err
 	}
+	c := claim{account: a, source: FromAPI, addresses: e.addresses()}
 	b, err := open(tx, []claim{c})
 	if err != nil {
 		return Contact{}, err

@@ -16,15 +16,24 @@ type Imported struct {
 	Fault *fault.Fault // the row stands alone
 }
 
-// Import writes what rows say about people: of those who are known by an address, or have no address and a known email, more than before;
-// the others are new. Tags are added. Rows about one person are taken in their order.
+// Import saves what rows say about people.
 func (k *Keeper) Import(tx *store.Tx, by audit.Actor, a account.ID, edits []Edit) ([]Imported, error) {
+	done, err := k.Save(tx, a, FromImport, edits)
+	if err != nil {
+		return nil, err
+	}
+	return done, audit.Append(tx, audit.Entry{Account: a, Actor: by, Action: "contact.import", Detail: strconv.Itoa(len(edits))})
+}
+
+// Save writes what rows say about people: of those who are known by an address, or have no address and a known email, more than before;
+// the others are new, from the source. Tags are added. Rows about one person are taken in their order.
+func (k *Keeper) Save(tx *store.Tx, a account.ID, source Source, edits []Edit) ([]Imported, error) {
 	claims := make([]claim, len(edits))
 	done := make([]Imported, len(edits))
 	for i := range edits {
 		edits[i].Add = true
 		if done[i].Fault = fault.Of(edits[i].Check()); done[i].Fault == nil {
-			claims[i] = claim{account: a, source: FromImport, addresses: edits[i].addresses()}
+			claims[i] = claim{account: a, source: source, addresses: edits[i].addresses()}
 		}
 	}
 	b, err := openWhole(tx, claims)
@@ -46,7 +55,7 @@ func (k *Keeper) Import(tx *store.Tx, by audit.Actor, a account.ID, edits []Edit
 	for i := range done {
 		done[i].ID = b.now(done[i].ID)
 	}
-	return done, audit.Append(tx, audit.Entry{Account: a, Actor: by, Action: "contact.import", Detail: strconv.Itoa(len(edits))})
+	return done, nil
 }
 
 // openWhole is open, of which everybody is read whole.
@@ -90,16 +99,15 @@ func (b *book) byEmail(a account.ID, edits []Edit, claims []claim) (map[string]*
 
 // importRow works one row in.
 func (b *book) importRow(e *Edit, c *claim, byEmail map[string]*person, done *Imported) {
+	if done.Fault = fault.Of(e.reaches()); done.Fault != nil {
+		return
+	}
 	email := ""
 	if e.Email != nil {
 		email = *e.Email
 	}
-	if len(c.addresses) == 0 && email == "" {
-		done.Fault = fault.New(fault.MissingField, "a contact has a phone, another address or an email").In("phone")
-		return
-	}
 	same := b.same(c)
-	if known := byEmail[email]; len(c.addresses) == 0 && known != nil {
+	if known := byEmail[email]; len(c.addresses) == 0 && email != "" && known != nil {
 		same = []*person{b.people[b.now(known.ID)]}
 	}
 	var probe person
@@ -114,7 +122,7 @@ func (b *book) importRow(e *Edit, c *claim, byEmail map[string]*person, done *Im
 	b.join(p, same, c.addresses)
 	done.Fault = fault.Of(p.note(e))
 	done.ID, done.New = p.ID, len(b.people) > before
-	if len(c.addresses) == 0 {
+	if len(c.addresses) == 0 && email != "" {
 		byEmail[email] = p
 	}
 }

@@ -238,27 +238,21 @@ func (k *Keeper) Transfer(tx *store.Tx, a account.ID, from, to ListID, who []ID)
 	return k.count(tx, from, n, -1)
 }
 
-// Dedupe removes from a list those who are like an older member in all that is compared, and tells how many.
-func (k *Keeper) Dedupe(tx *store.Tx, a account.ID, which ListID, name, email bool) (int, error) {
-	if _, err := k.lock(tx, a, which); err != nil {
-		return 0, err
+// Subtract takes out of a list whoever is in another one, and tells how many there were. Of a list less itself nothing is taken.
+func (k *Keeper) Subtract(tx *store.Tx, a account.ID, from, other ListID) (int, error) {
+	for _, which := range []ListID{from, other} {
+		if _, err := k.lock(tx, a, which); err != nil {
+			return 0, err
+		}
 	}
-	found, err := store.Find[ID](tx, alike, []alikeParams{{ByName: flag(name), ByEmail: flag(email), ListID: int64(which)}})
+	if from == other {
+		return 0, nil
+	}
+	n, err := store.Each(tx, dropShared, []dropSharedParams{{ListID: int64(from), OtherID: int64(other)}})
 	if err != nil {
-		return 0, wrap("compare contacts", err)
+		return 0, wrap("subtract a list", err)
 	}
-	who := make([]ID, len(found))
-	for i, f := range found {
-		who[i] = f.Row
-	}
-	return k.take(tx, which, who)
-}
-
-func flag(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
+	return k.count(tx, from, n, -1)
 }
 
 // Remove takes whoever has one of the addresses out of a list, and tells how many there were.

@@ -153,13 +153,33 @@ DELETE FROM list_member WHERE list_id = @list_id AND contact_id = @contact_id;
 -- name: CountMembers :exec
 UPDATE contact_list SET members = members + CAST(@more AS bigint), updated_at = @updated_at WHERE id = @id;
 
--- Of the members who are alike in what is compared, all but the one known for longest. Who has none of it is like nobody.
--- name: Alike :many
-SELECT CAST(r.id AS bigint) AS id FROM (
-    SELECT c.id, row_number() OVER (
-        PARTITION BY CASE WHEN CAST(@by_name AS bigint) = 1 THEN lower(c.name) ELSE '' END,
-            CASE WHEN CAST(@by_email AS bigint) = 1 THEN lower(c.email) ELSE '' END
-        ORDER BY c.id) AS nth
-    FROM list_member AS m JOIN contact AS c ON c.id = m.contact_id
-    WHERE m.list_id = @list_id AND (CAST(@by_name AS bigint) = 1 AND c.name <> '' OR CAST(@by_email AS bigint) = 1 AND c.email <> '')
-) AS r WHERE r.nth > 1;
+-- Whoever is in another list, too.
+-- name: DropShared :execrows
+DELETE FROM list_member WHERE list_member.list_id = @list_id
+    AND list_member.contact_id IN (SELECT o.contact_id FROM list_member AS o WHERE o.list_id = @other_id);
+
+-- What programs know by its number.
+-- name: ContactNumbered :one
+SELECT * FROM contact WHERE account_id = @account_id AND number = @number;
+
+-- name: MergedNumbered :one
+SELECT contact_id FROM contact_merged WHERE account_id = @account_id AND number = @number;
+
+-- name: ListNumbered :one
+SELECT * FROM contact_list WHERE account_id = @account_id AND number = @number;
+
+-- name: IsMember :one
+SELECT contact_id FROM list_member WHERE list_id = @list_id AND contact_id = @contact_id;
+
+-- The members of a list, known for longest first: after one, or after so many.
+-- name: MembersAfter :many
+SELECT * FROM contact WHERE id IN (
+    SELECT k.contact_id FROM list_member AS k
+    WHERE k.list_id = @list_id AND k.contact_id > @after ORDER BY k.contact_id LIMIT CAST(@page AS bigint))
+ORDER BY id;
+
+-- name: MembersFrom :many
+SELECT * FROM contact WHERE id IN (
+    SELECT k.contact_id FROM list_member AS k
+    WHERE k.list_id = @list_id ORDER BY k.contact_id LIMIT CAST(@page AS bigint) OFFSET CAST(@skipped AS bigint))
+ORDER BY id;

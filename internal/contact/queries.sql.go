@@ -199,47 +199,6 @@ func (q *queries) AddTerm(ctx context.Context, arg addTermParams) error {
 	return err
 }
 
-const alike = `-- name: Alike :many
-SELECT CAST(r.id AS bigint) AS id FROM (
-    SELECT c.id, row_number() OVER (
-        PARTITION BY CASE WHEN CAST($1 AS bigint) = 1 THEN lower(c.name) ELSE '' END,
-            CASE WHEN CAST($2 AS bigint) = 1 THEN lower(c.email) ELSE '' END
-        ORDER BY c.id) AS nth
-    FROM list_member AS m JOIN contact AS c ON c.id = m.contact_id
-    WHERE m.list_id = $3 AND (CAST($1 AS bigint) = 1 AND c.name <> '' OR CAST($2 AS bigint) = 1 AND c.email <> '')
-) AS r WHERE r.nth > 1
-`
-
-type alikeParams struct {
-	ByName  int64
-	ByEmail int64
-	ListID  int64
-}
-
-// Of the members who are alike in what is compared, all but the one known for longest. Who has none of it is like nobody.
-func (q *queries) Alike(ctx context.Context, arg alikeParams) ([]int64, error) {
-	rows, err := q.db.QueryContext(ctx, alike, arg.ByName, arg.ByEmail, arg.ListID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []int64
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const changeContact = `-- name: ChangeContact :exec
 UPDATE contact SET addresses = $1, name = $2, book_name = $3, push_name = $4, business = $5,
     email = $6, tags = $7, attributes = $8, told = $9, updated_at = $10
@@ -275,6 +234,37 @@ func (q *queries) ChangeContact(ctx context.Context, arg changeContactParams) er
 		arg.ID,
 	)
 	return err
+}
+
+const contactNumbered = `-- name: ContactNumbered :one
+SELECT id, account_id, number, addresses, name, book_name, push_name, business, email, tags, attributes, source, updated_at FROM contact WHERE account_id = $1 AND number = $2
+`
+
+type contactNumberedParams struct {
+	AccountID account.ID
+	Number    int64
+}
+
+// What programs know by its number.
+func (q *queries) ContactNumbered(ctx context.Context, arg contactNumberedParams) (contactRecord, error) {
+	row := q.db.QueryRowContext(ctx, contactNumbered, arg.AccountID, arg.Number)
+	var i contactRecord
+	err := row.Scan(
+		&i.ID,
+		&i.AccountID,
+		&i.Number,
+		&i.Addresses,
+		&i.Name,
+		&i.BookName,
+		&i.PushName,
+		&i.Business,
+		&i.Email,
+		&i.Tags,
+		&i.Attributes,
+		&i.Source,
+		&i.UpdatedAt,
+	)
+	return i, err
 }
 
 const contactsFound = `-- name: ContactsFound :many
@@ -648,6 +638,25 @@ func (q *queries) DropMergedOf(ctx context.Context, arg dropMergedOfParams) erro
 	return err
 }
 
+const dropShared = `-- name: DropShared :execrows
+DELETE FROM list_member WHERE list_member.list_id = $1
+    AND list_member.contact_id IN (SELECT o.contact_id FROM list_member AS o WHERE o.list_id = $2)
+`
+
+type dropSharedParams struct {
+	ListID  int64
+	OtherID int64
+}
+
+// Whoever is in another list, too.
+func (q *queries) DropShared(ctx context.Context, arg dropSharedParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, dropShared, arg.ListID, arg.OtherID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const dropTag = `-- name: DropTag :exec
 DELETE FROM contact_tag WHERE account_id = $1 AND tag = $2 AND contact_id = $3
 `
@@ -695,6 +704,22 @@ func (q *queries) EmailOf(ctx context.Context, arg emailOfParams) (message.Conta
 	var id message.ContactID
 	err := row.Scan(&id)
 	return id, err
+}
+
+const isMember = `-- name: IsMember :one
+SELECT contact_id FROM list_member WHERE list_id = $1 AND contact_id = $2
+`
+
+type isMemberParams struct {
+	ListID    int64
+	ContactID message.ContactID
+}
+
+func (q *queries) IsMember(ctx context.Context, arg isMemberParams) (message.ContactID, error) {
+	row := q.db.QueryRowContext(ctx, isMember, arg.ListID, arg.ContactID)
+	var contact_id message.ContactID
+	err := row.Scan(&contact_id)
+	return contact_id, err
 }
 
 const knownAs = `-- name: KnownAs :many
@@ -748,6 +773,30 @@ func (q *queries) ListNamed(ctx context.Context, arg listNamedParams) (int64, er
 	var id int64
 	err := row.Scan(&id)
 	return id, err
+}
+
+const listNumbered = `-- name: ListNumbered :one
+SELECT id, account_id, number, name, folded, members, updated_at FROM contact_list WHERE account_id = $1 AND number = $2
+`
+
+type listNumberedParams struct {
+	AccountID account.ID
+	Number    int64
+}
+
+func (q *queries) ListNumbered(ctx context.Context, arg listNumberedParams) (contactListRecord, error) {
+	row := q.db.QueryRowContext(ctx, listNumbered, arg.AccountID, arg.Number)
+	var i contactListRecord
+	err := row.Scan(
+		&i.ID,
+		&i.AccountID,
+		&i.Number,
+		&i.Name,
+		&i.Folded,
+		&i.Members,
+		&i.UpdatedAt,
+	)
+	return i, err
 }
 
 const listsOf = `-- name: ListsOf :many
@@ -830,6 +879,107 @@ func (q *queries) ListsWith(ctx context.Context, arg listsWithParams) ([]contact
 	return items, nil
 }
 
+const membersAfter = `-- name: MembersAfter :many
+SELECT id, account_id, number, addresses, name, book_name, push_name, business, email, tags, attributes, source, updated_at FROM contact WHERE id IN (
+    SELECT k.contact_id FROM list_member AS k
+    WHERE k.list_id = $1 AND k.contact_id > $2 ORDER BY k.contact_id LIMIT CAST($3 AS bigint))
+ORDER BY id
+`
+
+type membersAfterParams struct {
+	ListID int64
+	After  message.ContactID
+	Page   int64
+}
+
+// The members of a list, known for longest first: after one, or after so many.
+func (q *queries) MembersAfter(ctx context.Context, arg membersAfterParams) ([]contactRecord, error) {
+	rows, err := q.db.QueryContext(ctx, membersAfter, arg.ListID, arg.After, arg.Page)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []contactRecord
+	for rows.Next() {
+		var i contactRecord
+		if err := rows.Scan(
+			&i.ID,
+			&i.AccountID,
+			&i.Number,
+			&i.Addresses,
+			&i.Name,
+			&i.BookName,
+			&i.PushName,
+			&i.Business,
+			&i.Email,
+			&i.Tags,
+			&i.Attributes,
+			&i.Source,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const membersFrom = `-- name: MembersFrom :many
+SELECT id, account_id, number, addresses, name, book_name, push_name, business, email, tags, attributes, source, updated_at FROM contact WHERE id IN (
+    SELECT k.contact_id FROM list_member AS k
+    WHERE k.list_id = $1 ORDER BY k.contact_id LIMIT CAST($3 AS bigint) OFFSET CAST($2 AS bigint))
+ORDER BY id
+`
+
+type membersFromParams struct {
+	ListID  int64
+	Skipped int64
+	Page    int64
+}
+
+func (q *queries) MembersFrom(ctx context.Context, arg membersFromParams) ([]contactRecord, error) {
+	rows, err := q.db.QueryContext(ctx, membersFrom, arg.ListID, arg.Skipped, arg.Page)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []contactRecord
+	for rows.Next() {
+		var i contactRecord
+		if err := rows.Scan(
+			&i.ID,
+			&i.AccountID,
+			&i.Number,
+			&i.Addresses,
+			&i.Name,
+			&i.BookName,
+			&i.PushName,
+			&i.Business,
+			&i.Email,
+			&i.Tags,
+			&i.Attributes,
+			&i.Source,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const mergedInto = `-- name: MergedInto :one
 SELECT contact_id FROM contact_merged WHERE id = $1
 `
@@ -840,6 +990,22 @@ type mergedIntoParams struct {
 
 func (q *queries) MergedInto(ctx context.Context, arg mergedIntoParams) (message.ContactID, error) {
 	row := q.db.QueryRowContext(ctx, mergedInto, arg.ID)
+	var contact_id message.ContactID
+	err := row.Scan(&contact_id)
+	return contact_id, err
+}
+
+const mergedNumbered = `-- name: MergedNumbered :one
+SELECT contact_id FROM contact_merged WHERE account_id = $1 AND number = $2
+`
+
+type mergedNumberedParams struct {
+	AccountID account.ID
+	Number    int64
+}
+
+func (q *queries) MergedNumbered(ctx context.Context, arg mergedNumberedParams) (message.ContactID, error) {
+	row := q.db.QueryRowContext(ctx, mergedNumbered, arg.AccountID, arg.Number)
 	var contact_id message.ContactID
 	err := row.Scan(&contact_id)
 	return contact_id, err

@@ -37,7 +37,7 @@ type attributes struct{ json.RawMessage }
 
 // Schema documents attributes.
 func (attributes) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true, Description: "Any JSON object; 16 KB of all attributes together. In a change each stands by itself, and null takes one away.", Examples: []any{map[string]any{"city": "Nairobi"}}}
+	return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true, Description: "Any JSON object; 16 KB of all attributes together. In a change each stands by itself, and null takes one away. These mean the same on every surface and are one line of text: first_name and last_name (which together are the name), custom_1 to custom_4, fax_number, organization_name, address_line_1, address_line_2, address_city, address_state, address_postal_code, address_country.", Examples: []any{map[string]any{"city": "Nairobi"}}}
 }
 
 // all is each attribute by itself.

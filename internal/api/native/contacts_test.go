@@ -219,6 +219,9 @@ func TestListsOfContacts(t *testing.T) {
 	do(one+"/deduplicate", `{"by":["name","email"]}`, `{"removed":1}`)
 	do(one+"/deduplicate", `{"by":["name"]}`, `{"removed":1}`)
 	do(two+"/deduplicate", `{"by":["name","email"]}`, `{"removed":0}`)
+	do(two+"/deduplicate", `{"by":["phone","address_city"]}`, `{"removed":0}`)
+	do(two+"/subtract", `{"list":"`+one+`"}`, `{"removed":0}`)
+	do(two+"/subtract", `{"list":"`+two+`"}`, `{"removed":0}`)
 	count(one, 1)
 	w.Do(alice, "POST", base+"/opt-outs", `{"addresses":["+254702000003","+254702000000"]}`)
 	do(two+"/remove-opted-out", ``, `{"removed":1}`)
@@ -240,9 +243,11 @@ func TestListsOfContacts(t *testing.T) {
 		{"/lists", `{"name":"a\nb"}`, "invalid_field", "name"},
 		{"/lists/" + two + "/contacts", `{"contacts":["x"]}`, "invalid_field", "contacts[0]"},
 		{"/lists/" + two + "/contacts", `{"contacts":[]}`, "missing_field", "contacts"},
-		{"/lists/" + two + "/deduplicate", `{"by":["phone"]}`, "invalid_field", "by"},
+		{"/lists/" + two + "/deduplicate", `{"by":["shoe"]}`, "invalid_field", "by"},
 		{"/lists/" + two + "/deduplicate", `{}`, "missing_field", "by"},
+		{"/lists/" + two + "/subtract", `{}`, "missing_field", "list"},
 		{"/contacts", `{}`, "missing_field", "phone"},
+		{"/contacts", `{"phone":"+254701234567","attributes":{"address_city":"a\nb"}}`, "invalid_field", "attributes.address_city"},
 		{"/contacts", `{"phone":"12"}`, "invalid_recipient", "phone"},
 		{"/contacts", `{"phone":"+254701234567","email":"a b@example.com"}`, "invalid_field", "email"},
 		{"/contacts", `{"phone":"+254701234567","email":"Ann <ann@example.com>"}`, "invalid_field", "email"},

@@ -23,6 +23,7 @@ func (s *server) listOperations() []operation {
 		op[memberInput, nothing]("DELETE /lists/{id}/contacts/{contact_id}", account.MessagesSend, "removeFromList", "Take a contact out of a list", s.removeFromList).answers(204),
 		op[transferInput, output[movedReply]]("POST /lists/{id}/transfer", account.MessagesSend, "transferToList", "Move contacts from a list to another", s.transferToList).large().once(),
 		op[dedupeInput, output[removedReply]]("POST /lists/{id}/deduplicate", account.MessagesSend, "deduplicateList", "Take those out of a list who are like another member", s.deduplicateList).once(),
+		op[subtractInput, output[removedReply]]("POST /lists/{id}/subtract", account.MessagesSend, "subtractList", "Take those out of a list who are in another one", s.subtractList).once(),
 		op[IDInput, output[removedReply]]("POST /lists/{id}/remove-opted-out", account.MessagesSend, "removeOptedOut", "Take those out of a list who do not want messages", s.removeOptedOut).once(),
 	}
 }
@@ -63,14 +64,24 @@ type transferInput struct {
 	Body transferRequest
 }
 
-// dedupeRequest says what is compared. Addresses need not be: no two contacts share one.
+// dedupeRequest says what is compared. A phone tells two contacts apart by itself.
 type dedupeRequest struct {
-	By []string `json:"by" minItems:"1" nullable:"false" enum:"name,email" doc:"Who has all of these as another member has them is taken out; the contact known for longest stays."`
+	By []string `json:"by" minItems:"1" nullable:"false" enum:"name,email,phone,first_name,last_name,custom_1,custom_2,custom_3,custom_4,fax_number,organization_name,address_line_1,address_line_2,address_city,address_state,address_postal_code,address_country" doc:"Who has all of these as another member has them is taken out; the contact known for longest stays."`
 }
 
 type dedupeInput struct {
 	IDInput
 	Body dedupeRequest
+}
+
+// subtractRequest names the other list.
+type subtractRequest struct {
+	List string `json:"list" format:"uuid" doc:"The other list, which stays as it is."`
+}
+
+type subtractInput struct {
+	IDInput
+	Body subtractRequest
 }
 
 // ListReply is a list of contacts.
@@ -261,18 +272,35 @@ func (s *server) deduplicateList(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if len(in.By) == 0 {
-		return fault.New(fault.MissingField, "something is compared").In("by")
-	}
-	by := map[string]bool{}
-	for _, field := range in.By {
-		if field != "name" && field != "email" {
-			return fault.New(fault.InvalidField, "what is compared is name or email").In("by")
-		}
-		by[field] = true
+	who, err := s.core.Contacts.Alike(r.Context(), l.ID, in.By)
+	if err != nil {
+		return err
 	}
 	return api.Commit(w, r, http.StatusOK, func(tx *store.Tx) (any, error) {
-		n, err := s.core.Contacts.Dedupe(tx, l.Account, l.ID, by["name"], by["email"])
+		n, err := s.core.Contacts.Take(tx, l.Account, l.ID, who)
+		return removedReply{n}, err
+	})
+}
+
+// subtractList takes those out of a list who are in another one.
+func (s *server) subtractList(w http.ResponseWriter, r *http.Request) error {
+	l, err := s.list(r)
+	if err != nil {
+		return err
+	}
+	in, err := api.Decode[subtractRequest](r)
+	if err != nil {
+		return err
+	}
+	if in.List == "" {
+		return fault.New(fault.MissingField, "another list is named").In("list")
+	}
+	other, err := id.Parse[contact.List](in.List)
+	if err != nil {
+		return fault.New(fault.NotHere, "there is no such list").In("list")
+	}
+	return api.Commit(w, r, http.StatusOK, func(tx *store.Tx) (any, error) {
+		n, err := s.core.Contacts.Subtract(tx, l.Account, l.ID, other)
 		return removedReply{n}, err
 	})
 }
