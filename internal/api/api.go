@@ -27,6 +27,7 @@ type Options struct {
 	Body           int64          // bytes of a body; 0: 1 MiB
 	BatchBody      int64          // bytes of a body that sends a batch; 0: 16 MiB
 	Batch          int            // most messages in one request; 0: 1,000
+	PerSource      int            // requests a minute of one address to each operation that counts them (AdmitSource); 0: any
 	Log            *slog.Logger
 	Metrics        *telemetry.Metrics
 	Traced         bool // whoever calls may say in which trace (W3C Trace Context)
@@ -41,6 +42,8 @@ type Surface struct {
 	AnyOrigin bool
 	// Limited gives callers the limit of requests that compatible surfaces have, and tells it in their headers.
 	Limited bool
+	// Slashes lets the paths of operations end in a slash.
+	Slashes bool
 	// Headers are on every reply.
 	Headers http.Header
 	// Routes registers what the surface answers.
@@ -72,6 +75,7 @@ type Front struct {
 	core    Core
 	log     *slog.Logger
 	mux     *http.ServeMux
+	apart   *http.ServeMux // of operations that stand apart; asked once mux has nothing
 	kits    []*Kit
 	rates   *rate.Meters
 	seen    meters
@@ -96,12 +100,18 @@ func New(opt Options, core Core, surfaces ...Surface) *Front {
 		opt.Batch = 1000
 	}
 	f := &Front{
-		opt: opt, core: core, log: opt.Log, mux: http.NewServeMux(), seen: newMeters(opt.Metrics),
+		opt: opt, core: core, log: opt.Log, mux: http.NewServeMux(), apart: http.NewServeMux(), seen: newMeters(opt.Metrics),
 		rates: rate.New(core.Store),
 	}
 	home := &Kit{Front: f, Surface: Surface{Name: "home", Routes: pages, Fail: failPlain}}
 	f.nowhere = f.seen.entry(home, "", "none", 0)
-	f.mux.HandleFunc(anywhere, func(_ http.ResponseWriter, r *http.Request) { f.unmatched(visitOf(r), r) })
+	f.mux.HandleFunc(anywhere, func(w http.ResponseWriter, r *http.Request) {
+		if _, pattern := f.apart.Handler(r); pattern != "" {
+			f.apart.ServeHTTP(w, r)
+			return
+		}
+		f.unmatched(visitOf(r), r)
+	})
 	home.Routes(home)
 	for _, s := range surfaces {
 		kit := &Kit{Front: f, Surface: s}
@@ -133,16 +143,21 @@ func (k *Kit) Handle(pattern string, h Handler) { k.handle(pattern, k.opt.Body, 
 func (k *Kit) HandleBatch(pattern string, h Handler) { k.handle(pattern, k.opt.BatchBody, h) }
 
 func (k *Kit) handle(pattern string, body int64, h Handler) {
+	k.mux.HandleFunc(pattern, k.entryHandler(pattern, body, h))
+}
+
+// entryHandler is a handler of one method of one path for ServeMux.
+func (k *Kit) entryHandler(pattern string, body int64, h Handler) http.HandlerFunc {
 	method, at, _ := strings.Cut(pattern, " ")
 	e := k.seen.entry(k, method, at, body)
-	k.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
 		v := visitOf(r)
 		v.entry = e
 		k.head(w)
 		if err := h(w, r); err != nil {
 			k.fail(v, r, err)
 		}
-	})
+	}
 }
 
 // ServeHTTP answers one request.
@@ -248,7 +263,11 @@ func (f *Front) methods(r *http.Request) (allowed []string) {
 	probe := &http.Request{Host: r.Host, URL: r.URL}
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
 		probe.Method = method
-		if _, pattern := f.mux.Handler(probe); pattern != anywhere {
+		_, pattern := f.mux.Handler(probe)
+		if pattern == anywhere {
+			_, pattern = f.apart.Handler(probe)
+		}
+		if pattern != "" {
 			allowed = append(allowed, method)
 		}
 	}

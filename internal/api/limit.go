@@ -12,9 +12,9 @@ import (
 	"tidings.dev/internal/rate"
 )
 
-// tellShare writes what is left of a limit into the reply. A surface with a limit of its own tells that one alone.
+// tellShare writes what is left of a limit into the reply. A surface or an operation with a limit of its own tells that one alone.
 func (k *Kit) tellShare(h http.Header, s rate.Share) {
-	if s.Limit == 0 || k.Limited {
+	if s.Limit == 0 || k.Limited || h["X-Ratelimit-Limit"] != nil {
 		return
 	}
 	h["Ratelimit-Limit"] = []string{strconv.Itoa(s.Limit)}
@@ -45,6 +45,27 @@ func (k *Kit) checkLimit(v *visit, whose rate.Name, perMinute int) error {
 func (k *Kit) AdmitAnyone(r *http.Request) error {
 	v := visitOf(r)
 	return k.checkLimit(v, rate.Name{Of: k.Name + "/address", ID: place(v.remote)}, k.core.Members.Standard().Surface)
+}
+
+// AdmitSource uses up one of the requests that one address may make of the operation, whoever asks, and tells what is left.
+func (k *Kit) AdmitSource(r *http.Request) error {
+	v := visitOf(r)
+	if k.opt.PerSource == 0 {
+		return nil
+	}
+	whose := rate.Name{Of: k.Name + " " + v.scope(), ID: place(v.remote)}
+	left, err := k.rates.Take(whose, 1, rate.Limit{PerMinute: k.opt.PerSource, Burst: k.opt.PerSource})
+	if err != nil {
+		return err
+	}
+	h := v.Header()
+	h.Set("X-Ratelimit-Limit", strconv.Itoa(left.Limit))
+	h.Set("X-Ratelimit-Remaining", strconv.Itoa(left.Remaining))
+	h.Set("Ratelimit-Reset", strconv.Itoa(seconds(left.Full)))
+	if !left.OK {
+		return refused(left, "address")
+	}
+	return nil
 }
 
 // place is a number for an address; the addresses of one network of IPv6 share it, since one caller has all of them.

@@ -32,6 +32,8 @@ type Operation struct {
 	Open    bool   // it needs no key
 	Header  string // it needs this header instead of a key
 	Sends   bool   // it takes an Idempotency-Key
+	Batch   bool   // its body may be as large as a batch
+	Apart   bool   // its pattern and another's fit some same path, which is the other's
 	Query   any
 	Body    any
 	Example any // of a body; nil: Body itself
@@ -49,7 +51,7 @@ type Example struct {
 // Serve registers the operations, and their documents below /docs/ and the surface's name.
 func (k *Kit) Serve(p Paper) {
 	for _, o := range p.Operations {
-		k.Handle(o.Pattern, o.Handler)
+		k.serve(o)
 	}
 	place := "/docs/" + k.Name + "/"
 	openapi, postman := p.openAPI(), p.postman(k.PublicURL())
@@ -66,6 +68,22 @@ func (k *Kit) Serve(p Paper) {
 	k.Handle("GET "+place+"postman.json", func(w http.ResponseWriter, _ *http.Request) error {
 		return Write(w, "application/json", http.StatusOK, postman)
 	})
+}
+
+// serve registers one operation.
+func (k *Kit) serve(o Operation) {
+	mux, body := k.mux, k.opt.Body
+	if o.Apart {
+		mux = k.apart
+	}
+	if o.Batch {
+		body = k.opt.BatchBody
+	}
+	h := k.entryHandler(o.Pattern, body, o.Handler)
+	mux.HandleFunc(o.Pattern, h)
+	if k.Slashes {
+		mux.HandleFunc(o.Pattern+"/{$}", h)
+	}
 }
 
 //go:embed paper.html
@@ -134,6 +152,9 @@ func schemaName(t reflect.Type, hint string) string {
 		t = t.Elem()
 	}
 	name := cmp.Or(t.Name(), hint)
+	if strings.Contains(name, "[") { // of a type with parameters
+		name = huma.DefaultSchemaNamer(t, hint)
+	}
 	if name == "" { // of what is not an object, and needs none
 		return ""
 	}

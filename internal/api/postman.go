@@ -21,6 +21,7 @@ type (
 	}
 	postmanAuth struct {
 		Type   string            `json:"type"`
+		Basic  []postmanVariable `json:"basic,omitempty"`
 		Bearer []postmanVariable `json:"bearer,omitempty"`
 		APIKey []postmanVariable `json:"apikey,omitempty"`
 	}
@@ -69,7 +70,10 @@ var jsonType = postmanVariable{Key: "Content-Type", Value: "application/json"}
 func (p Paper) postman(url string) []byte {
 	c := postmanCollection{
 		Info: postmanInfo{p.Title, p.Description, postmanSchema}, Auth: p.postmanKey(),
-		Variable: []postmanVariable{{Key: "base", Value: url}, {Key: "key", Value: ""}},
+		Variable: []postmanVariable{{Key: "base", Value: url}},
+	}
+	for _, name := range p.postmanSecrets() {
+		c.Variable = append(c.Variable, postmanVariable{Key: name, Value: ""})
 	}
 	for _, o := range p.Operations {
 		c.Item = append(c.Item, o.postman())
@@ -81,8 +85,22 @@ func (p Paper) postman(url string) []byte {
 	return append(text, '\n')
 }
 
+// postmanSecrets are the variables that whoever uses the collection fills in.
+func (p Paper) postmanSecrets() []string {
+	if p.basic() {
+		return []string{"username", "password"}
+	}
+	return []string{"key"}
+}
+
+// basic reports whether callers carry a name and a secret (RFC 7617).
+func (p Paper) basic() bool { return p.Key.Type == "http" && p.Key.Scheme == "basic" }
+
 // postmanKey is how the collection carries the key.
 func (p Paper) postmanKey() *postmanAuth {
+	if p.basic() {
+		return &postmanAuth{Type: "basic", Basic: []postmanVariable{{"username", "{{username}}", "string"}, {"password", "{{password}}", "string"}}}
+	}
 	if p.Key.Type == "http" {
 		return &postmanAuth{Type: "bearer", Bearer: []postmanVariable{{"token", "{{key}}", "string"}}}
 	}

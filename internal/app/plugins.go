@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"tidings.dev/internal/api"
+	"tidings.dev/internal/api/clicksend"
 	"tidings.dev/internal/api/device"
 	"tidings.dev/internal/api/klik"
 	"tidings.dev/internal/api/native"
@@ -41,5 +42,6 @@ func surfaces() []api.Surface {
 		native.Surface,
 		klik.Surface,
 		device.Surface,
+		clicksend.Surface,
 	}
 }

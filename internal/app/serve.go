@@ -265,7 +265,7 @@ func (s *Server) answers() http.Handler {
 	cfg := s.Config
 	return api.New(api.Options{
 		PublicURL: cfg.PublicURL, TrustedProxies: cfg.TrustedProxies, Body: int64(cfg.Limits.Body), BatchBody: int64(cfg.Limits.BatchBody),
-		Batch: cfg.Limits.Batch,
+		Batch: cfg.Limits.Batch, PerSource: cfg.Rate.SourceRequests,
 		Log:   s.Log, Metrics: s.Metrics, Traced: s.Tracer != nil,
 	}, api.Core{
 		Store: s.Store, Gateway: s.accepts(), Keys: s.Keys, Members: s.Members, Wallet: s.Wallet, Routes: s.Routes,

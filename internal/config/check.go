@@ -152,6 +152,7 @@ func (k *checks) limits(c *Config) {
 	k.between("rate.burst", int64(c.Rate.Burst), 1, 100_000_000)
 	k.between("rate.messages_per_minute", int64(c.Rate.MessagesPerMinute), 0, 100_000_000)
 	k.between("rate.surface_requests_per_minute", int64(c.Rate.SurfaceRequests), 0, 100_000_000)
+	k.between("rate.source_requests_per_minute", int64(c.Rate.SourceRequests), 0, 100_000_000)
 }
 
 func (k *checks) retention(r Retention) {

@@ -78,6 +78,7 @@ type Rate struct {
 	Burst             int `key:"burst" doc:"Requests of one key at once after a pause."`
 	MessagesPerMinute int `key:"messages_per_minute" doc:"Messages that an account may send in a minute, over all surfaces together. 0 turns the limit off."`
 	SurfaceRequests   int `key:"surface_requests_per_minute" doc:"Requests a minute of an account on each of the compatible surfaces, and there of an address that needs no key, as their headers tell. 0 turns the limit off."`
+	SourceRequests    int `key:"source_requests_per_minute" doc:"Requests a minute that one address may make of an operation which counts them, whoever asks: GET /v3/account of the clicksend surface, as its headers tell. 0 turns the limit off."`
 }
 
 // Retention says how long things are kept.
@@ -159,7 +160,7 @@ func Default() Config {
 			Body: MiB, BatchBody: 16 * MiB, Batch: 1000, Queue: 1_000_000,
 			DiskFloor: 256 * MiB, DiskFloorPercent: 5,
 		},
-		Rate: Rate{RequestsPerMinute: 60_000, Burst: 60_000, SurfaceRequests: 60},
+		Rate: Rate{RequestsPerMinute: 60_000, Burst: 60_000, SurfaceRequests: 60, SourceRequests: 20},
 		Retention: Retention{
 			Bodies: 30 * day, Messages: 400 * day, Media: 30 * day, Events: 30 * day, Deliveries: 30 * day, Ledger: 400 * day, Audit: 730 * day, Usage: 730 * day,
 		},
