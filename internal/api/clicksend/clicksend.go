@@ -9,6 +9,7 @@ import (
 
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/api"
+	"tidings.dev/internal/fault"
 )
 
 // Surface is the API.
@@ -44,11 +45,14 @@ func (s *server) operations() []api.Operation {
 // guarded is a handler for who has a name and a secret in the Authorization header (RFC 7617) and may do what the scope names.
 func (s *server) guarded(scope account.Scope, h api.Handler) api.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		username, secret, err := api.Basic(r)
-		if err != nil {
-			return err
+		_, secret, ok := r.BasicAuth()
+		switch {
+		case r.Header.Get("Authorization") == "":
+			return fault.New(fault.NoCredentials, "there is no Authorization header")
+		case !ok:
+			return fault.New(fault.BadCredentials, "the Authorization header holds no user name and secret")
 		}
-		if err := s.kit.AdmitBasic(r, username, secret, scope); err != nil {
+		if err := s.kit.Admit(r, secret, scope); err != nil {
 			return err
 		}
 		return h(w, r)
