@@ -17,9 +17,9 @@ import (
 // unsigned is the native dialect without what its signature costs.
 type unsigned struct{ native }
 
-func (unsigned) Request(p Post) ([]byte, http.Header, error) {
+func (unsigned) Request(p Post) (Request, error) {
 	body, err := wrap(p)
-	return body, headers(p, "v1,"+strings.Repeat("A", 44)), err
+	return Request{Header: headers(p, "v1,"+strings.Repeat("A", 44)), Body: body}, err
 }
 
 // BenchmarkPost renders one event and posts it over loopback, 16 at a time: signed and unsigned in turns, since what the

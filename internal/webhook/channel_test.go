@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -46,9 +45,9 @@ func TestAnEndpointOfAChannelHearsOfNoOther(t *testing.T) {
 // tacit tells of nothing but what was read.
 type tacit struct{ native }
 
-func (tacit) Request(p Post) ([]byte, http.Header, error) {
+func (tacit) Request(p Post) (Request, error) {
 	if p.Event.Kind != event.Read || !p.Kinds[event.Read] || p.Kinds[event.Failed] {
-		return nil, nil, ErrNothing
+		return Request{}, ErrNothing
 	}
 	return native{}.Request(p)
 }

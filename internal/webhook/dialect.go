@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -17,10 +18,18 @@ const Native = "native"
 
 // Dialect is how the customers of one API surface want to be told.
 type Dialect interface {
-	// Request makes the body and the headers of one post, or says with ErrNothing that there is none.
-	Request(p Post) (body []byte, headers http.Header, err error)
+	// Request makes one post, or says with ErrNothing that there is none.
+	Request(p Post) (Request, error)
 	// Success reports whether the answer means that the event was taken.
 	Success(status int, response []byte) bool
+}
+
+// Request is a post as HTTP.
+type Request struct {
+	Method string     // empty: POST
+	Query  url.Values // besides what the endpoint's address has
+	Header http.Header
+	Body   []byte
 }
 
 // ErrNothing says that the endpoint is not told of an event: its dialect has no words for it.
@@ -36,6 +45,7 @@ type Post struct {
 	Previous int                 // the number of the last event of the subject that the endpoint was sent; 0: none
 	Data     json.RawMessage     // what the event is about, in native words
 	Kinds    map[event.Kind]bool // that the endpoint takes
+	Style    string              // of the endpoint
 	signers  []signer
 	now      time.Time
 }
@@ -60,16 +70,16 @@ type envelope struct {
 const timeFormat = "2006-01-02T15:04:05.000Z"
 
 // Request wraps the data in the envelope and signs it.
-func (native) Request(p Post) ([]byte, http.Header, error) {
+func (native) Request(p Post) (Request, error) {
 	body, err := wrap(p)
 	if err != nil {
-		return nil, nil, err
+		return Request{}, err
 	}
 	signature, err := p.Sign(body)
 	if err != nil {
-		return nil, nil, err
+		return Request{}, err
 	}
-	return body, headers(p, signature), nil
+	return Request{Header: headers(p, signature), Body: body}, nil
 }
 
 func wrap(p Post) ([]byte, error) {

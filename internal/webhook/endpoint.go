@@ -28,7 +28,9 @@ type Endpoint struct {
 	Active      bool
 	Reason      string            // why it is not active, when we stopped it
 	Dialect     string            // how events are posted; empty: Native
+	Style       string            // how its dialect posts, where that has several ways
 	Channel     message.ChannelID // it hears of this channel's messages and of nothing else; zero: of all. A channel has one at most
+	Rule        int64             // the rule that alone feeds it, by Feed; zero: it hears what happens. A rule has one at most
 	Updated     time.Time
 }
 
@@ -56,7 +58,7 @@ func (w *Webhooks) Create(tx *store.Tx, by audit.Actor, e Endpoint) (Endpoint, s
 	if err != nil {
 		return e, "", fmt.Errorf("count webhooks: %w", err)
 	}
-	if *have[0] >= perAccount {
+	if *have[0] >= perAccount && e.Rule == 0 {
 		return e, "", fault.New(fault.InvalidField, "the account has %d webhooks, and may not have more", perAccount)
 	}
 	e.ID, e.Active, e.Reason, e.Updated, e.Dialect = EndpointID(tx.NewID()), true, "", tx.Now(), cmp.Or(e.Dialect, Native)
@@ -67,6 +69,7 @@ func (w *Webhooks) Create(tx *store.Tx, by audit.Actor, e Endpoint) (Endpoint, s
 	row := addWebhookParams{
 		ID: int64(e.ID), AccountID: e.Account, URL: e.URL, Events: strings.Join(e.Events, " "), Description: e.Description,
 		Dialect: e.Dialect, Secret: sealed, Ordered: flag(e.Ordered), Active: flag(e.Active), UpdatedAt: tx.NowMilli(), ChannelID: e.Channel,
+		RuleID: e.Rule, Style: e.Style,
 	}
 	if err := store.Run(tx, addWebhook, []addWebhookParams{row}); err != nil {
 		return e, "", fmt.Errorf("store webhook: %w", err)
@@ -129,6 +132,9 @@ func (w *Webhooks) Update(ctx context.Context, by audit.Actor, a account.ID, of 
 	if err != nil {
 		return Endpoint{}, err
 	}
+	if was.Rule != 0 && (c.URL != nil || c.Events != nil || c.Ordered != nil) {
+		return Endpoint{}, fault.New(fault.StillUsed, "a rule feeds this webhook and says where it leads; change the rule")
+	}
 	if err := w.Check(ctx, c.apply(was)); err != nil {
 		return Endpoint{}, err
 	}
@@ -176,18 +182,28 @@ func change(tx *store.Tx, by audit.Actor, e Endpoint, was *webhookRecord) error 
 	return note(tx, by, e.Account, e.ID, "webhook.update", e.URL)
 }
 
-// Delete removes an endpoint. What is still on its way to it is not posted any more.
-func (w *Webhooks) Delete(_ context.Context, by audit.Actor, a account.ID, of EndpointID) error {
-	return w.store.Write(func(tx *store.Tx) error {
-		n, err := store.Each(tx, dropWebhook, []dropWebhookParams{{ID: int64(of), AccountID: a}})
-		if err != nil {
-			return fmt.Errorf("delete webhook: %w", err)
-		}
-		if n[0] == 0 {
-			return unknown(of)
-		}
-		return note(tx, by, a, of, "webhook.delete", "")
-	})
+// Delete removes an endpoint. What is still on its way to it is not posted any more. One that a rule feeds goes with the rule.
+func (w *Webhooks) Delete(ctx context.Context, by audit.Actor, a account.ID, of EndpointID) error {
+	was, err := w.Get(ctx, a, of)
+	if err != nil {
+		return err
+	}
+	if was.Rule != 0 {
+		return fault.New(fault.StillUsed, "a rule feeds this webhook; delete the rule")
+	}
+	return w.store.Write(func(tx *store.Tx) error { return w.Remove(tx, by, a, of) })
+}
+
+// Remove is Delete within a transaction, of whichever endpoint.
+func (w *Webhooks) Remove(tx *store.Tx, by audit.Actor, a account.ID, of EndpointID) error {
+	n, err := store.Each(tx, dropWebhook, []dropWebhookParams{{ID: int64(of), AccountID: a}})
+	if err != nil {
+		return fmt.Errorf("delete webhook: %w", err)
+	}
+	if n[0] == 0 {
+		return unknown(of)
+	}
+	return note(tx, by, a, of, "webhook.delete", "")
 }
 
 // Check tells with a fault what is wrong with an endpoint. It may ask for the address of its host.
@@ -226,7 +242,7 @@ func endpointOf(r webhookRecord) Endpoint {
 	return Endpoint{
 		ID: EndpointID(r.ID), Account: r.AccountID, URL: r.URL, Events: strings.Fields(r.Events), Description: r.Description,
 		Ordered: r.Ordered == 1, Active: r.Active == 1, Reason: r.Reason, Dialect: r.Dialect, Updated: time.UnixMilli(r.UpdatedAt).UTC(),
-		Channel: r.ChannelID,
+		Channel: r.ChannelID, Rule: r.RuleID, Style: r.Style,
 	}
 }
 

@@ -1,25 +1,31 @@
 -- name: AddWebhook :exec
-INSERT INTO webhook (id, account_id, url, events, description, dialect, secret, ordered, active, updated_at, channel_id)
-VALUES (@id, @account_id, @url, @events, @description, @dialect, @secret, @ordered, @active, @updated_at, @channel_id);
+INSERT INTO webhook (id, account_id, url, events, description, dialect, secret, ordered, active, updated_at, channel_id, rule_id, style)
+VALUES (@id, @account_id, @url, @events, @description, @dialect, @secret, @ordered, @active, @updated_at, @channel_id, @rule_id, @style);
 
 -- name: AllWebhooks :many
-SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired, channel_id FROM webhook ORDER BY id;
+SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired, channel_id, rule_id, style FROM webhook ORDER BY id;
 
 -- name: OneWebhook :one
-SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired, channel_id FROM webhook
+SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired, channel_id, rule_id, style FROM webhook
 WHERE id = @id AND account_id = @account_id;
 
 -- name: WebhooksOf :many
-SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired, channel_id FROM webhook
+SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired, channel_id, rule_id, style FROM webhook
 WHERE account_id = @account_id AND id < @before ORDER BY id DESC LIMIT CAST(@page AS bigint);
 
+-- Those that rules feed are counted as rules.
 -- name: CountWebhooks :one
-SELECT count(*) AS n FROM webhook WHERE account_id = @account_id;
+SELECT count(*) AS n FROM webhook WHERE account_id = @account_id AND rule_id = 0;
 
 -- name: ChangeWebhook :execrows
 UPDATE webhook SET url = @url, events = @events, description = @description, ordered = @ordered, active = @active,
   reason = @reason, failing_at = @failing_at, updated_at = @updated_at
 WHERE id = @id AND account_id = @account_id;
+
+-- An endpoint that a rule feeds goes where the rule says, and begins anew.
+-- name: PointWebhook :execrows
+UPDATE webhook SET url = @url, dialect = @dialect, style = @style, active = 1, reason = '', failing_at = 0, updated_at = @updated_at
+WHERE id = @id AND account_id = @account_id AND rule_id <> 0;
 
 -- name: RotateWebhook :exec
 UPDATE webhook SET secret = @secret, retired = @retired, updated_at = @updated_at WHERE id = @id;
@@ -125,5 +131,5 @@ SELECT id FROM delivery WHERE done = 0 AND subject >= @from_subject AND subject 
 UPDATE delivery SET response = '' WHERE subject = @subject AND response <> '';
 
 -- name: WebhookOfChannel :one
-SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired, channel_id FROM webhook
+SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired, channel_id, rule_id, style FROM webhook
 WHERE channel_id = @channel_id AND channel_id <> 0;

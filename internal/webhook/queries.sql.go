@@ -71,6 +71,8 @@ type webhookRecord struct {
 	UpdatedAt   int64
 	Retired     string
 	ChannelID   message.ChannelID
+	RuleID      int64
+	Style       string
 }
 
 const addReplay = `-- name: AddReplay :exec
@@ -136,8 +138,8 @@ func (q *queries) AddReplayed(ctx context.Context, arg addReplayedParams) error 
 }
 
 const addWebhook = `-- name: AddWebhook :exec
-INSERT INTO webhook (id, account_id, url, events, description, dialect, secret, ordered, active, updated_at, channel_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+INSERT INTO webhook (id, account_id, url, events, description, dialect, secret, ordered, active, updated_at, channel_id, rule_id, style)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 `
 
 type addWebhookParams struct {
@@ -152,6 +154,8 @@ type addWebhookParams struct {
 	Active      int16
 	UpdatedAt   int64
 	ChannelID   message.ChannelID
+	RuleID      int64
+	Style       string
 }
 
 func (q *queries) AddWebhook(ctx context.Context, arg addWebhookParams) error {
@@ -167,12 +171,14 @@ func (q *queries) AddWebhook(ctx context.Context, arg addWebhookParams) error {
 		arg.Active,
 		arg.UpdatedAt,
 		arg.ChannelID,
+		arg.RuleID,
+		arg.Style,
 	)
 	return err
 }
 
 const allWebhooks = `-- name: AllWebhooks :many
-SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired, channel_id FROM webhook ORDER BY id
+SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired, channel_id, rule_id, style FROM webhook ORDER BY id
 `
 
 func (q *queries) AllWebhooks(ctx context.Context) ([]webhookRecord, error) {
@@ -199,6 +205,8 @@ func (q *queries) AllWebhooks(ctx context.Context) ([]webhookRecord, error) {
 			&i.UpdatedAt,
 			&i.Retired,
 			&i.ChannelID,
+			&i.RuleID,
+			&i.Style,
 		); err != nil {
 			return nil, err
 		}
@@ -285,13 +293,14 @@ func (q *queries) CloseDelivery(ctx context.Context, arg closeDeliveryParams) (i
 }
 
 const countWebhooks = `-- name: CountWebhooks :one
-SELECT count(*) AS n FROM webhook WHERE account_id = $1
+SELECT count(*) AS n FROM webhook WHERE account_id = $1 AND rule_id = 0
 `
 
 type countWebhooksParams struct {
 	AccountID account.ID
 }
 
+// Those that rules feed are counted as rules.
 func (q *queries) CountWebhooks(ctx context.Context, arg countWebhooksParams) (int64, error) {
 	row := q.db.QueryRowContext(ctx, countWebhooks, arg.AccountID)
 	var n int64
@@ -790,7 +799,7 @@ func (q *queries) OneReplay(ctx context.Context, arg oneReplayParams) (replayRec
 }
 
 const oneWebhook = `-- name: OneWebhook :one
-SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired, channel_id FROM webhook
+SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired, channel_id, rule_id, style FROM webhook
 WHERE id = $1 AND account_id = $2
 `
 
@@ -817,6 +826,8 @@ func (q *queries) OneWebhook(ctx context.Context, arg oneWebhookParams) (webhook
 		&i.UpdatedAt,
 		&i.Retired,
 		&i.ChannelID,
+		&i.RuleID,
+		&i.Style,
 	)
 	return i, err
 }
@@ -872,6 +883,36 @@ func (q *queries) OpenOf(ctx context.Context, arg openOfParams) ([]openOfRow, er
 		return nil, err
 	}
 	return items, nil
+}
+
+const pointWebhook = `-- name: PointWebhook :execrows
+UPDATE webhook SET url = $1, dialect = $2, style = $3, active = 1, reason = '', failing_at = 0, updated_at = $4
+WHERE id = $5 AND account_id = $6 AND rule_id <> 0
+`
+
+type pointWebhookParams struct {
+	URL       string
+	Dialect   string
+	Style     string
+	UpdatedAt int64
+	ID        int64
+	AccountID account.ID
+}
+
+// An endpoint that a rule feeds goes where the rule says, and begins anew.
+func (q *queries) PointWebhook(ctx context.Context, arg pointWebhookParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, pointWebhook,
+		arg.URL,
+		arg.Dialect,
+		arg.Style,
+		arg.UpdatedAt,
+		arg.ID,
+		arg.AccountID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 const reopenDelivery = `-- name: ReopenDelivery :execrows
@@ -1022,7 +1063,7 @@ func (q *queries) ToldOf(ctx context.Context, arg toldOfParams) ([]deliveryRecor
 }
 
 const webhookOfChannel = `-- name: WebhookOfChannel :one
-SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired, channel_id FROM webhook
+SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired, channel_id, rule_id, style FROM webhook
 WHERE channel_id = $1 AND channel_id <> 0
 `
 
@@ -1048,12 +1089,14 @@ func (q *queries) WebhookOfChannel(ctx context.Context, arg webhookOfChannelPara
 		&i.UpdatedAt,
 		&i.Retired,
 		&i.ChannelID,
+		&i.RuleID,
+		&i.Style,
 	)
 	return i, err
 }
 
 const webhooksOf = `-- name: WebhooksOf :many
-SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired, channel_id FROM webhook
+SELECT id, account_id, url, events, description, dialect, secret, ordered, active, reason, failing_at, updated_at, retired, channel_id, rule_id, style FROM webhook
 WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT CAST($3 AS bigint)
 `
 
@@ -1087,6 +1130,8 @@ func (q *queries) WebhooksOf(ctx context.Context, arg webhooksOfParams) ([]webho
 			&i.UpdatedAt,
 			&i.Retired,
 			&i.ChannelID,
+			&i.RuleID,
+			&i.Style,
 		); err != nil {
 			return nil, err
 		}

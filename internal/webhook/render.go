@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -34,20 +35,27 @@ func (w *Webhooks) request(ctx context.Context, t *queue.Task, y *try) (*http.Re
 
 // post is a post to an endpoint without what it is about.
 func (w *Webhooks) post(to *endpoint, id string, attempt int) Post {
-	return Post{ID: id, Attempt: attempt, At: time.Now(), Account: to.Account, Kinds: to.kinds, signers: to.signers, now: w.store.Now()}
+	return Post{
+		ID: id, Attempt: attempt, At: time.Now(), Account: to.Account, Kinds: to.kinds, Style: to.Style, signers: to.signers, now: w.store.Now(),
+	}
 }
 
 // request is the post as HTTP.
 func (p Post) request(ctx context.Context, to *endpoint) (*http.Request, error) {
-	body, headers, err := to.dialect.Request(p)
+	made, err := to.dialect.Request(p)
 	if err != nil {
 		return nil, fmt.Errorf("render event: %w", err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.URL, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, cmp.Or(made.Method, http.MethodPost), to.URL, bytes.NewReader(made.Body))
 	if err != nil {
 		return nil, fmt.Errorf("make request: %w", err)
 	}
-	req.Header = headers
+	if len(made.Query) > 0 {
+		req.URL.RawQuery = strings.TrimPrefix(req.URL.RawQuery+"&"+made.Query.Encode(), "&")
+	}
+	if made.Header != nil {
+		req.Header = made.Header
+	}
 	req.Header.Set("User-Agent", "Tidings")
 	return req, nil
 }

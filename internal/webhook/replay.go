@@ -77,6 +77,9 @@ func (w *Webhooks) StartRun(tx *store.Tx, by audit.Actor, a account.ID, r Run) (
 	if err := r.check(tx.Now(), rows[0].Active == 1); err != nil {
 		return r, err
 	}
+	if !r.Failed && rows[0].RuleID != 0 {
+		return r, fault.New(fault.InvalidField, "what happened is not all for this webhook, a rule chooses; only what failed can be posted again").In("only")
+	}
 	running, err := store.First[int64](tx, runningReplays, []int64{int64(r.Endpoint)})
 	if err != nil {
 		return r, fmt.Errorf("count replays: %w", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -163,10 +164,18 @@ func (w *Webhooks) Test(ctx context.Context, a account.ID, of EndpointID) (Trial
 	p := w.post(e, "test_"+strconv.FormatInt(w.store.NewID(), 36), 1)
 	p.Event.Subject, p.Event.Account, p.Event.Kind, p.Event.At = int64(of), a, testKind, w.store.Now()
 	p.Data = []byte(fmt.Sprintf(`{"webhook":%q}`, of))
-	req, err := p.request(ctx, e)
+	return w.try(ctx, p, e)
+}
+
+// try makes one post now.
+func (w *Webhooks) try(ctx context.Context, p Post, to *endpoint) (Trial, error) {
+	req, err := p.request(ctx, to)
+	if errors.Is(err, ErrNothing) {
+		return Trial{}, fault.New(fault.NotSupported, "who is posted to in this way is not told of tests")
+	}
 	if err != nil {
 		return Trial{}, err
 	}
-	got := w.send(req, e.dialect)
+	got := w.send(req, to.dialect)
 	return Trial{OK: got.outcome == success, Status: got.status, Error: got.problem, Response: got.response, Took: got.took}, nil
 }

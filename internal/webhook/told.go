@@ -15,7 +15,7 @@ const tellingTime = 14 * 24 * time.Hour
 // Told returns what an account's endpoints were told of one subject. It walks the endpoints' deliveries of the fortnight
 // after the subject began: it is for a person who asks about one message.
 func (w *Webhooks) Told(ctx context.Context, a account.ID, subject int64) ([]Delivery, error) {
-	endpoints, err := w.List(ctx, a, 0, perAccount)
+	endpoints, err := w.List(ctx, a, 0, 4*perAccount) // those that rules feed, too
 	if err != nil {
 		return nil, err
 	}

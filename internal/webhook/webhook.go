@@ -120,7 +120,7 @@ func (w *Webhooks) Follow(tx *store.Tx, events []event.Event) error {
 			theirs = append(theirs, e)
 		}
 		for _, to := range book.of[e.Account] {
-			if to.Active && to.takes(e.Kind) && e.Subject != int64(to.ID) && (to.Channel == 0 || to.Channel == e.Channel) { // nobody hears of its own end
+			if to.hears(e) {
 				jobs = append(jobs, to.job(tx, e))
 			}
 		}
@@ -132,6 +132,11 @@ func (w *Webhooks) Follow(tx *store.Tx, events []event.Event) error {
 		return nil
 	}
 	return w.queue.Add(tx, jobs)
+}
+
+// hears reports whether the endpoint is told of an event because it happens. Nobody hears of its own end.
+func (e *endpoint) hears(of event.Event) bool {
+	return e.Active && e.Rule == 0 && e.takes(of.Kind) && of.Subject != int64(e.ID) && (e.Channel == 0 || e.Channel == of.Channel)
 }
 
 // job is an event on its way to the endpoint. It names the event and holds nothing of it.

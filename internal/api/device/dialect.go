@@ -98,33 +98,33 @@ var types = map[message.Type]string{
 }
 
 // Request implements webhook.Dialect.
-func (d dialect) Request(p webhook.Post) ([]byte, http.Header, error) {
+func (d dialect) Request(p webhook.Post) (webhook.Request, error) {
 	ctx, end := context.WithTimeout(context.Background(), lookTime)
 	defer end()
 	var data eventData
 	if err := json.Unmarshal(p.Data, &data); err != nil {
-		return nil, nil, fmt.Errorf("read an event: %w", err)
+		return webhook.Request{}, fmt.Errorf("read an event: %w", err)
 	}
 	if data.Own != (p.Event.Kind == event.Sent) && p.Event.Kind != event.Media || data.Own && !p.Kinds[event.Sent] {
-		return nil, nil, webhook.ErrNothing // of what goes out by the API only receipts are told, of the owner's own only what he wrote
+		return webhook.Request{}, webhook.ErrNothing // of what goes out by the API only receipts are told, of the owner's own only what he wrote
 	}
 	token, remote, push, err := d.look(ctx, p, data)
 	if err != nil {
-		return nil, nil, err
+		return webhook.Request{}, err
 	}
 	var post any
 	switch p.Event.Kind {
 	case event.Received, event.Media, event.Sent:
 		if post, err = data.message(p, token, remote, push); err != nil {
-			return nil, nil, err
+			return webhook.Request{}, err
 		}
 	case event.Delivered, event.Read:
 		post = data.receipt(p, token, remote)
 	default:
-		return nil, nil, webhook.ErrNothing
+		return webhook.Request{}, webhook.ErrNothing
 	}
 	body, err := json.Marshal(post)
-	return body, http.Header{"Content-Type": {"application/json"}}, err
+	return webhook.Request{Header: http.Header{"Content-Type": {"application/json"}}, Body: body}, err
 }
 
 // look reads what the event does not tell: the device's token, the network's id of the message, and how its writer calls himself.

@@ -24,15 +24,15 @@ func posted(t *testing.T, w world, e event.Event, kinds map[event.Kind]bool) str
 		t.Fatal(err)
 	}
 	d := api.Dialects(w.Core, device.Surface)["device"]
-	body, header, err := d.Request(webhook.Post{Account: w.Alice.ID, Event: e, Data: data, Kinds: kinds})
+	made, err := d.Request(webhook.Post{Account: w.Alice.ID, Event: e, Data: data, Kinds: kinds})
 	if errors.Is(err, webhook.ErrNothing) {
 		return ""
 	}
-	if err != nil || header.Get("Content-Type") != "application/json" || !d.Success(204, nil) || d.Success(500, nil) || d.Success(302, nil) {
-		t.Fatalf("%v, %v", header, err)
+	if err != nil || made.Header.Get("Content-Type") != "application/json" || made.Method != "" || !d.Success(204, nil) || d.Success(500, nil) || d.Success(302, nil) {
+		t.Fatalf("%v, %v", made.Header, err)
 	}
 	var fields map[string]any
-	if err := json.Unmarshal(body, &fields); err != nil {
+	if err := json.Unmarshal(made.Body, &fields); err != nil {
 		t.Fatal(err)
 	}
 	if text, ok := fields["payload"].(string); ok { // text in text
