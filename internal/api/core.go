@@ -21,6 +21,7 @@ import (
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/notify"
 	"tidings.dev/internal/number"
+	"tidings.dev/internal/policy"
 	"tidings.dev/internal/privacy"
 	"tidings.dev/internal/route"
 	"tidings.dev/internal/store"
@@ -39,6 +40,7 @@ type Core struct {
 	Routes        *route.Keeper
 	Channels      *connection.Keeper
 	Numbers       *number.Keeper
+	Policies      *policy.Keeper
 	Consent       *consent.Keeper
 	Contacts      *contact.Keeper
 	Conversations *conversation.Keeper

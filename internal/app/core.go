@@ -32,6 +32,7 @@ import (
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/notify"
 	"tidings.dev/internal/number"
+	"tidings.dev/internal/policy"
 	"tidings.dev/internal/privacy"
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/rate"
@@ -57,6 +58,7 @@ type Core struct {
 	Contacts      *contact.Keeper
 	Conversations *conversation.Keeper
 	Numbers       *number.Keeper
+	Policies      *policy.Keeper
 	Connections   *connection.Keeper
 	Routes        *route.Keeper
 	Media         *media.Keeper
@@ -105,7 +107,7 @@ func (c *Core) wire() (err error) {
 	c.Keys, c.Wallet = key.New(s), wallet.New(s, c.Events)
 	c.Consent, c.Contacts, c.Numbers = consent.New(s, c.Events), contact.New(s, c.Events), number.New(s)
 	c.Conversations = conversation.New(s)
-	c.Connections, c.Routes = connection.New(s), route.New(s)
+	c.Connections, c.Routes, c.Policies = connection.New(s), route.New(s), policy.New(s)
 	files := mediaSettings(cfg)
 	if c.Media, err = media.New(media.Config{
 		Settings: files, Store: s, Metrics: c.Metrics, Log: c.Log,
@@ -116,7 +118,7 @@ func (c *Core) wire() (err error) {
 		return err
 	}
 	c.Gateway = gateway.New(gateway.Parts{
-		Store: s, Queue: c.Queue, Events: c.Events, Wallet: c.Wallet, Consent: c.Consent, Contacts: c.Contacts, Conversations: c.Conversations, Media: c.Media, Numbers: c.Numbers, Members: c.Members,
+		Store: s, Queue: c.Queue, Events: c.Events, Wallet: c.Wallet, Consent: c.Consent, Contacts: c.Contacts, Conversations: c.Conversations, Media: c.Media, Numbers: c.Numbers, Policies: c.Policies, Members: c.Members,
 		Connections: c.Connections, Routes: c.Routes, Drivers: c.drivers, Log: c.Log,
 		Settings: gateway.Settings{
 			DefaultValidity: cfg.DefaultValidity, KeepBodies: cfg.Retention.Bodies,

@@ -269,7 +269,7 @@ func (s *Server) answers() http.Handler {
 		Log:   s.Log, Metrics: s.Metrics, Traced: s.Tracer != nil,
 	}, api.Core{
 		Store: s.Store, Gateway: s.accepts(), Keys: s.Keys, Members: s.Members, Wallet: s.Wallet, Routes: s.Routes,
-		Channels: s.Connections, Numbers: s.Numbers, Consent: s.Consent, Contacts: s.Contacts, Conversations: s.Conversations, Media: s.Media, Fleet: s.fleet,
+		Channels: s.Connections, Numbers: s.Numbers, Policies: s.Policies, Consent: s.Consent, Contacts: s.Contacts, Conversations: s.Conversations, Media: s.Media, Fleet: s.fleet,
 		Webhooks: s.Webhooks, Events: s.Events, Notifier: s.Notifier, Privacy: s.Privacy, Health: &s.health, OriginKnown: s.Keys.OriginKnown,
 	}, surfaces()...)
 }

@@ -26,6 +26,7 @@ import (
 	"tidings.dev/internal/member"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/number"
+	"tidings.dev/internal/policy"
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/route"
 	"tidings.dev/internal/store"
@@ -67,7 +68,7 @@ func newYardOn(t *testing.T, s *store.Store, networks ...*channeltest.Scripted) 
 		drivers = append(drivers, n.Driver())
 	}
 	gw := gateway.New(gateway.Parts{
-		Store: s, Queue: q, Events: events, Wallet: wallet.New(s, events), Consent: consent.New(s, events), Contacts: contact.New(s, events), Conversations: conversation.New(s), Numbers: number.New(s),
+		Store: s, Queue: q, Events: events, Wallet: wallet.New(s, events), Consent: consent.New(s, events), Contacts: contact.New(s, events), Conversations: conversation.New(s), Numbers: number.New(s), Policies: policy.New(s),
 		Connections: connection.New(s), Routes: route.New(s), Drivers: drivers, Log: quiet,
 	})
 	y := &yard{Fleet: New(gw, q, drivers, quiet), t: t, store: s, done: make(chan struct{})}

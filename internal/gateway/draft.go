@@ -13,6 +13,7 @@ import (
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/number"
+	"tidings.dev/internal/policy"
 )
 
 // Limits of a draft.
@@ -30,21 +31,22 @@ const (
 type prepared struct {
 	message message.Message
 	channel connection.Channel
-	spare   bool // another default channel may carry it
+	spare   bool          // another default channel may carry it
+	repeat  policy.Repeat // in which time it must not be like another
 	fault   *fault.Fault
 }
 
 // prepare checks a draft against the account, its channel and the price book. An error is internal; what is wrong with the
 // draft becomes its fault.
-func (g *Gateway) prepare(ctx context.Context, c Caller, d message.Draft, now time.Time) (prepared, error) {
-	p, err := g.check(ctx, c, d, now)
+func (g *Gateway) prepare(ctx context.Context, c Caller, d message.Draft, t terms, now time.Time) (prepared, error) {
+	p, err := g.check(ctx, c, d, t, now)
 	if f := fault.Of(err); f != nil {
 		p, err = prepared{fault: f}, nil
 	}
 	return p, err
 }
 
-func (g *Gateway) check(ctx context.Context, c Caller, d message.Draft, now time.Time) (p prepared, err error) {
+func (g *Gateway) check(ctx context.Context, c Caller, d message.Draft, t terms, now time.Time) (p prepared, err error) {
 	m := message.Message{
 		Account: c.Account.ID, Direction: message.Out, Kind: d.Kind, Content: d.Content, Priority: d.Priority,
 		OnUnknown: d.OnUnknown, Reference: d.Reference, Metadata: d.Metadata, Test: c.Key.Test, Attempt: 1,
@@ -68,16 +70,28 @@ func (g *Gateway) check(ctx context.Context, c Caller, d message.Draft, now time
 	if err := c.checkBounds(&m, ch); err != nil {
 		return p, err
 	}
+	rules, err := g.rulesFor(ctx, c, d)
+	if err != nil {
+		return p, err
+	}
+	held, err := rules.Check(policy.Trip{Kind: m.Kind, To: m.To, From: m.From, Alone: t.alone})
+	if err != nil {
+		return p, err
+	}
 	if err := g.checkCarried(ch, &m.Content, m.To); err != nil {
 		return p, err
 	}
 	if err := g.checkNamed(ctx, &m, ch); err != nil {
 		return p, err
 	}
-	if err := g.measure(ctx, &m, ch, c); err != nil {
+	if err := g.measure(ctx, &m, ch, c, rules); err != nil {
 		return p, err
 	}
-	return prepared{message: m, channel: ch, spare: spare && !c.bound()}, nil
+	p = prepared{message: m, channel: ch, spare: spare && !c.bound() && !held}
+	if window := rules.Window(t.window); window > 0 && d.Answers == 0 {
+		p.repeat, err = g.Policies.RepeatOf(&m, d.Content, window)
+	}
+	return p, err
 }
 
 // fillIn reads what the caller wrote, and chooses where they chose nothing.
@@ -183,12 +197,15 @@ func (g *Gateway) split(ch connection.Channel, content message.Content) (message
 }
 
 // measure counts parts and price. Both are kept: a later change of the price book or of the channel changes no message.
-func (g *Gateway) measure(ctx context.Context, m *message.Message, ch connection.Channel, c Caller) error {
+func (g *Gateway) measure(ctx context.Context, m *message.Message, ch connection.Channel, c Caller, rules policy.Rules) error {
 	split, err := g.split(ch, m.Content)
 	if err != nil {
 		if f := fault.Of(err); f != nil {
 			return f.In("text")
 		}
+		return err
+	}
+	if err := rules.CheckParts(split.Charged()); err != nil {
 		return err
 	}
 	m.Total, m.Encoding = split.Total, split.Encoding

@@ -114,9 +114,12 @@ func (g *Gateway) eraseWaiting(tx *store.Tx, id message.ID) (bool, error) {
 	return true, g.write(tx, []*state{s})
 }
 
-// EraseTraces takes a person out of what is kept beside messages: parts of texts that wait for others, receipts that nothing is known
-// of, and remembered answers.
+// EraseTraces takes a person out of what is kept beside messages: the account's policy, parts of texts that wait for others, receipts
+// that nothing is known of, and remembered answers.
 func (g *Gateway) EraseTraces(ctx context.Context, p Person) error {
+	if err := g.Store.Write(func(tx *store.Tx) error { return g.Policies.Forget(tx, p.Account, p.Address) }); err != nil {
+		return err
+	}
 	if err := g.eraseArrivals(ctx, p); err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ import (
 	"tidings.dev/internal/member"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/number"
+	"tidings.dev/internal/policy"
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/rate"
 	"tidings.dev/internal/route"
@@ -52,6 +53,7 @@ type Parts struct {
 	Conversations *conversation.Keeper
 	Media         *media.Keeper // nil where no message carries a file
 	Numbers       *number.Keeper
+	Policies      *policy.Keeper
 	Members       *member.Keeper
 	Connections   *connection.Keeper
 	Routes        *route.Keeper

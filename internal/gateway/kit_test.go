@@ -33,6 +33,7 @@ import (
 	"tidings.dev/internal/member"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/number"
+	"tidings.dev/internal/policy"
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/route"
 	"tidings.dev/internal/store"
@@ -73,6 +74,7 @@ type world struct {
 	wallet        *wallet.Keeper
 	consent       *consent.Keeper
 	numbers       *number.Keeper
+	policies      *policy.Keeper
 	members       *member.Keeper
 	connections   *connection.Keeper
 	routes        *route.Keeper
@@ -133,7 +135,7 @@ func (w *world) open(followers ...event.Follower) {
 		w.events.FollowedBy(f)
 	}
 	w.wallet, w.consent, w.numbers, w.members = wallet.New(s, w.events), consent.New(s, w.events), number.New(s), member.New(s, account.Limits{})
-	w.connections, w.routes = connection.New(s), route.New(s)
+	w.connections, w.routes, w.policies = connection.New(s), route.New(s), policy.New(s)
 	if w.files == "" {
 		w.files = filepath.Join(w.t.TempDir(), "media")
 	}
@@ -153,7 +155,7 @@ func (w *world) open(followers ...event.Follower) {
 	}
 	w.gateway = gateway.New(gateway.Parts{
 		Media: w.media,
-		Store: s, Queue: w.queue, Events: w.events, Wallet: w.wallet, Consent: w.consent, Contacts: w.contacts, Conversations: w.conversations, Numbers: w.numbers, Members: w.members,
+		Store: s, Queue: w.queue, Events: w.events, Wallet: w.wallet, Consent: w.consent, Contacts: w.contacts, Conversations: w.conversations, Numbers: w.numbers, Policies: w.policies, Members: w.members,
 		Connections: w.connections, Routes: w.routes, Log: quiet, Settings: w.settings,
 		Drivers: drivers,
 	})

@@ -7,6 +7,7 @@ import (
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/key"
 	"tidings.dev/internal/message"
+	"tidings.dev/internal/policy"
 )
 
 // Preview is what a draft would become.
@@ -34,10 +35,16 @@ func (g *Gateway) Preview(ctx context.Context, c Caller, drafts []message.Draft)
 		return nil, err
 	}
 	previews := make([]Preview, len(drafts))
+	t, seen := terms{alone: alone(drafts)}, marks{}
 	for i, d := range drafts {
-		p, err := g.preview(ctx, c, d)
+		p, repeat, err := g.preview(ctx, c, d, t)
 		if err != nil {
 			return nil, err
+		}
+		if p.Fault == nil {
+			if p.Fault, err = g.previewRepeat(ctx, repeat, seen); err != nil {
+				return nil, err
+			}
 		}
 		switch {
 		case p.Fault != nil:
@@ -48,29 +55,30 @@ func (g *Gateway) Preview(ctx context.Context, c Caller, drafts []message.Draft)
 			budget.Return(c.Key.ID, p.Message.Price)
 		default:
 			left -= p.Message.Price
+			seen[repeat.Mark] = true
 		}
 		previews[i] = p
 	}
 	return previews, nil
 }
 
-// preview looks at one draft, but not at the balance.
-func (g *Gateway) preview(ctx context.Context, c Caller, d message.Draft) (p Preview, err error) {
-	ready, err := g.prepare(ctx, c, d, g.Store.Now())
+// preview looks at one draft, but not at the balance, nor at what it may repeat.
+func (g *Gateway) preview(ctx context.Context, c Caller, d message.Draft, t terms) (p Preview, repeat policy.Repeat, err error) {
+	ready, err := g.prepare(ctx, c, d, t, g.Store.Now())
 	if err != nil {
-		return p, err
+		return p, repeat, err
 	}
 	if ready.fault != nil {
 		p.Fault = ready.fault
 		if to, err := message.ParsePhone(d.To, c.Account.Region); err == nil {
 			p.Message.To = to
 		}
-		return p, nil
+		return p, repeat, nil
 	}
 	p.Message = ready.message
 	split, err := g.split(ready.channel, d.Content)
 	if err != nil {
-		return p, err
+		return p, repeat, err
 	}
 	p.Units, p.Charged, p.Lengths = split.Units, split.Charged(), []int{utf8.RuneCountInString(d.Content.Text)}
 	if len(split.Texts) > 0 {
@@ -83,5 +91,5 @@ func (g *Gateway) preview(ctx context.Context, c Caller, d message.Draft) (p Pre
 	if out {
 		p.Fault = optedOut()
 	}
-	return p, err
+	return p, ready.repeat, err
 }

@@ -12,6 +12,7 @@ import (
 	"tidings.dev/internal/audit"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/message"
+	"tidings.dev/internal/policy"
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/store"
 )
@@ -102,6 +103,7 @@ func (g *Gateway) Also(c Chore) { g.chores = append(g.chores, c) }
 func (g *Gateway) ownChores() []Chore {
 	return []Chore{
 		expired(dropReferences), expired(dropIdempotency), expired(dropOldInboundParts), expired(dropSeen), expired(dropDoubts), g.dropOldEarly,
+		policy.DropSent,
 		Older(g.Settings.KeepAudit, audit.Drop),
 		Older(g.Settings.KeepLedger, g.Wallet.Fold),
 		Older(g.Settings.KeepEvents, g.Events.DropOld),

@@ -59,12 +59,13 @@ func (g *Gateway) Submit(ctx context.Context, c Caller, r Request) (Reply, error
 		return Reply{}, err
 	}
 	a := &acceptance{caller: c, request: r, items: make([]prepared, len(r.Drafts))}
-	now := g.Store.Now()
+	now, t := g.Store.Now(), terms{alone: alone(r.Drafts), window: r.RepeatWindow}
 	for i, d := range r.Drafts {
 		var err error
-		if a.items[i], err = g.prepare(ctx, c, d, now); err != nil {
+		if a.items[i], err = g.prepare(ctx, c, d, t, now); err != nil {
 			return Reply{}, fmt.Errorf("prepare draft: %w", err)
 		}
+		a.wary = a.wary || a.items[i].repeat.Window > 0
 	}
 	if len(a.items) == 1 && a.items[0].fault != nil && r.Key == "" {
 		return Reply{Results: []Result{{Fault: a.items[0].fault}}}, nil // nothing to store
@@ -111,22 +112,27 @@ type acceptance struct {
 	caller  Caller
 	request Request
 	items   []prepared
+	wary    bool // some of the items must not be repeated
 	reply   Reply
 	refused error
 }
 
-// accept writes all that came together. What needs the rows is decided here, in the order the requests came: repeats,
-// opt-outs, references, balance.
+// accept writes all that came together. What needs the rows is decided here, in the order the requests came: repeated requests,
+// opt-outs, references, repeated messages, balance.
 func (g *Gateway) accept(tx *store.Tx, members []*acceptance) error {
 	fresh, repeats, err := g.settleKeys(tx, members)
 	if err != nil {
 		return err
 	}
-	if err := g.settleItems(tx, fresh); err != nil {
-		return err
-	}
-	if err := g.insert(tx, fresh); err != nil {
-		return err
+	sent := marks{}
+	for now, later := apart(fresh, sent); len(now) > 0; now, later = apart(later, sent) {
+		if err := g.settleItems(tx, now); err != nil {
+			return err
+		}
+		if err := g.insert(tx, now); err != nil {
+			return err
+		}
+		sent.add(now)
 	}
 	return g.replay(tx, repeats)
 }
@@ -194,7 +200,15 @@ func (g *Gateway) settleItems(tx *store.Tx, fresh []*acceptance) error {
 		}
 		refuseWhole(fresh)
 	}
-	return g.settleBalances(tx, fresh)
+	noted, err := g.settleRepeats(tx, fresh)
+	if err != nil {
+		return err
+	}
+	refuseWhole(fresh)
+	if err := g.settleBalances(tx, fresh); err != nil {
+		return err
+	}
+	return g.takeBackRepeats(tx, noted)
 }
 
 // settleBalances holds the prices in the wallets of those who pay, as far as the keys may spend them. A request that one unpaid item

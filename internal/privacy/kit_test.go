@@ -30,6 +30,7 @@ import (
 	"tidings.dev/internal/member"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/number"
+	"tidings.dev/internal/policy"
 	"tidings.dev/internal/privacy"
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/route"
@@ -61,6 +62,7 @@ type world struct {
 	contacts    *contact.Keeper
 	talks       *conversation.Keeper
 	numbers     *number.Keeper
+	policies    *policy.Keeper
 	members     *member.Keeper
 	wallet      *wallet.Keeper
 	keys        *key.Keeper
@@ -88,6 +90,7 @@ func (w *world) open() {
 	s, err := store.Open(w.t.Context(), w.life.Options)
 	w.must(err)
 	w.store, w.queue, w.events = s, queue.New(s, quiet), event.New(s)
+	w.policies = policy.New(s)
 	w.wallet, w.consent, w.numbers, w.members = wallet.New(s, w.events), consent.New(s, w.events), number.New(s), member.New(s, account.Limits{})
 	w.connections, w.routes, w.keys = connection.New(s), route.New(s), key.New(s)
 	files, err := media.New(media.Config{Settings: media.Settings{Dir: filepath.Join(w.t.TempDir(), "media"), Limits: media.Limits{Document: 1 << 20}}, Store: s, Log: quiet})
@@ -95,7 +98,7 @@ func (w *world) open() {
 	w.contacts, w.talks = contact.New(s, w.events), conversation.New(s)
 	w.gateway = gateway.New(gateway.Parts{
 		Media: files,
-		Store: s, Queue: w.queue, Events: w.events, Wallet: w.wallet, Consent: w.consent, Contacts: w.contacts, Conversations: w.talks, Numbers: w.numbers, Members: w.members,
+		Store: s, Queue: w.queue, Events: w.events, Wallet: w.wallet, Consent: w.consent, Contacts: w.contacts, Conversations: w.talks, Numbers: w.numbers, Policies: w.policies, Members: w.members,
 		Connections: w.connections, Routes: w.routes, Log: quiet,
 		Drivers: []channel.Driver{w.network.Driver(), (&channeltest.Scripted{Name: gateway.TestDriver}).Driver()},
 	})

@@ -25,6 +25,7 @@ import (
 	"tidings.dev/internal/member"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/number"
+	"tidings.dev/internal/policy"
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/route"
 	"tidings.dev/internal/store"
@@ -117,7 +118,7 @@ func openCore(ctx context.Context, i *installed, random *rand.Rand, rows int) (*
 		problems: make(chan error, 1),
 	}
 	c.gateway = gateway.New(gateway.Parts{
-		Store: s, Queue: jobs, Events: events, Wallet: c.wallet, Consent: consent.New(s, events), Contacts: contact.New(s, events), Conversations: conversation.New(s), Numbers: number.New(s),
+		Store: s, Queue: jobs, Events: events, Wallet: c.wallet, Consent: consent.New(s, events), Contacts: contact.New(s, events), Conversations: conversation.New(s), Numbers: number.New(s), Policies: policy.New(s),
 		Connections: connection.New(s), Routes: route.New(s), Drivers: []channel.Driver{plain}, Log: quiet,
 	})
 	if c.account, err = c.sender(ctx, members); err != nil {

@@ -36,6 +36,7 @@ import (
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/notify"
 	"tidings.dev/internal/number"
+	"tidings.dev/internal/policy"
 	"tidings.dev/internal/privacy"
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/route"
@@ -85,11 +86,11 @@ func (w *World) wire(s *store.Store, log *slog.Logger, surfaces []api.Surface) {
 		Store: s, Keys: key.New(s), Members: member.New(s, account.Limits{Surface: 60}), Wallet: wallet.New(s, events), Routes: route.New(s), Events: events, Health: &telemetry.Health{},
 	}
 	w.Core.Consent, w.Core.Numbers, w.Core.Channels = consent.New(s, events), number.New(s), connection.New(s)
-	w.Core.Contacts, w.Core.Conversations = contact.New(s, events), conversation.New(s)
+	w.Core.Contacts, w.Core.Conversations, w.Core.Policies = contact.New(s, events), conversation.New(s), policy.New(s)
 	w.Core.Media = newMedia(w.t, s)
 	drivers := []channel.Driver{mute("mute"), mute(gateway.TestDriver), linked()}
 	w.Gateway = gateway.New(gateway.Parts{
-		Store: s, Queue: q, Events: events, Wallet: w.Core.Wallet, Consent: w.Core.Consent, Contacts: w.Core.Contacts, Conversations: w.Core.Conversations, Media: w.Core.Media, Numbers: w.Core.Numbers, Members: w.Core.Members,
+		Store: s, Queue: q, Events: events, Wallet: w.Core.Wallet, Consent: w.Core.Consent, Contacts: w.Core.Contacts, Conversations: w.Core.Conversations, Media: w.Core.Media, Numbers: w.Core.Numbers, Policies: w.Core.Policies, Members: w.Core.Members,
 		Connections: w.Core.Channels, Routes: w.Core.Routes, Drivers: drivers, Log: log,
 	})
 	w.Core.Fleet = fleet.New(w.Gateway, q, drivers, log)
