@@ -1,11 +1,13 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/url"
 	"reflect"
 	"strings"
+	"unicode/utf8"
 
 	"tidings.dev/internal/fault"
 )
@@ -17,6 +19,10 @@ type Text string
 func (t *Text) UnmarshalJSON(data []byte) error {
 	switch data[0] {
 	case '"':
+		if plain(data) { // as nearly all texts are; the decoder has looked at the grammar
+			*t = Text(data[1 : len(data)-1])
+			return nil
+		}
 		var text string
 		if err := json.Unmarshal(data, &text); err != nil {
 			return fault.New(fault.MalformedBody, "the body is not valid JSON")
@@ -34,6 +40,9 @@ func (t *Text) UnmarshalJSON(data []byte) error {
 	}
 	return nil
 }
+
+// plain reports whether a JSON string stands for its own letters.
+func plain(data []byte) bool { return bytes.IndexByte(data, '\\') < 0 && utf8.Valid(data) }
 
 // Texts is a list of what callers wrote as texts or numbers; a single one is a list of one.
 type Texts []Text

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -99,7 +100,7 @@ func fillIn(m *message.Message, d message.Draft, c Caller, now time.Time, validi
 	if m.Kind == "" {
 		m.Kind = message.SMS
 	}
-	if m.To, err = message.ParseRecipient(m.Kind, d.To, c.Account.Region); err != nil {
+	if m.To, err = message.ParseRecipient(m.Kind, d.To, cmp.Or(d.Region, c.Account.Region)); err != nil {
 		return fault.Of(err).In("to")
 	}
 	if m.Priority == 0 {

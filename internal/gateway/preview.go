@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"unicode/utf8"
 
@@ -70,7 +71,7 @@ func (g *Gateway) preview(ctx context.Context, c Caller, d message.Draft, t term
 	}
 	if ready.fault != nil {
 		p.Fault = ready.fault
-		if to, err := message.ParsePhone(d.To, c.Account.Region); err == nil {
+		if to, err := message.ParsePhone(d.To, cmp.Or(d.Region, c.Account.Region)); err == nil {
 			p.Message.To = to
 		}
 		return p, repeat, nil

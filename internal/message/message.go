@@ -88,6 +88,7 @@ type Draft struct {
 	Channel     ChannelID       // zero: the account's default of the kind
 	Kind        Kind            // empty: SMS
 	To          string          // as the caller wrote it
+	Region      string          // whose national form To may have; empty: the account's
 	From        string          // empty: the channel's own sender
 	Content     Content         //
 	Reference   string          // the caller's own id, unique in the account for 30 days; may be empty

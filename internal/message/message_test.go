@@ -2,6 +2,7 @@ package message_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/nyaruka/phonenumbers"
@@ -112,6 +113,28 @@ func TestTheTableAgreesWithTheLibrary(t *testing.T) {
 		}
 		if possible && got.Value != phonenumbers.Format(n, phonenumbers.E164) {
 			t.Fatalf("%s: ours %s, the library's %s", text, got.Value, phonenumbers.Format(n, phonenumbers.E164))
+		}
+	})
+}
+
+// TestCountriesAreTheLibrarys: the table that stands in for it says the same.
+func TestCountriesAreTheLibrarys(t *testing.T) {
+	var codes []int
+	for code := range phonenumbers.GetSupportedCallingCodes() {
+		codes = append(codes, code)
+	}
+	slices.Sort(codes)
+	rapid.Check(t, func(t *rapid.T) {
+		text := fmt.Sprintf("+%d%s", rapid.SampledFrom(codes).Draw(t, "code"), rapid.StringMatching(`[1-9][0-9]{4,11}`).Draw(t, "rest"))
+		want := ""
+		if n, err := phonenumbers.Parse(text, ""); err == nil {
+			want = phonenumbers.GetRegionCodeForNumber(n)
+		}
+		if len(want) != 2 || want == "ZZ" {
+			want = ""
+		}
+		if got := message.Country(message.Address{Kind: message.Phone, Value: text}); got != want {
+			t.Fatalf("%s is of %q, the library says %q", text, got, want)
 		}
 	})
 }

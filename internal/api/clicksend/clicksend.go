@@ -9,7 +9,6 @@ import (
 
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/api"
-	"tidings.dev/internal/fault"
 )
 
 // Surface is the API.
@@ -34,6 +33,7 @@ func routes(k *api.Kit) {
 // operations is the whole surface. Each may be refused as every one may.
 func (s *server) operations() []api.Operation {
 	all := slices.Concat(
+		s.sendOperations(),
 		s.cancelOperations(),
 	)
 	for i := range all {
@@ -45,14 +45,11 @@ func (s *server) operations() []api.Operation {
 // guarded is a handler for who has a name and a secret in the Authorization header (RFC 7617) and may do what the scope names.
 func (s *server) guarded(scope account.Scope, h api.Handler) api.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		_, secret, ok := r.BasicAuth()
-		switch {
-		case r.Header.Get("Authorization") == "":
-			return fault.New(fault.NoCredentials, "there is no Authorization header")
-		case !ok:
-			return fault.New(fault.BadCredentials, "the Authorization header holds no user name and secret")
+		username, secret, err := api.Basic(r)
+		if err != nil {
+			return err
 		}
-		if err := s.kit.Admit(r, secret, scope); err != nil {
+		if err := s.kit.AdmitBasic(r, username, secret, scope); err != nil {
 			return err
 		}
 		return h(w, r)

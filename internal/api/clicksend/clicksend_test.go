@@ -2,14 +2,22 @@ package clicksend_test
 
 import (
 	"encoding/base64"
+	"encoding/json"
+	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/api"
 	"tidings.dev/internal/api/apitest"
 	"tidings.dev/internal/api/clicksend"
+	"tidings.dev/internal/audit"
+	"tidings.dev/internal/contact"
+	"tidings.dev/internal/message"
+	"tidings.dev/internal/store"
 )
 
 // world is a server whose accounts sign in with their names.
@@ -39,18 +47,36 @@ func (w world) bob() string { return basic("bob", w.Key(w.Bob, account.Admin)) }
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	contract := apitest.NewContract(t, begin(t).Do("", "GET", "/docs/clicksend/openapi.json", "").Body.Bytes())
+	var values map[string]string
 	apitest.Golden(t, "testdata/*.http", func(t *testing.T) (http.Handler, map[string]string) {
 		w := begin(t)
 		fill(t, w, t.Name())
-		return w, map[string]string{
+		values = map[string]string{
 			"alice": w.alice(), "bob": w.bob(), "reader": basic("alice", w.Key(w.Alice, account.MessagesRead)),
-			"wrong": basic("alice", "no-such-key"), "public": apitest.PublicURL,
+			"wrong": basic("alice", "no-such-key"), "public": apitest.PublicURL, "soon": strconv.FormatInt(w.Core.Store.Now().Add(time.Hour).Unix(), 10),
 		}
+		return w, values
 	}, func(t *testing.T, r *http.Request, body []byte, reply *http.Response) {
 		t.Helper()
 		r.URL.Path = strings.TrimSuffix(r.URL.Path, "/") // the document has each path once
 		contract.CheckReply(t, r, body, reply)
+		learn(values, reply)
 	})
+}
+
+// learn lets later requests of a case name the first message of a reply, as {{message}}.
+func learn(values map[string]string, reply *http.Response) {
+	var said struct {
+		Data struct {
+			Messages []struct {
+				ID string `json:"message_id"`
+			}
+		}
+	}
+	text, _ := io.ReadAll(reply.Body)
+	if _ = json.Unmarshal(text, &said); len(said.Data.Messages) > 0 {
+		values["message"] = said.Data.Messages[0].ID
+	}
 }
 
 // fill puts into a case's world what its name asks for.
@@ -64,7 +90,33 @@ func fill(t *testing.T, w world, name string) {
 }
 
 // filled is, by how the name of a case begins, what its world has.
-var filled = map[string]func(t *testing.T, w world){}
+var filled = map[string]func(t *testing.T, w world){
+	"list": func(_ *testing.T, w world) { w.list("friends", "+254701234567", "+254701234568") },
+}
+
+// list makes a list of Alice's with people who have the numbers.
+func (w world) list(name string, numbers ...string) {
+	w.Write(func(tx *store.Tx) error {
+		l, err := w.Core.Contacts.CreateList(tx, audit.System, w.Alice.ID, name)
+		if err != nil {
+			return err
+		}
+		edits := make([]contact.Edit, len(numbers))
+		for i, n := range numbers {
+			edits[i].Phone = &message.Address{Kind: message.Phone, Value: n}
+		}
+		people, err := w.Core.Contacts.Import(tx, audit.System, w.Alice.ID, edits)
+		if err != nil {
+			return err
+		}
+		who := make([]contact.ID, len(people))
+		for i, p := range people {
+			who[i] = p.ID
+		}
+		_, err = w.Core.Contacts.Put(tx, w.Alice.ID, l.ID, who)
+		return err
+	})
+}
 
 func TestPapersAreCommitted(t *testing.T) {
 	t.Parallel()

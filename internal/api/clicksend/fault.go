@@ -32,6 +32,7 @@ var responses = map[int]string{
 var applicationCodes = map[fault.Code]string{
 	fault.AccountInactive:     "ACCOUNT_NOT_ACTIVATED",
 	fault.AlreadyThere:        "ALREADY_EXISTS",
+	fault.CountryNotAllowed:   countryNotEnabled,
 	fault.EmptyMedia:          "INVALID_MEDIA_FILE",
 	fault.EmptyText:           "EMPTY_MESSAGE",
 	fault.InsufficientBalance: "INSUFFICIENT_CREDIT",
@@ -41,11 +42,17 @@ var applicationCodes = map[fault.Code]string{
 	fault.MediaTooLarge:       "INVALID_MEDIA_FILE",
 	fault.MediaUnavailable:    "INVALID_MEDIA_FILE",
 	fault.MissingField:        "MISSING_REQUIRED_FIELDS",
+	fault.NoPrice:             countryNotEnabled,
 	fault.RecipientOptedOut:   "INVALID_RECIPIENT",
+	fault.RepeatedMessage:     "THROTTLED",
+	fault.SenderNotRegistered: "REGISTRATION_NEEDED",
 	fault.SpendLimit:          "INSUFFICIENT_CREDIT",
 	fault.TooManyItems:        "TOO_MANY_RECIPIENTS",
 	fault.UnsupportedMedia:    "INVALID_MEDIA_FILE",
 }
+
+// countryNotEnabled is the code of a message to a country that the account does not send to, or that has no price.
+const countryNotEnabled = "COUNTRY_NOT_ENABLED"
 
 // listField marks faults about contact lists.
 const listField = "list_id"
