@@ -239,7 +239,7 @@ func (f *Fleet) answers(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-called:
-		case <-time.After(look):
+		case <-time.After(f.look):
 		}
 	}
 }

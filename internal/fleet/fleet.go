@@ -24,7 +24,7 @@ import (
 )
 
 const (
-	look      = time.Second      // how often changed settings are looked for
+	usualLook = time.Second      // between looks for what has changed
 	firstWait = time.Second      // before the second try to open
 	lastWait  = time.Minute      // between tries at most
 	badLogin  = time.Minute      // before another try after a refused login, at least
@@ -51,6 +51,7 @@ type Fleet struct {
 	drivers map[string]channel.Driver
 	log     *slog.Logger
 	host    string
+	look    time.Duration // between looks for what has changed
 	mu      sync.Mutex
 	states  map[message.ChannelID]State
 	called  chan struct{} // closed when something about sessions or leases may have changed
@@ -91,7 +92,7 @@ func (f *Fleet) env(c connection.Channel, lease *store.Lease) channel.Env {
 // New returns a fleet for the drivers.
 func New(gw *gateway.Gateway, q *queue.Queue, drivers []channel.Driver, log *slog.Logger) *Fleet {
 	f := &Fleet{
-		gw: gw, queue: q, drivers: map[string]channel.Driver{}, log: log, host: hostName(), states: map[message.ChannelID]State{}, called: make(chan struct{}),
+		gw: gw, queue: q, drivers: map[string]channel.Driver{}, log: log, host: hostName(), look: usualLook, states: map[message.ChannelID]State{}, called: make(chan struct{}),
 		posts: map[message.ChannelID]*post{}, rates: rate.New(gw.Store), opening: queue.NewPace(opensPerSecond),
 	}
 	for _, d := range drivers {
@@ -133,7 +134,7 @@ func (f *Fleet) Run(ctx, hard context.Context) {
 	answering.Go(func() { f.answers(listening) })
 	defer answering.Wait()
 	defer deaf()
-	tick := time.NewTicker(look)
+	tick := time.NewTicker(f.look)
 	defer tick.Stop()
 	for ctx.Err() == nil {
 		if err := f.muster(ctx, hard, crews); err != nil && ctx.Err() == nil {

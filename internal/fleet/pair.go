@@ -81,7 +81,7 @@ func (f *Fleet) AwaitPairing(ctx context.Context, c connection.Channel, step int
 		select {
 		case <-ctx.Done():
 		case <-called:
-		case <-time.After(look):
+		case <-time.After(f.look):
 		}
 	}
 }
@@ -115,7 +115,7 @@ func (f *Fleet) linked(ctx, hard context.Context, c connection.Channel, lease *s
 		case <-ctx.Done():
 		case <-called:
 		case <-again:
-		case <-time.After(look):
+		case <-time.After(f.look):
 		}
 	}
 	return false
@@ -214,7 +214,7 @@ func (f *Fleet) surely(hard context.Context, write func(tx *store.Tx) error) err
 		f.log.Error("cannot write down what came of a pairing; trying again", "err", err)
 		select {
 		case <-hard.Done():
-		case <-time.After(look):
+		case <-time.After(f.look):
 		}
 	}
 }
@@ -254,7 +254,7 @@ func (f *Fleet) shows(ctx context.Context, c connection.Channel, p connection.Pa
 			}
 			return who, err
 		case <-called:
-		case <-time.After(look):
+		case <-time.After(f.look):
 		}
 		if now, ok, err := f.gw.Connections.Pairing(context.WithoutCancel(ctx), c.ID); err == nil && (!ok || now.ID != p.ID || now.Over()) {
 			stop()

@@ -62,7 +62,7 @@ func (f *Fleet) lease(ctx context.Context, c connection.Channel) *store.Lease {
 		select {
 		case <-ctx.Done():
 		case <-called:
-		case <-time.After(look):
+		case <-time.After(f.look):
 		}
 	}
 	return nil
@@ -80,7 +80,7 @@ type leases struct {
 func (f *Fleet) taken(ctx context.Context, id message.ChannelID) (bool, error) {
 	f.leases.mu.Lock()
 	defer f.leases.mu.Unlock()
-	if time.Since(f.leases.at) >= look/2 {
+	if time.Since(f.leases.at) >= f.look/2 {
 		held, err := f.gw.Store.Held(ctx, leasePrefix, leasePrefix+"~")
 		if err != nil {
 			return false, err
@@ -106,7 +106,7 @@ func (f *Fleet) guarding(ctx, hard context.Context, lease *store.Lease, work fun
 	guard.Go(func() {
 		defer drain()
 		defer end()
-		tick := time.NewTicker(look)
+		tick := time.NewTicker(f.look)
 		defer tick.Stop()
 		for f.gw.Store.Current(lease) {
 			select {
@@ -207,7 +207,7 @@ func (f *Fleet) changes(ctx context.Context, c connection.Channel, window int, m
 		case <-ctx.Done():
 			return
 		case <-called:
-		case <-time.After(look):
+		case <-time.After(f.look):
 		}
 		called = f.calls()
 		if !slices.Equal(mine, f.share(ctx, c, window)) || !f.mayGo(ctx, c) {
@@ -232,7 +232,7 @@ func (f *Fleet) withdraw(hard context.Context, c connection.Channel) {
 		if err == nil || hard.Err() != nil || f.gw.Store.Closing() || f.gw.Store.Broken() {
 			return
 		}
-		time.Sleep(look)
+		time.Sleep(f.look)
 	}
 }
 

@@ -43,7 +43,7 @@ func (y *yard) told(c connection.Channel) (kinds []event.Kind) {
 }
 
 // rounds waits until the fleet has looked at its channels once more.
-func (y *yard) rounds() { time.Sleep(look + look/4) }
+func (y *yard) rounds() { time.Sleep(y.look + usualLook/4) }
 
 func TestAnOutageIsToldOnceAndSoIsItsEnd(t *testing.T) {
 	t.Parallel()
