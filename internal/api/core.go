@@ -15,6 +15,7 @@ import (
 	"tidings.dev/internal/fleet"
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/id"
+	"tidings.dev/internal/intake"
 	"tidings.dev/internal/key"
 	"tidings.dev/internal/media"
 	"tidings.dev/internal/member"
@@ -50,6 +51,7 @@ type Core struct {
 	Events        *event.Log
 	Notifier      *notify.Notifier
 	Privacy       *privacy.Privacy
+	Intake        *intake.Keeper
 	Health        *telemetry.Health
 	// OriginKnown tells whether any key lists the origin of a web page. Nil: none does.
 	OriginKnown func(ctx context.Context, origin string) (bool, error)

@@ -23,7 +23,7 @@ var groups = map[string]string{
 	"@engine":  "store guard mail",
 	"@records": "event audit queue channel",
 	"@keepers": "member connection number consent wallet key media route contact template conversation link report rate policy",
-	"@users":   "broadcast automation webhook fleet notify privacy",
+	"@users":   "broadcast automation intake webhook fleet notify privacy",
 	"@to2":     "@nouns @engine @records @keepers",
 	"@to3":     "@to2 gateway",
 	"@to4":     "@to3 @users",

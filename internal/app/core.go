@@ -25,6 +25,7 @@ import (
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/guard"
+	"tidings.dev/internal/intake"
 	"tidings.dev/internal/key"
 	"tidings.dev/internal/mail"
 	"tidings.dev/internal/media"
@@ -69,6 +70,7 @@ type Core struct {
 	Webhooks      *webhook.Webhooks
 	Notifier      *notify.Notifier
 	Privacy       *privacy.Privacy
+	Intake        *intake.Keeper
 	Tracer        *telemetry.Tracer // nil: nobody is told
 	drivers       []channel.Driver
 }
@@ -143,6 +145,8 @@ func (c *Core) wire() (err error) {
 		Connections: c.Connections, Log: c.Log, Webhooks: c.Webhooks.Lines, Answers: c.Webhooks.Forget,
 	})
 	c.Gateway.Also(c.Privacy.Drop)
+	c.Intake = intake.New(intake.Config{Store: s, Queue: c.Queue, Contacts: c.Contacts, Members: c.Members, Guard: fetcher(cfg.Import), Log: c.Log})
+	c.Gateway.Also(intake.Drop)
 	if c.Tracer != nil {
 		c.Events.FollowedBy(traced{c.Tracer})
 	}
@@ -177,6 +181,14 @@ func mediaSettings(cfg config.Config) media.Settings {
 		}
 	}
 	return s
+}
+
+// fetcher gets customers' files of contacts; nil when it is not turned on.
+func fetcher(s config.Import) intake.Fetcher {
+	if s.MaxFile == 0 {
+		return nil
+	}
+	return guard.New(guard.Options{AllowPrivate: s.AllowPrivateNetworks, AnyPrivatePort: true, Timeout: s.Timeout, MaxBody: int64(s.MaxFile)})
 }
 
 // filesApart is what is said where each server has files of its own that the others want.

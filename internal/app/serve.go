@@ -118,6 +118,7 @@ func (s *Server) works() []func(ctx, hard context.Context) {
 		s.minded(func(ctx, hard context.Context) { _ = s.Webhooks.Run(ctx, hard) }),
 		s.Notifier.Run,
 		s.Privacy.Run,
+		s.Intake.Run,
 		s.Media.Run,
 		func(ctx, _ context.Context) { s.Queue.Sweep(ctx) },
 		func(ctx, _ context.Context) { s.noteUse(ctx) },
@@ -270,7 +271,7 @@ func (s *Server) answers() http.Handler {
 	}, api.Core{
 		Store: s.Store, Gateway: s.accepts(), Keys: s.Keys, Members: s.Members, Wallet: s.Wallet, Routes: s.Routes,
 		Channels: s.Connections, Numbers: s.Numbers, Policies: s.Policies, Consent: s.Consent, Contacts: s.Contacts, Conversations: s.Conversations, Media: s.Media, Fleet: s.fleet,
-		Webhooks: s.Webhooks, Events: s.Events, Notifier: s.Notifier, Privacy: s.Privacy, Health: &s.health, OriginKnown: s.Keys.OriginKnown,
+		Webhooks: s.Webhooks, Events: s.Events, Notifier: s.Notifier, Privacy: s.Privacy, Intake: s.Intake, Health: &s.health, OriginKnown: s.Keys.OriginKnown,
 	}, surfaces()...)
 }
 

@@ -25,6 +25,8 @@ func (l *loader) check(c *Config) []error {
 	k.retention(c.Retention)
 	k.webhooks(c.Webhook)
 	k.media(c.Media)
+	k.sized("import.max_file", c.Import.MaxFile, 0, 256*MiB)
+	k.lasting("import.fetch_timeout", c.Import.Timeout, time.Second, 10*time.Minute)
 	k.smtp(c.SMTP)
 	return k.mistakes
 }

@@ -30,6 +30,7 @@ type Config struct {
 	Retention Retention `key:"retention" doc:"How long things are kept. What is older is deleted in the background."`
 	Channel   Channel   `key:"channel" doc:"What customers' channels may reach."`
 	Webhook   Webhook   `key:"webhook" doc:"How customers' addresses are called."`
+	Import    Import    `key:"import" doc:"Files of contacts that customers have fetched into their lists."`
 	Media     Media     `key:"media" doc:"The files that messages carry."`
 	SMTP      SMTP      `key:"smtp" doc:"How mail about what needs someone's attention leaves. Without a host there is none."`
 }
@@ -109,6 +110,14 @@ type Media struct {
 	S3 S3 `key:"s3" doc:"Where the files are instead of a folder, in S3 or in what speaks as it does."`
 }
 
+// Import says which files of contacts are fetched.
+type Import struct {
+	MaxFile Size          `key:"max_file" doc:"Largest file that is fetched, such as 16MiB. 0B fetches none: the addresses are the customers' own."`
+	Timeout time.Duration `key:"fetch_timeout" doc:"How long it may take to fetch one."`
+
+	AllowPrivateNetworks []netip.Prefix `key:"allow_private_networks" doc:"Private networks that these addresses may lead into, such as 192.168.7.0/24. Anything else private or reserved is refused, so that customers cannot reach into yours."`
+}
+
 // S3 says which bucket files are in.
 type S3 struct {
 	Endpoint string           `key:"endpoint" doc:"Where the files are instead of a folder, in S3 or in what speaks as it does: URL of the service, such as https://s3.eu-central-1.amazonaws.com or http://127.0.0.1:9000. Empty turns it off."`
@@ -168,6 +177,7 @@ func Default() Config {
 			MaxImage: 5 * MiB, MaxVideo: 16 * MiB, MaxAudio: 16 * MiB, MaxDocument: 100 * MiB, MaxSticker: 500 * KiB,
 			LinkLife: 7 * day, Timeout: time.Minute,
 		},
+		Import:  Import{Timeout: time.Minute},
 		SMTP:    SMTP{Port: 587, TLS: "starttls"},
 		Webhook: Webhook{Ports: []int{80, 443, 8080, 8443}, Timeout: 15 * time.Second, MaxConcurrent: 100},
 	}

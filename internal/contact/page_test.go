@@ -70,7 +70,8 @@ func TestNameAndItsPartsAreOne(t *testing.T) {
 	}
 	for _, wrong := range []map[string]json.RawMessage{
 		noted(contact.City, "two\nlines"), noted(contact.City, strings.Repeat("x", 201)),
-		noted(contact.FirstName, strings.Repeat("x", 150), contact.LastName, strings.Repeat("y", 150)), {contact.City: json.RawMessage("5")},
+		noted(contact.FirstName, strings.Repeat("x", 150), contact.LastName, strings.Repeat("y", 150)),
+		{contact.City: json.RawMessage("5")},
 	} {
 		err := w.Write(func(tx *store.Tx) error {
 			_, err := w.keep.Change(tx, 1, c.ID, contact.Edit{Attributes: wrong})

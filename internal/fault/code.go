@@ -21,6 +21,7 @@ const (
 	AddressNotAllowed   Code = "address_not_allowed"
 	OriginNotAllowed    Code = "origin_not_allowed"
 	AccountInactive     Code = "account_inactive"
+	NotEnabled          Code = "not_enabled"
 	NotHere             Code = "not_found"
 	MethodNotAllowed    Code = "method_not_allowed"
 	InvalidRecipient    Code = "invalid_recipient"
@@ -98,6 +99,7 @@ var codes = map[Code]Page{
 	AddressNotAllowed:   {Forbidden, "The key may not be used from this address", "The key has a list of addresses, and the request came from another.", "Send from an allowed address or change the list."},
 	OriginNotAllowed:    {Forbidden, "The key may not be used from this web page", "The browser's Origin is not on the key's list.", "Add the origin to the key."},
 	AccountInactive:     {Forbidden, "The account is not active", "The account was suspended or closed.", "Ask the operator."},
+	NotEnabled:          {Forbidden, "This is turned off on this server", "Whoever runs the server has not turned on what was asked for.", "Ask the operator."},
 	NotHere:             {NotFound, "There is no such thing", "The id is unknown, or belongs to another account.", "Check the id and the key you use."},
 	MethodNotAllowed:    {Malformed, "The method is not allowed here", "The address exists and answers other methods.", "Use a method from the Allow header."},
 	InvalidRecipient:    {Invalid, "The recipient is no address we can send to", "The number is not possible in its country, or has no country code.", "Give numbers as +E.164, such as +254701234567, or in the national form of the account's region."},

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"path"
 	"time"
 
@@ -18,9 +16,8 @@ import (
 )
 
 const (
-	sameFor      = 10 * time.Minute // how long one address is taken to lead to the same file
-	maxRedirects = 5
-	gone         = "gone"
+	sameFor = 10 * time.Minute // how long one address is taken to lead to the same file
+	gone    = "gone"
 )
 
 // place is where a file's source is sealed.
@@ -125,14 +122,11 @@ func (k *Keeper) download(ctx context.Context, f *File) error {
 	if err != nil {
 		return err
 	}
-	resp, err := k.get(ctx, address)
+	resp, err := k.Guard.Fetch(ctx, address)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return refused(resp.StatusCode)
-	}
 	if resp.ContentLength > k.Limits.Of(f.Kind) {
 		return k.Limits.tooLarge(f.Kind)
 	}
@@ -151,55 +145,6 @@ func (k *Keeper) download(ctx context.Context, f *File) error {
 		return k.Limits.tooLarge(f.Kind)
 	}
 	return err
-}
-
-// get asks for an address, and for those that it leads on to: each must be one that may be called.
-func (k *Keeper) get(ctx context.Context, address string) (*http.Response, error) {
-	for range maxRedirects + 1 {
-		if err := k.Guard.CheckURL(ctx, address); err != nil {
-			return nil, err
-		}
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-		if err != nil {
-			return nil, fault.New(fault.URLNotAllowed, "it is no address")
-		}
-		req.Header.Set("User-Agent", "Tidings")
-		resp, err := k.Guard.Do(req)
-		if err != nil {
-			return nil, fmt.Errorf("get the file: %s", guard.Explain(err)) // without the address, which may hold a secret
-		}
-		next, err := onward(req.URL, resp)
-		if err != nil || next == "" {
-			return resp, err
-		}
-		address = next
-	}
-	return nil, fault.New(fault.MediaUnavailable, "the address leads on more than %d times", maxRedirects)
-}
-
-// onward is where a redirect leads; empty for an answer that is none.
-func onward(from *url.URL, resp *http.Response) (string, error) {
-	switch resp.StatusCode {
-	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-	default:
-		return "", nil
-	}
-	_ = resp.Body.Close()
-	to, err := from.Parse(resp.Header.Get("Location"))
-	if err != nil || resp.Header.Get("Location") == "" {
-		return "", fault.New(fault.MediaUnavailable, "the address leads nowhere")
-	}
-	return to.String(), nil
-}
-
-// refused is the error of an answer that is not the file. Some of them are of the moment.
-func refused(status int) error {
-	switch {
-	case status >= 500, status == http.StatusRequestTimeout, status == http.StatusTooEarly, status == http.StatusTooManyRequests:
-		return fmt.Errorf("the server of the file answered %d", status)
-	default:
-		return fault.New(fault.MediaUnavailable, "the server of the file answered %d", status)
-	}
 }
 
 // Receive gets the bytes of a file that came in with a message by the driver's fetch, and returns it as Settle takes it. Its error is

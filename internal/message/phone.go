@@ -30,6 +30,18 @@ func ParsePhone(text, region string) (Address, error) {
 	return Address{Phone, phonenumbers.Format(n, phonenumbers.E164)}, nil
 }
 
+// ParseLenient is ParsePhone for lists and programs that leave the + away: what is no number of the region is read with its country code.
+func ParseLenient(text, region string) (Address, error) {
+	a, err := ParsePhone(text, region)
+	if err == nil || strings.HasPrefix(strings.TrimSpace(text), "+") {
+		return a, err
+	}
+	if whole, wholeErr := ParsePhone("+"+strings.TrimSpace(text), ""); wholeErr == nil {
+		return whole, nil
+	}
+	return a, err
+}
+
 // Country is the country of a phone number (ISO 3166), such as "KE"; empty when the number does not tell.
 func Country(a Address) string {
 	if a.Kind != Phone {

@@ -30,6 +30,7 @@ import (
 	"tidings.dev/internal/fleet"
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/guard"
+	"tidings.dev/internal/intake"
 	"tidings.dev/internal/key"
 	"tidings.dev/internal/media"
 	"tidings.dev/internal/member"
@@ -98,6 +99,9 @@ func (w *World) wire(s *store.Store, log *slog.Logger, surfaces []api.Surface) {
 	w.Core.Notifier = notify.New(notify.Config{Store: s, Queue: q, Events: events, Log: log})
 	w.Core.Webhooks = webhook.New(webhook.Config{Store: s, Queue: q, Events: events, Renderer: w.Gateway, Guard: guard.New(guard.Options{Resolver: everywhere{}}), Log: log, Dialects: api.Dialects(w.Core, surfaces...)})
 	events.FollowedBy(w.Core.Webhooks)
+	w.Core.Intake = intake.New(intake.Config{
+		Store: s, Queue: q, Contacts: w.Core.Contacts, Members: w.Core.Members, Guard: guard.New(guard.Options{Resolver: everywhere{}}), Log: log,
+	})
 	w.Core.Privacy = privacy.New(privacy.Config{
 		Store: s, Queue: q, Gateway: w.Gateway, Events: events, Consent: w.Core.Consent, Contacts: w.Core.Contacts, Conversations: w.Core.Conversations, Wallet: w.Core.Wallet, Keys: w.Core.Keys,
 		Connections: w.Core.Channels, Log: log, Webhooks: w.Core.Webhooks.Lines, Answers: w.Core.Webhooks.Forget,

@@ -142,6 +142,47 @@ func TestContactsAreMergedByHand(t *testing.T) {
 	}
 }
 
+func TestFilesAreTakenInOnce(t *testing.T) {
+	w := begin(t)
+	alice := w.Key(w.Alice, account.Admin)
+	list := idOf(t, w.Do(alice, "POST", base+"/lists", `{"name":"Newsletter"}`))
+	ask := `{"url":"https://example.com/people.csv?secret","fields":["phone","-","first_name"]}`
+	made := w.Do(alice, "POST", base+"/lists/"+list+"/import", ask, "Idempotency-Key", "k")
+	expect(t, made, 202, "", "")
+	if again := w.Do(alice, "POST", base+"/lists/"+list+"/import", ask, "Idempotency-Key", "k"); again.Body.String() != made.Body.String() {
+		t.Errorf("a repeat answers %s", again.Body)
+	}
+	var all page[FileImportReply]
+	w.Do(alice, "GET", base+"/imports", "").JSON(t, &all)
+	var one FileImportReply
+	w.Do(alice, "GET", base+"/imports/"+idOf(t, made), "").JSON(t, &one)
+	if len(all.Items) != 1 || all.Items[0] != one || one.List != list || one.Status != "running" || one.Rows != 0 || one.EndedAt != "" {
+		t.Errorf("%+v\n%+v", all, one)
+	}
+	if r := w.Do(alice, "GET", base+"/imports/"+one.ID+"/refused", ""); r.Code != 200 || !strings.Contains(r.Body.String(), `"items":[]`) {
+		t.Errorf("%d %s", r.Code, r.Body)
+	}
+	for _, c := range []struct {
+		body   string
+		status int
+		code   string
+		field  string
+	}{
+		{`{}`, 422, "missing_field", "url"},
+		{`{"url":"https://example.com/"}`, 422, "missing_field", "fields"},
+		{`{"url":"https://example.com/","fields":["shoe"]}`, 422, "invalid_field", "fields[0]"},
+		{`{"url":"https://example.com/","fields":["phone","phone"]}`, 422, "invalid_field", "fields[1]"},
+		{`{"url":"https://127.0.0.1/","fields":["phone"]}`, 422, "url_not_allowed", "url"},
+		{`{"url":"file:///etc/passwd","fields":["phone"]}`, 422, "url_not_allowed", "url"},
+	} {
+		expect(t, w.Do(alice, "POST", base+"/lists/"+list+"/import", c.body), c.status, c.code, c.field)
+	}
+	for range 2 {
+		expect(t, w.Do(alice, "POST", base+"/lists/"+list+"/import", ask), 202, "", "")
+	}
+	expect(t, w.Do(alice, "POST", base+"/lists/"+list+"/import", ask), 409, "already_exists", "")
+}
+
 func TestContactsAreImported(t *testing.T) {
 	w := begin(t)
 	alice := w.Key(w.Alice, account.Admin)

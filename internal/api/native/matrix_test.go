@@ -60,6 +60,7 @@ func begun(t *testing.T) (*apitest.World, map[string]string) {
 		"opt-out":      optOut,
 		"contact":      contactID,
 		"list":         list,
+		"import":       idOf(t, w.Do(bob, "POST", base+"/lists/"+list+"/import", `{"url":"https://example.com/Bob.csv","fields":["phone"]}`)),
 		"conversation": talk(t, w, w.Bob.ID, "+254701000007"),
 		"account":      w.Bob.ID.String(),
 		"erasure":      idOf(t, w.Do(bob, "POST", base+"/erasures", `{"address":"+254701000008"}`)),

@@ -49,6 +49,7 @@ func (s *server) operations() []operation {
 		s.replyOperations(),
 		s.contactOperations(),
 		s.listOperations(),
+		s.importOperations(),
 		s.conversationOperations(),
 		s.accountOperations(),
 		s.accountsOperations(),
