@@ -13,13 +13,16 @@ type ID = id.Of[Account]
 // Account is a tenant. It owns keys, channels, numbers, messages, webhooks and a wallet.
 type Account struct {
 	ID       ID
-	Number   int // what it is to programs that know their users by numbers
-	Parent   ID  // zero for an account of its own, else the account it is a subaccount of
+	Number   int    // what it is to programs that know their users by numbers
+	Parent   ID     // zero for an account of its own, else the account it is a subaccount of
+	Username string // by which it signs in, in small letters; its id when it has chosen none
 	Name     string
 	Region   string // ISO 3166 country whose national numbers the account may write, such as "KE"
 	Currency string // ISO 4217 code of its wallet, such as "KES"
 	Operator bool   // the account of whoever runs the server
 	Active   bool   // not suspended, nor closed
+
+	Denied Denied // what its parent keeps it from
 
 	ParentPays bool   // what it sends is paid from its parent's wallet
 	Closed     bool   // for good

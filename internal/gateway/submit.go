@@ -84,6 +84,9 @@ func (g *Gateway) admit(c Caller, r Request) error {
 	if len(r.Key) > maxKeyLength {
 		return fault.New(fault.InvalidField, "an idempotency key has at most %d characters", maxKeyLength).In("Idempotency-Key")
 	}
+	if err := mayAll(&c.Account, r.Drafts); err != nil {
+		return err
+	}
 	if err := g.Store.Healthy(); err != nil {
 		return err
 	}
@@ -91,6 +94,24 @@ func (g *Gateway) admit(c Caller, r Request) error {
 		return fault.New(fault.QueueFull, "%d messages may wait at a time", most).After(fullRetry)
 	}
 	return g.admitRate(c, len(r.Drafts))
+}
+
+// mayAll refuses what the account's parent keeps it from. Our own answers to a STOP go out all the same.
+func mayAll(a *account.Account, drafts []message.Draft) error {
+	if a.Denied == 0 {
+		return nil
+	}
+	for i := range drafts {
+		d := &drafts[i]
+		right := account.AccessSMS
+		if d.Content.Media != nil && cmp.Or(d.Kind, message.SMS) == message.SMS {
+			right = account.AccessMMS
+		}
+		if err := a.Need(right); err != nil && d.Answers == 0 {
+			return err
+		}
+	}
+	return nil
 }
 
 // admitRate uses up so many messages of what the plan gives a minute to the account and its subaccounts, over all surfaces and

@@ -226,14 +226,17 @@ func (k *Keeper) Revoke(tx *store.Tx, by audit.Actor, a account.ID, id account.K
 
 // KeepNewest takes back the account's keys of a name, but for the newest.
 func (k *Keeper) KeepNewest(tx *store.Tx, by audit.Actor, a account.ID, name string, keep int) error {
-	older, err := store.Find[account.KeyID](tx, olderKeys, []olderKeysParams{{AccountID: a, Name: name, Keep: int64(keep)}})
-	if err != nil {
-		return fmt.Errorf("list older keys: %w", err)
-	}
-	for _, found := range older {
-		if _, err := k.Revoke(tx, by, a, found.Row); err != nil {
-			return err
+	for more := true; more; {
+		older, err := store.Find[account.KeyID](tx, olderKeys, []olderKeysParams{{AccountID: a, Name: name, Keep: int64(keep)}})
+		if err != nil {
+			return fmt.Errorf("list older keys: %w", err)
 		}
+		for _, found := range older {
+			if _, err := k.Revoke(tx, by, a, found.Row); err != nil {
+				return err
+			}
+		}
+		more = len(older) > 0
 	}
 	return nil
 }

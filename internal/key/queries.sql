@@ -50,3 +50,7 @@ UPDATE api_key SET spent = @spent, spent_day = @today WHERE id = @id;
 -- Those of a name that are in use, but for the newest.
 -- name: OlderKeys :many
 SELECT id FROM api_key WHERE account_id = @account_id AND name = @name AND revoked_at = 0 ORDER BY id DESC LIMIT 100 OFFSET CAST(@keep AS bigint);
+
+-- The newest of a name that is in use.
+-- name: NewestKey :one
+SELECT * FROM api_key WHERE account_id = @account_id AND name = @name AND revoked_at = 0 AND expires_at > @now ORDER BY id DESC LIMIT 1;

@@ -310,6 +310,46 @@ func (q *queries) KeysOf(ctx context.Context, arg keysOfParams) ([]apiKeyRecord,
 	return items, nil
 }
 
+const newestKey = `-- name: NewestKey :one
+SELECT id, account_id, hash, name, hint, test, scopes, addresses, origins, expires_at, revoked_at, used_at, senders, channels, rate, successor, rotated_at, warned, spend_limit, spent, spent_day FROM api_key WHERE account_id = $1 AND name = $2 AND revoked_at = 0 AND expires_at > $3 ORDER BY id DESC LIMIT 1
+`
+
+type newestKeyParams struct {
+	AccountID account.ID
+	Name      string
+	Now       int64
+}
+
+// The newest of a name that is in use.
+func (q *queries) NewestKey(ctx context.Context, arg newestKeyParams) (apiKeyRecord, error) {
+	row := q.db.QueryRowContext(ctx, newestKey, arg.AccountID, arg.Name, arg.Now)
+	var i apiKeyRecord
+	err := row.Scan(
+		&i.ID,
+		&i.AccountID,
+		&i.Hash,
+		&i.Name,
+		&i.Hint,
+		&i.Test,
+		&i.Scopes,
+		&i.Addresses,
+		&i.Origins,
+		&i.ExpiresAt,
+		&i.RevokedAt,
+		&i.UsedAt,
+		&i.Senders,
+		&i.Channels,
+		&i.Rate,
+		&i.Successor,
+		&i.RotatedAt,
+		&i.Warned,
+		&i.SpendLimit,
+		&i.Spent,
+		&i.SpentDay,
+	)
+	return i, err
+}
+
 const olderKeys = `-- name: OlderKeys :many
 SELECT id FROM api_key WHERE account_id = $1 AND name = $2 AND revoked_at = 0 ORDER BY id DESC LIMIT 100 OFFSET CAST($3 AS bigint)
 `

@@ -16,6 +16,10 @@ type Change struct {
 	Region     *string
 	ParentPays *bool // what is held already ends in the wallet that holds it
 	Plan       *string
+	Denied     *account.Denied
+	Username   *string
+	Password   *string
+	Profile    ProfileChange
 }
 
 // Change changes an account. One that is closed is not there any more.
@@ -32,17 +36,70 @@ func (k *Keeper) Change(tx *store.Tx, by audit.Actor, id account.ID, c Change) (
 	put(&a.Region, c.Region)
 	put(&a.ParentPays, c.ParentPays)
 	put(&a.Plan, c.Plan)
+	put(&a.Denied, c.Denied)
+	put(&a.Username, c.Username)
+	a.Username = canonical(a.Username)
 	a.Region = strings.ToUpper(a.Region)
-	if err := check(tx, &a, id.String()); err != nil {
+	if err := check(tx, &a, a.Username); err != nil {
 		return a, err
 	}
 	err = store.Run(tx, changeAccount, []changeAccountParams{{
-		Name: a.Name, Region: a.Region, ParentPays: flag(a.ParentPays), Plan: a.Plan, UpdatedAt: tx.NowMilli(), ID: id,
+		Name: a.Name, Region: a.Region, ParentPays: flag(a.ParentPays), Plan: a.Plan, Denied: int64(a.Denied), UpdatedAt: tx.NowMilli(), ID: id,
 	}})
 	if err != nil {
 		return a, fmt.Errorf("change account %s: %w", id, err)
 	}
-	return a, noted(tx, audit.Entry{Account: id, Actor: by, Action: "account.change", Subject: id.String(), Was: tell(*was), Became: tell(a)})
+	if a.Username != was.Username {
+		if err := setName(tx, id, a.Username); err != nil {
+			return a, err
+		}
+	}
+	if c.Password != nil {
+		if err := setSecret(tx, id, *c.Password); err != nil {
+			return a, err
+		}
+	}
+	if err := c.Profile.write(tx, &a); err != nil {
+		return a, err
+	}
+	return a, noted(tx, audit.Entry{
+		Account: id, Actor: by, Action: "account.change", Subject: id.String(), Detail: c.private(), Was: tell(*was), Became: tell(a),
+	})
+}
+
+// private names what else was changed: nobody needs to read it in the audit log.
+func (c *Change) private() string {
+	var what []string
+	if c.Password != nil {
+		what = append(what, "password")
+	}
+	if c.Profile != (ProfileChange{}) {
+		what = append(what, "profile")
+	}
+	return strings.Join(what, " ")
+}
+
+func setName(tx *store.Tx, id account.ID, username string) error {
+	touched, err := store.Each(tx, setUsername, []setUsernameParams{{Username: username, SignIn: tx.NewID(), UpdatedAt: tx.NowMilli(), ID: id}})
+	if err != nil {
+		return fmt.Errorf("set user name: %w", err)
+	}
+	if touched[0] == 0 {
+		return nameTaken()
+	}
+	return nil
+}
+
+func setSecret(tx *store.Tx, id account.ID, password string) error {
+	hash, err := hashOf(password)
+	if err != nil {
+		return err
+	}
+	err = store.Run(tx, setPassword, []setPasswordParams{{Password: hash, SignIn: tx.NewID(), UpdatedAt: tx.NowMilli(), ID: id}})
+	if err != nil {
+		return fmt.Errorf("set password: %w", err)
+	}
+	return nil
 }
 
 func put[T any](into *T, value *T) {
@@ -57,10 +114,12 @@ type told struct {
 	Region     string `json:"region"`
 	ParentPays bool   `json:"parent_pays"`
 	Plan       string `json:"plan"`
+	Username   string `json:"username"`
+	Denied     string `json:"denied,omitempty"`
 }
 
 func tell(a account.Account) string {
-	return audit.Values(told{a.Name, a.Region, a.ParentPays, a.Plan})
+	return audit.Values(told{a.Name, a.Region, a.ParentPays, a.Plan, a.Username, a.Denied.String()})
 }
 
 // SetActive suspends an account or lets it work again. The operator's own cannot be suspended: nobody could let it work again.
@@ -78,8 +137,8 @@ func (k *Keeper) SetActive(tx *store.Tx, by audit.Actor, id account.ID, active b
 	return changed(tx, by, "account.active", id, fmt.Sprint(active))
 }
 
-// Close ends an account for good: its keys work no more. What it has stays until its retention ends, and what waits is still
-// sent. An account with subaccounts that are open stays.
+// Close ends an account for good: its keys work no more, and who was behind it is forgotten. What it has stays until its retention
+// ends, and what waits is still sent. An account with subaccounts that are open stays.
 func (k *Keeper) Close(tx *store.Tx, by audit.Actor, id account.ID) error {
 	if err := k.refuseOperator(tx, id, false); err != nil {
 		return err
@@ -97,6 +156,9 @@ func (k *Keeper) Close(tx *store.Tx, by audit.Actor, id account.ID) error {
 	}
 	if touched[0] == 0 {
 		return notHere(id)
+	}
+	if err := store.Run(tx, dropProfile, []account.ID{id}); err != nil {
+		return fmt.Errorf("drop profile: %w", err)
 	}
 	return changed(tx, by, "account.close", id, "")
 }

@@ -73,9 +73,9 @@ func (k *Keeper) load(ctx context.Context, q store.Queryer) (*register, error) {
 // accountOf is the account of a row, without the limits of its plan.
 func accountOf(row accountByIDRow) account.Account {
 	return account.Account{
-		ID: row.ID, Parent: row.ParentID, Name: row.Name, Region: row.Region, Currency: row.Currency,
+		ID: row.ID, Parent: row.ParentID, Username: row.Username, Name: row.Name, Region: row.Region, Currency: row.Currency,
 		Operator: row.Operator == 1, Active: row.Active == 1, ParentPays: row.ParentPays == 1, Closed: row.ClosedAt > 0, Plan: row.Plan,
-		Number: int(row.Number),
+		Number: int(row.Number), Denied: account.Denied(row.Denied),
 	}
 }
 
@@ -98,7 +98,7 @@ func (k *Keeper) Create(tx *store.Tx, by audit.Actor, a account.Account, usernam
 	if username = canonical(username); username == "" {
 		username = a.ID.String()
 	}
-	a.Active = true
+	a.Active, a.Username = true, username
 	if err := check(tx, &a, username); err != nil {
 		return a, err
 	}
@@ -112,13 +112,13 @@ func (k *Keeper) Create(tx *store.Tx, by audit.Actor, a account.Account, usernam
 	added, err := store.Each(tx, addAccount, []addAccountParams{{
 		ID: a.ID, ParentID: a.Parent, Name: a.Name, Region: a.Region, Currency: a.Currency, Operator: flag(a.Operator),
 		Username: username, Password: hash, UpdatedAt: tx.NowMilli(), ParentPays: flag(a.ParentPays), Plan: a.Plan,
-		Number: int64(a.Number), SignIn: tx.NewID(),
+		Number: int64(a.Number), SignIn: tx.NewID(), Denied: int64(a.Denied),
 	}})
 	if err != nil {
 		return a, fmt.Errorf("create account: %w", err)
 	}
 	if added[0] == 0 {
-		return a, fault.New(fault.AlreadyThere, "the user name is taken").In("username")
+		return a, nameTaken()
 	}
 	return a, changed(tx, by, "account.create", a.ID, username)
 }
@@ -189,8 +189,8 @@ func hashOf(password string) (string, error) {
 	if password == "" {
 		return "", nil
 	}
-	if len(password) > maxPassword {
-		return "", fault.New(fault.InvalidField, "a password has at most %d bytes", maxPassword).In("password")
+	if err := checkPassword(password); err != nil {
+		return "", err
 	}
 	hash, err := argon2id.CreateHash(password, &hashing)
 	if err != nil {
@@ -214,10 +214,12 @@ func (k *Keeper) SetSignIn(tx *store.Tx, by audit.Actor, id account.ID, username
 		return fmt.Errorf("set sign-in: %w", err)
 	}
 	if touched[0] == 0 {
-		return fault.New(fault.AlreadyThere, "the user name is taken").In("username")
+		return nameTaken()
 	}
 	return changed(tx, by, "account.sign_in", id, username)
 }
+
+func nameTaken() error { return fault.New(fault.AlreadyThere, "the user name is taken").In("username") }
 
 func changed(tx *store.Tx, by audit.Actor, action string, id account.ID, detail string) error {
 	return noted(tx, audit.Entry{Account: id, Actor: by, Action: action, Subject: id.String(), Detail: detail})

@@ -33,7 +33,7 @@ func TestAccountIsReadAsItWasMade(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := account.Account{ID: made.ID, Number: 1, Name: "Acme", Region: "KE", Currency: "KES", Operator: true, Active: true}
+	want := account.Account{ID: made.ID, Number: 1, Username: "shop@acme.example", Name: "Acme", Region: "KE", Currency: "KES", Operator: true, Active: true}
 	if made != want || made.ID == 0 {
 		t.Errorf("made %+v", made)
 	}

@@ -16,6 +16,8 @@ func TestUsersAreFoundByTheirRows(t *testing.T) {
 	for query, want := range map[string]string{
 		loginByEmail: "(email=?)",
 		firstLogin:   "login_account (account_id=?)",
+		subaccounts:  "account_parent (parent_id=?)",
+		profileOf:    "profile USING INTEGER PRIMARY KEY",
 	} {
 		if got := storetest.Plan(t, s, query); !strings.Contains(got, want) || strings.Contains(got, "TEMP B-TREE") {
 			t.Errorf("%s\nis done by %s\nwant %s", query, got, want)

@@ -32,8 +32,17 @@ type loginRecord struct {
 	CreatedFrom string
 }
 
+type profileRecord struct {
+	AccountID account.ID
+	Email     string
+	Phone     string
+	FirstName string
+	LastName  string
+	Notes     string
+}
+
 const accountByID = `-- name: AccountByID :one
-SELECT id, parent_id, name, region, currency, operator, active, username, parent_pays, closed_at, plan, number, sign_in FROM account WHERE id = $1
+SELECT id, parent_id, name, region, currency, operator, active, username, parent_pays, closed_at, plan, number, sign_in, denied FROM account WHERE id = $1
 `
 
 type accountByIDParams struct {
@@ -54,6 +63,7 @@ type accountByIDRow struct {
 	Plan       string
 	Number     int64
 	SignIn     int64
+	Denied     int64
 }
 
 func (q *queries) AccountByID(ctx context.Context, arg accountByIDParams) (accountByIDRow, error) {
@@ -73,12 +83,13 @@ func (q *queries) AccountByID(ctx context.Context, arg accountByIDParams) (accou
 		&i.Plan,
 		&i.Number,
 		&i.SignIn,
+		&i.Denied,
 	)
 	return i, err
 }
 
 const accounts = `-- name: Accounts :many
-SELECT id, parent_id, name, region, currency, operator, active, username, parent_pays, closed_at, plan, number, sign_in FROM account ORDER BY id
+SELECT id, parent_id, name, region, currency, operator, active, username, parent_pays, closed_at, plan, number, sign_in, denied FROM account ORDER BY id
 `
 
 type accountsRow struct {
@@ -95,6 +106,7 @@ type accountsRow struct {
 	Plan       string
 	Number     int64
 	SignIn     int64
+	Denied     int64
 }
 
 func (q *queries) Accounts(ctx context.Context) ([]accountsRow, error) {
@@ -120,6 +132,7 @@ func (q *queries) Accounts(ctx context.Context) ([]accountsRow, error) {
 			&i.Plan,
 			&i.Number,
 			&i.SignIn,
+			&i.Denied,
 		); err != nil {
 			return nil, err
 		}
@@ -135,8 +148,8 @@ func (q *queries) Accounts(ctx context.Context) ([]accountsRow, error) {
 }
 
 const addAccount = `-- name: AddAccount :execrows
-INSERT INTO account (id, parent_id, name, region, currency, operator, active, username, password, updated_at, parent_pays, plan, number, sign_in)
-VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $10, $11, $12, $13)
+INSERT INTO account (id, parent_id, name, region, currency, operator, active, username, password, updated_at, parent_pays, plan, number, sign_in, denied)
+VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $10, $11, $12, $13, $14)
 ON CONFLICT DO NOTHING
 `
 
@@ -154,6 +167,7 @@ type addAccountParams struct {
 	Plan       string
 	Number     int64
 	SignIn     int64
+	Denied     int64
 }
 
 func (q *queries) AddAccount(ctx context.Context, arg addAccountParams) (int64, error) {
@@ -171,6 +185,7 @@ func (q *queries) AddAccount(ctx context.Context, arg addAccountParams) (int64, 
 		arg.Plan,
 		arg.Number,
 		arg.SignIn,
+		arg.Denied,
 	)
 	if err != nil {
 		return 0, err
@@ -238,7 +253,7 @@ func (q *queries) AddPlan(ctx context.Context, arg addPlanParams) (int64, error)
 }
 
 const changeAccount = `-- name: ChangeAccount :execrows
-UPDATE account SET name = $1, region = $2, parent_pays = $3, plan = $4, updated_at = $5 WHERE id = $6 AND closed_at = 0
+UPDATE account SET name = $1, region = $2, parent_pays = $3, plan = $4, denied = $5, updated_at = $6 WHERE id = $7 AND closed_at = 0
 `
 
 type changeAccountParams struct {
@@ -246,6 +261,7 @@ type changeAccountParams struct {
 	Region     string
 	ParentPays int16
 	Plan       string
+	Denied     int64
 	UpdatedAt  int64
 	ID         account.ID
 }
@@ -256,6 +272,7 @@ func (q *queries) ChangeAccount(ctx context.Context, arg changeAccountParams) (i
 		arg.Region,
 		arg.ParentPays,
 		arg.Plan,
+		arg.Denied,
 		arg.UpdatedAt,
 		arg.ID,
 	)
@@ -331,6 +348,19 @@ func (q *queries) DropPlan(ctx context.Context, arg dropPlanParams) (int64, erro
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+const dropProfile = `-- name: DropProfile :exec
+DELETE FROM profile WHERE account_id = $1
+`
+
+type dropProfileParams struct {
+	AccountID account.ID
+}
+
+func (q *queries) DropProfile(ctx context.Context, arg dropProfileParams) error {
+	_, err := q.db.ExecContext(ctx, dropProfile, arg.AccountID)
+	return err
 }
 
 const firstLogin = `-- name: FirstLogin :one
@@ -485,6 +515,61 @@ func (q *queries) Plans(ctx context.Context) ([]plansRow, error) {
 	return items, nil
 }
 
+const profileOf = `-- name: ProfileOf :one
+SELECT account_id, email, phone, first_name, last_name, notes FROM profile WHERE account_id = $1
+`
+
+type profileOfParams struct {
+	AccountID account.ID
+}
+
+func (q *queries) ProfileOf(ctx context.Context, arg profileOfParams) (profileRecord, error) {
+	row := q.db.QueryRowContext(ctx, profileOf, arg.AccountID)
+	var i profileRecord
+	err := row.Scan(
+		&i.AccountID,
+		&i.Email,
+		&i.Phone,
+		&i.FirstName,
+		&i.LastName,
+		&i.Notes,
+	)
+	return i, err
+}
+
+const profilesWithPhone = `-- name: ProfilesWithPhone :many
+SELECT p.account_id FROM account AS a JOIN profile AS p ON p.account_id = a.id WHERE (a.parent_id = $1 OR a.id = $1) AND p.phone = $2
+`
+
+type profilesWithPhoneParams struct {
+	AccountID account.ID
+	Phone     string
+}
+
+// Profiles of the account and its subaccounts.
+func (q *queries) ProfilesWithPhone(ctx context.Context, arg profilesWithPhoneParams) ([]account.ID, error) {
+	rows, err := q.db.QueryContext(ctx, profilesWithPhone, arg.AccountID, arg.Phone)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []account.ID
+	for rows.Next() {
+		var account_id account.ID
+		if err := rows.Scan(&account_id); err != nil {
+			return nil, err
+		}
+		items = append(items, account_id)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const setActive = `-- name: SetActive :execrows
 UPDATE account SET active = $1, sign_in = $2, updated_at = $3 WHERE id = $4 AND closed_at = 0
 `
@@ -508,6 +593,53 @@ func (q *queries) SetActive(ctx context.Context, arg setActiveParams) (int64, er
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+const setPassword = `-- name: SetPassword :exec
+UPDATE account SET password = $1, sign_in = $2, updated_at = $3 WHERE id = $4
+`
+
+type setPasswordParams struct {
+	Password  string
+	SignIn    int64
+	UpdatedAt int64
+	ID        account.ID
+}
+
+func (q *queries) SetPassword(ctx context.Context, arg setPasswordParams) error {
+	_, err := q.db.ExecContext(ctx, setPassword,
+		arg.Password,
+		arg.SignIn,
+		arg.UpdatedAt,
+		arg.ID,
+	)
+	return err
+}
+
+const setProfile = `-- name: SetProfile :exec
+INSERT INTO profile (account_id, email, phone, first_name, last_name, notes) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (account_id) DO UPDATE SET email = excluded.email, phone = excluded.phone, first_name = excluded.first_name, last_name = excluded.last_name, notes = excluded.notes
+`
+
+type setProfileParams struct {
+	AccountID account.ID
+	Email     string
+	Phone     string
+	FirstName string
+	LastName  string
+	Notes     string
+}
+
+func (q *queries) SetProfile(ctx context.Context, arg setProfileParams) error {
+	_, err := q.db.ExecContext(ctx, setProfile,
+		arg.AccountID,
+		arg.Email,
+		arg.Phone,
+		arg.FirstName,
+		arg.LastName,
+		arg.Notes,
+	)
+	return err
 }
 
 const setSignIn = `-- name: SetSignIn :execrows
@@ -535,4 +667,79 @@ func (q *queries) SetSignIn(ctx context.Context, arg setSignInParams) (int64, er
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+const setUsername = `-- name: SetUsername :execrows
+UPDATE account SET username = $1, sign_in = $2, updated_at = $3
+WHERE account.id = $4 AND NOT EXISTS (SELECT 1 FROM account AS other WHERE other.username = $1 AND other.id <> $4)
+`
+
+type setUsernameParams struct {
+	Username  string
+	SignIn    int64
+	UpdatedAt int64
+	ID        account.ID
+}
+
+func (q *queries) SetUsername(ctx context.Context, arg setUsernameParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, setUsername,
+		arg.Username,
+		arg.SignIn,
+		arg.UpdatedAt,
+		arg.ID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const subaccounts = `-- name: Subaccounts :many
+SELECT a.id, coalesce(p.email, '') AS email, coalesce(p.phone, '') AS phone, coalesce(p.first_name, '') AS first_name,
+    coalesce(p.last_name, '') AS last_name, coalesce(p.notes, '') AS notes
+FROM account AS a LEFT JOIN profile AS p ON p.account_id = a.id
+WHERE a.parent_id = $1 AND a.closed_at = 0 ORDER BY a.id
+`
+
+type subaccountsParams struct {
+	ParentID account.ID
+}
+
+type subaccountsRow struct {
+	ID        account.ID
+	Email     string
+	Phone     string
+	FirstName string
+	LastName  string
+	Notes     string
+}
+
+func (q *queries) Subaccounts(ctx context.Context, arg subaccountsParams) ([]subaccountsRow, error) {
+	rows, err := q.db.QueryContext(ctx, subaccounts, arg.ParentID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []subaccountsRow
+	for rows.Next() {
+		var i subaccountsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Email,
+			&i.Phone,
+			&i.FirstName,
+			&i.LastName,
+			&i.Notes,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/alexedwards/argon2id"
 	"golang.org/x/sync/singleflight"
@@ -19,9 +22,25 @@ import (
 
 const (
 	remembered  = 10 * time.Minute // for so long a password that was right need not be checked again
+	minPassword = 8                // characters
 	maxPassword = 512              // bytes
 	maxChecks   = 64               // passwords that are checked, or wait for it, at a time
 )
+
+// checkPassword refuses what is too easy to guess, and what nobody can send: HTTP Basic carries no zero.
+func checkPassword(password string) error {
+	letter := strings.ContainsFunc(password, unicode.IsLetter)
+	other := strings.ContainsFunc(password, func(r rune) bool { return !unicode.IsLetter(r) })
+	switch {
+	case len(password) > maxPassword:
+		return fault.New(fault.InvalidField, "a password has at most %d bytes", maxPassword).In("password")
+	case !utf8.ValidString(password) || strings.ContainsFunc(password, unicode.IsControl):
+		return fault.New(fault.InvalidField, "a password is text that can be typed").In("password")
+	case utf8.RuneCountInString(password) < minPassword || !letter || !other:
+		return fault.New(fault.InvalidField, "a password has at least %d characters, with a letter and something else among them", minPassword).In("password")
+	}
+	return nil
+}
 
 // passwords checks them, a few at a time: each check takes 19 MiB and a core by intention. What was right is remembered by a mark
 // that changes with the password, so that nothing needs to be forgotten when it does.

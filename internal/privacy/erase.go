@@ -197,7 +197,12 @@ func (p *Privacy) erase(ctx context.Context, which ErasureID) (busy bool, err er
 
 // eraseAlias erases what is known of a person under one address.
 func (p *Privacy) eraseAlias(ctx context.Context, which ErasureID, who gateway.Person) (busy bool, err error) {
-	err = p.Store.Write(func(tx *store.Tx) error { return p.Consent.Forget(tx, who.Account, who.Address) })
+	err = p.Store.Write(func(tx *store.Tx) error {
+		if err := p.Gateway.Members.Forget(tx, who.Account, who.Address); err != nil {
+			return err
+		}
+		return p.Consent.Forget(tx, who.Account, who.Address)
+	})
 	if err != nil {
 		return false, err
 	}

@@ -56,7 +56,7 @@ func TestAnExportHoldsAllOfTheAccountAndNothingElse(t *testing.T) {
 
 	all := w.file(w.export(w.alice, message.Address{}))
 	got := count(all)
-	for kind, want := range map[string]int{"export": 1, "message": 122, "opt_out": 1, "consent": 1, "event": 1, "key": 1, "usage": 1} {
+	for kind, want := range map[string]int{"export": 1, "message": 122, "opt_out": 1, "consent": 1, "event": 1, "key": 1, "usage": 1, "profile": 1} {
 		if got[kind] != want {
 			t.Errorf("%d lines of %s, want %d", got[kind], kind, want)
 		}

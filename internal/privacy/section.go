@@ -23,7 +23,7 @@ type section func(p *Privacy, ctx context.Context, e Export, after int64) (lines
 
 var sections = []section{
 	(*Privacy).messages, (*Privacy).optOuts, (*Privacy).choices, (*Privacy).events, (*Privacy).contacts, (*Privacy).lists, (*Privacy).entries, (*Privacy).usage, (*Privacy).keys,
-	(*Privacy).channels, (*Privacy).webhooks, (*Privacy).files,
+	(*Privacy).channels, (*Privacy).webhooks, (*Privacy).files, (*Privacy).profile,
 }
 
 // personal are the sections that are by address.
@@ -188,6 +188,16 @@ type (
 		SHA256    string `json:"sha256"`
 		At        string `json:"at"`
 		ExpiresAt string `json:"expires_at,omitempty"`
+	}
+	profileLine struct {
+		Type      string `json:"type"`
+		Username  string `json:"username"`
+		Name      string `json:"name"`
+		Email     string `json:"email,omitempty"`
+		Phone     string `json:"phone_number,omitempty"`
+		FirstName string `json:"first_name,omitempty"`
+		LastName  string `json:"last_name,omitempty"`
+		Notes     string `json:"notes,omitempty"`
 	}
 	channelLine struct {
 		Type     string          `json:"type"`
@@ -403,4 +413,17 @@ func (p *Privacy) webhooks(ctx context.Context, e Export, after int64) (lines []
 		return nil, 0, nil
 	}
 	return p.Webhooks(ctx, e.Account, after, page)
+}
+
+// profile is who is behind the account. Its subaccounts export their own.
+func (p *Privacy) profile(ctx context.Context, e Export, _ int64) (lines []any, next int64, err error) {
+	if e.Address.Value != "" {
+		return nil, 0, nil
+	}
+	a, _, err := p.Gateway.Members.Get(ctx, e.Account)
+	if err != nil {
+		return nil, 0, err
+	}
+	who, err := p.Gateway.Members.Profile(ctx, e.Account)
+	return []any{profileLine{"profile", a.Username, a.Name, who.Email, who.Phone, who.FirstName, who.LastName, who.Notes}}, 0, err
 }

@@ -39,7 +39,7 @@ func routes(k *api.Kit) {
 	})
 }
 
-// guarded lets in who has a key with the scope.
+// guarded lets in who has a key with the scope. What changes devices needs the account's access to settings.
 func (s *server) guarded(scope account.Scope, h api.Handler) api.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		secret := r.Header.Get(keyHeader)
@@ -48,6 +48,11 @@ func (s *server) guarded(scope account.Scope, h api.Handler) api.Handler {
 		}
 		if err := s.kit.Admit(r, secret, scope); err != nil {
 			return err
+		}
+		if a := api.CallerOf(r).Account; scope == account.Admin {
+			if err := a.Need(account.AccessSettings); err != nil {
+				return err
+			}
 		}
 		return h(w, r)
 	}

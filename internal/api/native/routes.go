@@ -98,6 +98,10 @@ func (s *server) guarded(o operation) api.Handler {
 			if err := s.kit.Admit(r, secret, o.scope); err != nil {
 				return err
 			}
+			a := api.CallerOf(r).Account
+			if err := a.Need(o.right()); err != nil {
+				return err
+			}
 		}
 		return o.handler(w, r)
 	}
