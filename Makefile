@@ -49,7 +49,7 @@ release: ## build what is given to others into dist/: programs, checksums, what 
 
 .PHONY: test
 test: compiler foreign postgresql typed ## run all tests, with the race detector and shuffled (PKGS=./internal/store/...)
-	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout=10m $(PKGS)
+	CGO_ENABLED=1 $(GO) test -race -shuffle=on -parallel=4 -timeout=10m $(PKGS)
 	@$(MAKE) --no-print-directory test-postgres
 	$(GO) test -C tools ./queries ./sbom
 
