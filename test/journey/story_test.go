@@ -134,6 +134,7 @@ func TestLongUnicodeTextArrivesWhole(t *testing.T) {
 
 // The endings of a recipient's number do what the table says.
 func TestEndings(t *testing.T) {
+	t.Parallel()
 	c := shared.client(0)
 	type row struct {
 		ending, status, reason string
@@ -356,6 +357,7 @@ func TestBatchAndCancel(t *testing.T) {
 
 // A restart in good order and a crash both keep everything: keys, messages, what waits, and what was still to be told.
 func TestRestartKeepsEverything(t *testing.T) {
+	t.Parallel()
 	dir, database := filepath.Join(t.TempDir(), "box"), fresh(t)
 	s := own(t, dir, database)
 	c := s.client(0)

@@ -57,6 +57,7 @@ var picture, _ = base64.StdEncoding.DecodeString("iVBORw0KGgoAAAANSUhEUgAAAAEAAA
 // A newcomer makes a device, has a phone scan its code, sends a text and a picture to somebody who gets, reads and answers them, and needs
 // no second scan after a crash of it all.
 func TestLinkedDevice(t *testing.T) {
+	t.Parallel()
 	dir, database := filepath.Join(t.TempDir(), "box"), fresh(t)
 	s := own(t, dir, database)
 	c := s.client(0)
