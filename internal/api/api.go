@@ -48,7 +48,7 @@ type Surface struct {
 	Headers http.Header
 	// Routes registers what the surface answers.
 	Routes func(*Kit)
-	// Dialect is how the surface's webhooks are told; nil: it has none of its own. Of the core there are Store, Channels, Contacts and Gateway.
+	// Dialect is how the surface's webhooks are told; nil: it has none of its own. Of the core there are Store, Members, Channels, Contacts and Gateway.
 	Dialect func(Core) webhook.Dialect
 	// Fail writes a fault in the surface's shape.
 	Fail func(k *Kit, w http.ResponseWriter, r *http.Request, f *fault.Fault)

@@ -6,6 +6,7 @@ import (
 
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/audit"
+	"tidings.dev/internal/automation"
 	"tidings.dev/internal/channel"
 	"tidings.dev/internal/connection"
 	"tidings.dev/internal/consent"
@@ -49,6 +50,7 @@ type Core struct {
 	Fleet         *fleet.Fleet
 	Webhooks      *webhook.Webhooks
 	Events        *event.Log
+	Automation    *automation.Automation
 	Notifier      *notify.Notifier
 	Privacy       *privacy.Privacy
 	Intake        *intake.Keeper

@@ -16,6 +16,7 @@ import (
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/api"
 	"tidings.dev/internal/audit"
+	"tidings.dev/internal/automation"
 	"tidings.dev/internal/channel"
 	"tidings.dev/internal/config"
 	"tidings.dev/internal/connection"
@@ -68,6 +69,7 @@ type Core struct {
 	Carriers      *guard.Client // to what customers' channels connect to
 	Metrics       *telemetry.Metrics
 	Webhooks      *webhook.Webhooks
+	Automation    *automation.Automation
 	Notifier      *notify.Notifier
 	Privacy       *privacy.Privacy
 	Intake        *intake.Keeper
@@ -133,16 +135,24 @@ func (c *Core) wire() (err error) {
 	c.Webhooks = webhook.New(webhook.Config{
 		Store: s, Queue: c.Queue, Events: c.Events, Guard: c.Guard, Renderer: c.Gateway, MaxConcurrent: cfg.Webhook.MaxConcurrent,
 		Log: c.Log, Metrics: c.Metrics, Tracer: c.Tracer,
-		Dialects: api.Dialects(api.Core{Store: s, Channels: c.Connections, Gateway: c.Gateway, Contacts: c.Contacts}, surfaces()...),
+		Dialects: api.Dialects(api.Core{Store: s, Members: c.Members, Channels: c.Connections, Gateway: c.Gateway, Contacts: c.Contacts}, surfaces()...),
 	})
 	c.Events.FollowedBy(newTally(c.Metrics))
 	c.Events.FollowedBy(c.Webhooks)
 	c.Notifier = notify.New(notify.Config{Store: s, Queue: c.Queue, Events: c.Events, Sender: sender(cfg.SMTP), Operator: cfg.SMTP.AlertEmail, Log: c.Log})
 	c.Events.FollowedBy(c.Notifier)
 	c.Gateway.Also(c.Notifier.Drop)
+	c.Automation = automation.New(automation.Config{
+		Store: s, Queue: c.Queue, Events: c.Events, Gateway: c.Gateway, Poster: webhook.Rules{Webhooks: c.Webhooks, Dialect: ruleDialect},
+		Sender: sender(cfg.SMTP), Log: c.Log, Metrics: c.Metrics,
+	})
+	c.Events.FollowedBy(c.Automation)
+	c.Gateway.Also(c.Automation.DropPauses)
+	c.Gateway.Also(gateway.Older(cfg.Retention.Messages, c.Automation.Drop))
 	c.Privacy = privacy.New(privacy.Config{
 		Store: s, Queue: c.Queue, Gateway: c.Gateway, Events: c.Events, Consent: c.Consent, Contacts: c.Contacts, Conversations: c.Conversations, Wallet: c.Wallet, Keys: c.Keys,
 		Connections: c.Connections, Log: c.Log, Webhooks: c.Webhooks.Lines, Answers: c.Webhooks.Forget,
+		Rules: c.Automation.Lines, Boxes: c.Automation.Forget,
 	})
 	c.Gateway.Also(c.Privacy.Drop)
 	c.Intake = intake.New(intake.Config{Store: s, Queue: c.Queue, Contacts: c.Contacts, Members: c.Members, Guard: fetcher(cfg.Import), Log: c.Log})
@@ -198,6 +208,9 @@ const filesApart = "several servers on one database want one folder of files tha
 func sharesFiles(cfg config.Config) bool {
 	return cfg.Database.Reveal() == "" || cfg.Media.Dir != "" || cfg.Media.S3.Endpoint != ""
 }
+
+// ruleDialect is the dialect in which rules post that do not post signed: the one that programs with such rules were written for.
+const ruleDialect = "clicksend"
 
 // sender is how mail leaves; nil when it does not.
 func sender(s config.SMTP) notify.Sender {

@@ -117,6 +117,7 @@ func (s *Server) works() []func(ctx, hard context.Context) {
 		s.minded(s.Gateway.House),
 		s.minded(func(ctx, hard context.Context) { _ = s.Webhooks.Run(ctx, hard) }),
 		s.Notifier.Run,
+		s.Automation.Run,
 		s.Privacy.Run,
 		s.Intake.Run,
 		s.Media.Run,
@@ -267,11 +268,11 @@ func (s *Server) answers() http.Handler {
 	return api.New(api.Options{
 		PublicURL: cfg.PublicURL, TrustedProxies: cfg.TrustedProxies, Body: int64(cfg.Limits.Body), BatchBody: int64(cfg.Limits.BatchBody),
 		Batch: cfg.Limits.Batch, PerSource: cfg.Rate.SourceRequests,
-		Log:   s.Log, Metrics: s.Metrics, Traced: s.Tracer != nil,
+		Log: s.Log, Metrics: s.Metrics, Traced: s.Tracer != nil,
 	}, api.Core{
 		Store: s.Store, Gateway: s.accepts(), Keys: s.Keys, Members: s.Members, Wallet: s.Wallet, Routes: s.Routes,
 		Channels: s.Connections, Numbers: s.Numbers, Policies: s.Policies, Consent: s.Consent, Contacts: s.Contacts, Conversations: s.Conversations, Media: s.Media, Fleet: s.fleet,
-		Webhooks: s.Webhooks, Events: s.Events, Notifier: s.Notifier, Privacy: s.Privacy, Intake: s.Intake, Health: &s.health, OriginKnown: s.Keys.OriginKnown,
+		Webhooks: s.Webhooks, Events: s.Events, Automation: s.Automation, Notifier: s.Notifier, Privacy: s.Privacy, Intake: s.Intake, Health: &s.health, OriginKnown: s.Keys.OriginKnown,
 	}, surfaces()...)
 }
 

@@ -45,6 +45,37 @@ func (g *Gateway) Message(ctx context.Context, a account.ID, id message.ID) (mes
 	return m, err
 }
 
+// Stored returns messages as they are in the transaction, without their parts; those that are gone are left out.
+func (g *Gateway) Stored(tx *store.Tx, ids []message.ID) (map[message.ID]message.Message, error) {
+	asks := make([]messageByIDParams, len(ids))
+	for i, one := range ids {
+		asks[i].ID = one
+	}
+	rows, err := store.First[messageRecord](tx, messageByID, asks)
+	if err != nil {
+		return nil, fmt.Errorf("read messages: %w", err)
+	}
+	found := make(map[message.ID]message.Message, len(ids))
+	for _, r := range rows {
+		if r != nil {
+			found[r.ID] = messageOf(*r)
+		}
+	}
+	return found, nil
+}
+
+// Brief returns a message of the account as it is stored, without its parts; false when it is gone.
+func (g *Gateway) Brief(ctx context.Context, a account.ID, id message.ID) (message.Message, bool, error) {
+	r, err := on(g.Store.Reader()).MessageByID(ctx, messageByIDParams{ID: id})
+	if store.NoRows(err) || err == nil && r.AccountID != a {
+		return message.Message{}, false, nil
+	}
+	if err != nil {
+		return message.Message{}, false, fmt.Errorf("read message: %w", err)
+	}
+	return messageOf(r), true, nil
+}
+
 // live brings a waiting status up to this moment.
 func (g *Gateway) live(ctx context.Context, m *message.Message) error {
 	if !m.Status.Waiting() {

@@ -46,20 +46,26 @@ type asker struct {
 	in    message.Inbound
 }
 
-// answerable tells whether an inbound message may be answered: it came from somebody who is not one of ours, by a real network.
-// Two of our own numbers must not talk to each other without end.
+// answerable tells whether an inbound message may be answered: it came from somebody who can be, and is not one of ours.
 func (g *Gateway) answerable(ctx context.Context, in message.Inbound) (bool, error) {
+	outside, err := g.Outside(ctx, in.Channel, in.From)
+	return outside && (in.From.Kind == message.Phone || in.From.Kind == message.LID), err
+}
+
+// Outside tells whether what an address wrote by a channel came from somebody who is not one of ours, by a real network: whoever sends
+// by himself because something came in must ask. Two of our own numbers must not talk to each other without end.
+func (g *Gateway) Outside(ctx context.Context, by message.ChannelID, from message.Address) (bool, error) {
 	all, err := g.Connections.All(ctx)
 	if err != nil {
 		return false, err
 	}
 	for _, ch := range all {
-		if ch.Sender == in.From || ch.ID == in.Channel && ch.Driver == TestDriver {
+		if ch.Sender == from || ch.ID == by && ch.Driver == TestDriver {
 			return false, nil
 		}
 	}
-	ours, err := g.Numbers.Ours(ctx, in.From)
-	return (in.From.Kind == message.Phone || in.From.Kind == message.LID) && !ours, err
+	ours, err := g.Numbers.Ours(ctx, from)
+	return !ours, err
 }
 
 // reply answers a STOP, START or HELP. What cannot be accepted, as when the wallet is empty, is not answered: what was chosen

@@ -236,6 +236,9 @@ func (p *Privacy) eraseMessages(ctx context.Context, which ErasureID, who gatewa
 			if err := p.Answers(tx, done.Messages); err != nil {
 				return err
 			}
+			if err := p.Boxes(tx, done.Messages); err != nil {
+				return err
+			}
 			sums := countErasedParams{Messages: int64(len(done.Messages)), Cancelled: int64(done.Cancelled), ID: int64(which)}
 			return store.Run(tx, countErased, []countErasedParams{sums})
 		})

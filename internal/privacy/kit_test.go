@@ -106,6 +106,10 @@ func (w *world) open() {
 		Store: s, Queue: w.queue, Gateway: w.gateway, Events: w.events, Consent: w.consent, Contacts: w.contacts, Conversations: w.talks, Wallet: w.wallet, Keys: w.keys,
 		Connections: w.connections, Log: quiet,
 		Webhooks: func(context.Context, account.ID, int64, int) ([]any, int64, error) { return nil, 0, nil },
+		Rules:    func(context.Context, account.ID, int64, int) ([]any, int64, error) { return nil, 0, nil },
+		Boxes: func(tx *store.Tx, messages []int64) error {
+			return store.Run(tx, "DELETE FROM boxed WHERE message_id = $1", messages)
+		},
 		Answers: func(tx *store.Tx, subjects []int64) error {
 			return store.Run(tx, "UPDATE delivery SET response = '' WHERE subject = $1 AND response <> ''", subjects)
 		},

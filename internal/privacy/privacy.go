@@ -40,6 +40,10 @@ type Config struct {
 	Log           *slog.Logger
 	// Webhooks lists endpoints of an account before the given one (zero: from the newest), newest first, as lines of an export.
 	Webhooks func(ctx context.Context, a account.ID, before int64, page int) (lines []any, next int64, err error)
+	// Rules lists rules of an account after the given one (zero: from the first), as lines of an export.
+	Rules func(ctx context.Context, a account.ID, after int64, page int) (lines []any, next int64, err error)
+	// Boxes takes messages out of the boxes from which an account fetches them.
+	Boxes func(tx *store.Tx, messages []int64) error
 	// Answers empties what endpoints answered to posts about the subjects.
 	Answers func(tx *store.Tx, subjects []int64) error
 }

@@ -23,7 +23,7 @@ type section func(p *Privacy, ctx context.Context, e Export, after int64) (lines
 
 var sections = []section{
 	(*Privacy).messages, (*Privacy).optOuts, (*Privacy).choices, (*Privacy).events, (*Privacy).contacts, (*Privacy).lists, (*Privacy).entries, (*Privacy).usage, (*Privacy).keys,
-	(*Privacy).channels, (*Privacy).webhooks, (*Privacy).files, (*Privacy).profile,
+	(*Privacy).channels, (*Privacy).webhooks, (*Privacy).files, (*Privacy).profile, (*Privacy).rules,
 }
 
 // personal are the sections that are by address.
@@ -426,4 +426,11 @@ func (p *Privacy) profile(ctx context.Context, e Export, _ int64) (lines []any, 
 	}
 	who, err := p.Gateway.Members.Profile(ctx, e.Account)
 	return []any{profileLine{"profile", a.Username, a.Name, who.Email, who.Phone, who.FirstName, who.LastName, who.Notes}}, 0, err
+}
+
+func (p *Privacy) rules(ctx context.Context, e Export, after int64) (lines []any, next int64, err error) {
+	if e.Address.Value != "" {
+		return nil, 0, nil
+	}
+	return p.Rules(ctx, e.Account, after, page)
 }

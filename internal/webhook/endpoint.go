@@ -30,7 +30,7 @@ type Endpoint struct {
 	Dialect     string            // how events are posted; empty: Native
 	Style       string            // how its dialect posts, where that has several ways
 	Channel     message.ChannelID // it hears of this channel's messages and of nothing else; zero: of all. A channel has one at most
-	Rule        int64             // the rule that alone feeds it, by Feed; zero: it hears what happens. A rule has one at most
+	Rule        int64             // the rule that alone feeds it; zero: it hears what happens. A rule has one at most
 	Updated     time.Time
 }
 
@@ -191,11 +191,10 @@ func (w *Webhooks) Delete(ctx context.Context, by audit.Actor, a account.ID, of 
 	if was.Rule != 0 {
 		return fault.New(fault.StillUsed, "a rule feeds this webhook; delete the rule")
 	}
-	return w.store.Write(func(tx *store.Tx) error { return w.Remove(tx, by, a, of) })
+	return w.store.Write(func(tx *store.Tx) error { return w.remove(tx, by, a, of) })
 }
 
-// Remove is Delete within a transaction, of whichever endpoint.
-func (w *Webhooks) Remove(tx *store.Tx, by audit.Actor, a account.ID, of EndpointID) error {
+func (w *Webhooks) remove(tx *store.Tx, by audit.Actor, a account.ID, of EndpointID) error {
 	n, err := store.Each(tx, dropWebhook, []dropWebhookParams{{ID: int64(of), AccountID: a}})
 	if err != nil {
 		return fmt.Errorf("delete webhook: %w", err)

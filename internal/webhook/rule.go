@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"tidings.dev/internal/account"
 	"tidings.dev/internal/audit"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/fault"
@@ -14,9 +15,54 @@ import (
 	"tidings.dev/internal/store"
 )
 
-// Feed has an endpoint that a rule feeds told of events, in the transaction. It reports whether the endpoint takes them: one that
-// was disabled does not.
-func (w *Webhooks) Feed(tx *store.Tx, of EndpointID, events []event.Event) (bool, error) {
+// Rules are the endpoints of rules, in the terms of whoever keeps rules: an endpoint is its key, and a style is how a rule posts.
+type Rules struct {
+	Webhooks *Webhooks
+	Dialect  string // of every style but Native, which is a dialect itself
+}
+
+// Check tells with a fault why an address may not be posted to.
+func (r Rules) Check(ctx context.Context, url string) error {
+	return r.Webhooks.guard.CheckURL(ctx, url)
+}
+
+// Open makes the endpoint of a rule, which is told of the kinds of event when it is fed.
+func (r Rules) Open(tx *store.Tx, by audit.Actor, a account.ID, rule int64, url, style string, kinds []event.Kind) (endpoint int64, secret string, err error) {
+	e := Endpoint{Account: a, URL: url, Rule: rule, Ordered: true, Style: style, Dialect: r.dialect(style)}
+	for _, k := range kinds {
+		e.Events = append(e.Events, string(k))
+	}
+	if _, known := r.Webhooks.dialects[e.Dialect]; !known {
+		return 0, "", fault.New(fault.NotSupported, "this server cannot post by %q", style).In("webhook")
+	}
+	made, secret, err := r.Webhooks.Create(tx, by, e)
+	return int64(made.ID), secret, err
+}
+
+func (r Rules) dialect(style string) string {
+	if style == Native {
+		return Native
+	}
+	return r.Dialect
+}
+
+// Point has the endpoint of a rule lead elsewhere, and makes it active again.
+func (r Rules) Point(tx *store.Tx, by audit.Actor, a account.ID, endpoint int64, url, style string) error {
+	return r.Webhooks.point(tx, by, Endpoint{ID: EndpointID(endpoint), Account: a, URL: url, Style: style, Dialect: r.dialect(style)})
+}
+
+// Close removes the endpoint of a rule.
+func (r Rules) Close(tx *store.Tx, by audit.Actor, a account.ID, endpoint int64) error {
+	return r.Webhooks.remove(tx, by, a, EndpointID(endpoint))
+}
+
+// Feed has the endpoint of a rule told of events, in the transaction. It reports whether the endpoint takes any: one that was disabled
+// does not.
+func (r Rules) Feed(tx *store.Tx, endpoint int64, events []event.Event) (bool, error) {
+	return r.Webhooks.feed(tx, EndpointID(endpoint), events)
+}
+
+func (w *Webhooks) feed(tx *store.Tx, of EndpointID, events []event.Event) (bool, error) {
 	book, err := w.endpoints.Get(tx.Context())
 	if err != nil {
 		return false, err
@@ -32,8 +78,7 @@ func (w *Webhooks) Feed(tx *store.Tx, of EndpointID, events []event.Event) (bool
 	return true, w.queue.Add(tx, jobs)
 }
 
-// Point has the endpoint that a rule feeds lead where the endpoint given does, in its dialect and style. It is active again.
-func (w *Webhooks) Point(tx *store.Tx, by audit.Actor, e Endpoint) error {
+func (w *Webhooks) point(tx *store.Tx, by audit.Actor, e Endpoint) error {
 	rows, err := store.First[webhookRecord](tx, oneWebhook, []oneWebhookParams{{ID: int64(e.ID), AccountID: e.Account}})
 	if err != nil {
 		return fmt.Errorf("read webhook: %w", err)

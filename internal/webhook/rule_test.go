@@ -33,14 +33,26 @@ func TestAnEndpointOfARuleHearsWhatItIsFedOnly(t *testing.T) {
 	all, fed := newCustomer(t, nil), asked{make(chan string, 10)}
 	address := serve(t, fed)
 	s.endpoint(Endpoint{URL: all.URL})
-	e, _ := s.endpoint(Endpoint{URL: address + "/?a=1", Dialect: "asking", Style: "get", Rule: 7, Events: []string{"message.received"}, Ordered: true})
+	rules := Rules{s.Webhooks, "asking"}
+	var e Endpoint
+	err := s.store.Write(func(tx *store.Tx) error {
+		if _, _, err := (Rules{s.Webhooks, "no such"}).Open(tx, tester, alice, 8, address, "get", nil); !fault.Is(err, fault.NotSupported) {
+			t.Errorf("by a dialect that there is not: %v", err)
+		}
+		made, _, err := rules.Open(tx, tester, alice, 7, address+"/?a=1", "get", []event.Kind{event.Received})
+		e = Endpoint{ID: EndpointID(made), Account: alice}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	subject := s.store.NewID()
 	s.happen(alice, subject, 1, event.Received)
 	s.until("the post to the other", func() bool { return len(all.got()) == 1 })
 	feed := func(want bool) {
 		t.Helper()
 		err := s.store.Write(func(tx *store.Tx) error {
-			taken, err := s.Feed(tx, e.ID, []event.Event{{Subject: subject, Seq: 1, Account: alice, Kind: event.Received, At: tx.Now()}})
+			taken, err := rules.Feed(tx, int64(e.ID), []event.Event{{Subject: subject, Seq: 1, Account: alice, Kind: event.Received, At: tx.Now()}})
 			if taken != want {
 				t.Errorf("taken: %v", taken)
 			}
@@ -66,7 +78,7 @@ func TestAnEndpointOfARuleHearsWhatItIsFedOnly(t *testing.T) {
 	if err := s.Delete(t.Context(), tester, alice, e.ID); !fault.Is(err, fault.StillUsed) {
 		t.Errorf("it is deleted: %v", err)
 	}
-	err := s.store.Write(func(tx *store.Tx) error {
+	err = s.store.Write(func(tx *store.Tx) error {
 		_, err := s.StartRun(tx, tester, alice, Run{Endpoint: e.ID, Since: tx.Now().Add(-1)})
 		return err
 	})
@@ -78,7 +90,7 @@ func TestAnEndpointOfARuleHearsWhatItIsFedOnly(t *testing.T) {
 	}
 	feed(false)
 	if err := s.store.Write(func(tx *store.Tx) error {
-		return s.Point(tx, tester, Endpoint{ID: e.ID, Account: alice, URL: address + "/b", Dialect: "asking", Style: "other"})
+		return rules.Point(tx, tester, alice, int64(e.ID), address+"/b", "other")
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +98,7 @@ func TestAnEndpointOfARuleHearsWhatItIsFedOnly(t *testing.T) {
 	if got := <-fed.heard; got != "GET kind=message.received&style=other" {
 		t.Error(got)
 	}
-	if err := s.store.Write(func(tx *store.Tx) error { return s.Remove(tx, tester, alice, e.ID) }); err != nil {
+	if err := s.store.Write(func(tx *store.Tx) error { return rules.Close(tx, tester, alice, int64(e.ID)) }); err != nil {
 		t.Fatal(err)
 	}
 	feed(false)

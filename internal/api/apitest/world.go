@@ -20,6 +20,7 @@ import (
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/api"
 	"tidings.dev/internal/audit"
+	"tidings.dev/internal/automation"
 	"tidings.dev/internal/channel"
 	"tidings.dev/internal/connection"
 	"tidings.dev/internal/consent"
@@ -102,9 +103,14 @@ func (w *World) wire(s *store.Store, log *slog.Logger, surfaces []api.Surface) {
 	w.Core.Intake = intake.New(intake.Config{
 		Store: s, Queue: q, Contacts: w.Core.Contacts, Members: w.Core.Members, Guard: guard.New(guard.Options{Resolver: everywhere{}}), Log: log,
 	})
+	w.Core.Automation = automation.New(automation.Config{
+		Store: s, Queue: q, Events: events, Gateway: w.Gateway, Poster: webhook.Rules{Webhooks: w.Core.Webhooks, Dialect: "clicksend"}, Log: log,
+	})
+	events.FollowedBy(w.Core.Automation)
 	w.Core.Privacy = privacy.New(privacy.Config{
 		Store: s, Queue: q, Gateway: w.Gateway, Events: events, Consent: w.Core.Consent, Contacts: w.Core.Contacts, Conversations: w.Core.Conversations, Wallet: w.Core.Wallet, Keys: w.Core.Keys,
 		Connections: w.Core.Channels, Log: log, Webhooks: w.Core.Webhooks.Lines, Answers: w.Core.Webhooks.Forget,
+		Rules: w.Core.Automation.Lines, Boxes: w.Core.Automation.Forget,
 	})
 }
 

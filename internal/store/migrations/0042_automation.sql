@@ -37,7 +37,8 @@ CREATE TABLE rule_pause (
 );
 CREATE INDEX rule_pause_until ON rule_pause (until);
 
--- A message that came in, or a receipt, in the box from which its account fetches it. seq: the event's number.
+-- A message that came in, or a receipt, in the box from which its account fetches it. seq: the event's number; kind, status, reason
+-- and code: what it told.
 -- answers: of an inbound message, the one that it answers. test: there is no such message, whoever fetches it only tries the box.
 CREATE TABLE boxed (
     id         bigint   NOT NULL PRIMARY KEY,
@@ -45,6 +46,10 @@ CREATE TABLE boxed (
     about      smallint NOT NULL,
     message_id bigint   NOT NULL,
     seq        bigint   NOT NULL,
+    kind       text     NOT NULL,
+    status     smallint NOT NULL,
+    reason     text     NOT NULL,
+    code       text     NOT NULL,
     answers    bigint   NOT NULL,
     unread     smallint NOT NULL,
     test       smallint NOT NULL
@@ -52,7 +57,7 @@ CREATE TABLE boxed (
 CREATE UNIQUE INDEX boxed_message ON boxed (message_id, about, seq);
 CREATE INDEX boxed_all ON boxed (account_id, about, id);
 CREATE INDEX boxed_unread ON boxed (account_id, about, id) WHERE unread = 1;
-CREATE INDEX boxed_answers ON boxed (answers, account_id, id) WHERE answers <> 0;
+CREATE INDEX boxed_answers ON boxed (answers, id) WHERE answers <> 0;
 
 -- rule_id: the rule that alone feeds the endpoint; 0: the log of events does. style: how its dialect posts, where it has several ways.
 ALTER TABLE webhook ADD COLUMN rule_id bigint NOT NULL DEFAULT 0;
