@@ -11,9 +11,10 @@ import (
 
 // Imported is what became of one row of an import.
 type Imported struct {
-	ID    ID
-	New   bool
-	Fault *fault.Fault // the row stands alone
+	ID      ID
+	New     bool
+	Contact Contact      // as it is now
+	Fault   *fault.Fault // the row stands alone
 }
 
 // Import saves what rows say about people.
@@ -53,7 +54,10 @@ func (k *Keeper) Save(tx *store.Tx, a account.ID, source Source, edits []Edit) (
 		return nil, err
 	}
 	for i := range done {
-		done[i].ID = b.now(done[i].ID)
+		if done[i].ID = b.now(done[i].ID); done[i].Fault == nil {
+			done[i].Contact = b.people[done[i].ID].Contact
+			done[i].Contact.Updated = tx.Now()
+		}
 	}
 	return done, nil
 }

@@ -35,6 +35,8 @@ func (s *server) operations() []api.Operation {
 	all := slices.Concat(
 		s.sendOperations(),
 		s.cancelOperations(),
+		s.listOperations(),
+		s.contactOperations(),
 	)
 	for i := range all {
 		all[i].Replies = append(all[i].Replies, refusals(all[i])...)
