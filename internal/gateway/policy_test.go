@@ -361,7 +361,7 @@ func (w *world) beside() *gateway.Gateway {
 	w.t.Helper()
 	s := w.store
 	if storetest.Postgres() {
-		key, err := os.ReadFile(filepath.Join(w.life.Options.Dir, "master.key"))
+		key, err := os.ReadFile(filepath.Join(w.life.Dir, "master.key"))
 		w.must(err)
 		other := w.life.Options
 		other.Dir, other.MasterKey = w.t.TempDir(), string(key)

@@ -84,7 +84,7 @@ func (k *Keeper) Request(tx *store.Tx, by audit.Actor, a account.ID, country str
 		return r, fmt.Errorf("request registration: %w", err)
 	}
 	if asked[0] == nil {
-		return r, already(tx, &r)
+		return r, already(tx, r)
 	}
 	r.ID = RegistrationID(*asked[0])
 	return r, changed(tx, r.entry(by, "registration.request"))
@@ -103,7 +103,7 @@ func room(tx *store.Tx, a account.ID) error {
 }
 
 // already is the fault of asking for what stands.
-func already(tx *store.Tx, r *Registration) error {
+func already(tx *store.Tx, r Registration) error {
 	rows, err := store.First[int64](tx, registrationOf, []registrationOfParams{{AccountID: r.Account, Country: r.Country, Sender: r.Sender.String()}})
 	if err != nil {
 		return fmt.Errorf("look for a registration: %w", err)

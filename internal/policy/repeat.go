@@ -45,7 +45,7 @@ func (k *Keeper) RepeatOf(m *message.Message, said message.Content, window time.
 
 // Fault is why a repeat is refused.
 func (r Repeat) Fault() *fault.Fault {
-	return fault.New(fault.RepeatedMessage, "the same message to the recipient was accepted within %s", r.Window).In("text")
+	return fault.New(fault.RepeatedMessage, "the same message to the recipient was accepted less than %d s ago", int(r.Window/time.Second)).In("text")
 }
 
 // Meet notes messages as accepted now, in their order, and tells which of them must not be: the same was accepted within their

@@ -15,6 +15,7 @@ import (
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/message"
+	"tidings.dev/internal/policy"
 	"tidings.dev/internal/privacy"
 	"tidings.dev/internal/store"
 	"tidings.dev/internal/store/storetest"
@@ -128,6 +129,8 @@ func (w *world) plant() (sent, waits, bobs message.ID) {
 		Channel: w.channel, RemoteID: "in2", From: person, To: shop, Content: message.Text(planted), Joint: message.Joint{Reference: 7, Total: 2, Number: 1},
 	}))
 	w.optOut(w.alice, person)
+	w.ownNumber(w.alice, person)
+	w.ownNumber(w.bob, person)
 	c := gateway.Caller{Account: w.alice, Key: account.Key{Account: w.alice.ID}, By: audit.Actor{Name: "key:test"}}
 	for _, key := range []string{"done", "call " + person.Value} {
 		_, err := w.gateway.Do(c, gateway.Once{Key: key, Scope: "POST /x", Fingerprint: "f"}, func(*store.Tx) (gateway.Outcome, error) {
@@ -192,6 +195,25 @@ func TestNothingIsLeftOfAnErasedPerson(t *testing.T) {
 	if _, err := w.privacy.ReadErasure(t.Context(), w.bob.ID, e.ID); !fault.Is(err, fault.NotHere) {
 		t.Errorf("Bob reads it: %v", err)
 	}
+	for _, a := range []account.Account{w.alice, w.bob} {
+		p, own, err := w.policies.Get(t.Context(), &a)
+		w.must(err)
+		if !own || (p.OwnNumber == person) != (a.ID == w.bob.ID) {
+			t.Errorf("the policy of %s is %+v", a.Name, p)
+		}
+	}
+}
+
+// ownNumber makes a number an account's own.
+func (w *world) ownNumber(a account.Account, own message.Address) {
+	w.t.Helper()
+	w.write(func(tx *store.Tx) error {
+		_, err := w.policies.Change(tx, audit.System, &a, func(p *policy.Policy) error {
+			p.OwnNumber = own
+			return nil
+		})
+		return err
+	})
 }
 
 // submit tells how a message to the person is answered.

@@ -44,7 +44,14 @@ func TestAnExportHoldsAllOfTheAccountAndNothingElse(t *testing.T) {
 	w.receive(person, "i1", "from the person")
 	w.optOut(w.alice, other)
 	w.optOut(w.bob, person)
+	w.ownNumber(w.alice, other)
+	w.ownNumber(w.bob, person)
 	w.write(func(tx *store.Tx) error {
+		for _, a := range []account.Account{w.alice, w.bob} {
+			if _, err := w.policies.Request(tx, audit.System, a.ID, "KE", message.Address{Kind: message.Name, Value: "ACME"}); err != nil {
+				return err
+			}
+		}
 		_, err := w.keys.Create(tx, audit.System, key.Key{Account: w.alice.ID, Scopes: account.Scopes{account.MessagesRead}}, false)
 		return err
 	})
@@ -56,7 +63,7 @@ func TestAnExportHoldsAllOfTheAccountAndNothingElse(t *testing.T) {
 
 	all := w.file(w.export(w.alice, message.Address{}))
 	got := count(all)
-	for kind, want := range map[string]int{"export": 1, "message": 122, "opt_out": 1, "consent": 1, "event": 1, "key": 1, "usage": 1, "profile": 1} {
+	for kind, want := range map[string]int{"export": 1, "message": 122, "opt_out": 1, "consent": 1, "event": 1, "key": 1, "usage": 1, "policy": 1, "registration": 1, "profile": 1} {
 		if got[kind] != want {
 			t.Errorf("%d lines of %s, want %d", got[kind], kind, want)
 		}

@@ -14,6 +14,7 @@ import (
 	"tidings.dev/internal/id"
 	"tidings.dev/internal/key"
 	"tidings.dev/internal/message"
+	"tidings.dev/internal/policy"
 	"tidings.dev/internal/report"
 )
 
@@ -24,6 +25,7 @@ type section func(p *Privacy, ctx context.Context, e Export, after int64) (lines
 var sections = []section{
 	(*Privacy).messages, (*Privacy).optOuts, (*Privacy).choices, (*Privacy).events, (*Privacy).contacts, (*Privacy).lists, (*Privacy).entries, (*Privacy).usage, (*Privacy).keys,
 	(*Privacy).channels, (*Privacy).webhooks, (*Privacy).files, (*Privacy).profile, (*Privacy).rules,
+	(*Privacy).policy, (*Privacy).registrations,
 }
 
 // personal are the sections that are by address.
@@ -198,6 +200,24 @@ type (
 		FirstName string `json:"first_name,omitempty"`
 		LastName  string `json:"last_name,omitempty"`
 		Notes     string `json:"notes,omitempty"`
+	}
+	policyLine struct {
+		Type       string   `json:"type"`
+		Countries  []string `json:"countries,omitempty"`
+		Registered []string `json:"registered_countries,omitempty"`
+		OwnNumber  string   `json:"own_number,omitempty"`
+		Window     string   `json:"repeat_window,omitempty"`
+		MaxParts   int      `json:"max_parts,omitempty"`
+	}
+	registrationLine struct {
+		Type      string `json:"type"`
+		ID        string `json:"id"`
+		Country   string `json:"country"`
+		Sender    string `json:"sender"`
+		State     string `json:"state"`
+		Reason    string `json:"reason,omitempty"`
+		DecidedAt string `json:"decided_at,omitempty"`
+		At        string `json:"at"`
 	}
 	channelLine struct {
 		Type     string          `json:"type"`
@@ -406,6 +426,39 @@ func (p *Privacy) channels(ctx context.Context, e Export, _ int64) (lines []any,
 		lines = append(lines, channelLine{"channel", c.ID.String(), c.Name, c.Driver, string(c.Kind), c.Sender.Display(), c.Enabled, settings})
 	}
 	return lines, 0, nil
+}
+
+// policy is the account's own one; its parent's is its parent's to take away.
+func (p *Privacy) policy(ctx context.Context, e Export, _ int64) (lines []any, next int64, err error) {
+	if e.Address.Value != "" {
+		return nil, 0, nil
+	}
+	held, own, err := p.Gateway.Policies.Get(ctx, &account.Account{ID: e.Account})
+	if err != nil || !own {
+		return nil, 0, err
+	}
+	line := policyLine{"policy", held.Countries, held.Registered, held.OwnNumber.Display(), "", held.MaxParts}
+	if held.Window != nil {
+		line.Window = held.Window.String()
+	}
+	return []any{line}, 0, nil
+}
+
+func (p *Privacy) registrations(ctx context.Context, e Export, after int64) (lines []any, next int64, err error) {
+	if e.Address.Value != "" {
+		return nil, 0, nil
+	}
+	list, err := p.Gateway.Policies.Registrations(ctx, policy.Ask{Account: e.Account, Before: policy.RegistrationID(after), Page: page})
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, r := range list {
+		lines = append(lines, registrationLine{"registration", r.ID.String(), r.Country, r.Sender.Display(), r.State.String(), r.Reason, stamp(r.Decided), stamp(r.ID.Time())})
+	}
+	if len(list) == page {
+		next = int64(list[page-1].ID)
+	}
+	return lines, next, nil
 }
 
 func (p *Privacy) webhooks(ctx context.Context, e Export, after int64) (lines []any, next int64, err error) {

@@ -13,6 +13,7 @@ import (
 	"tidings.dev/internal/connection"
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/message"
+	"tidings.dev/internal/policy"
 	"tidings.dev/internal/store"
 	"tidings.dev/internal/wallet"
 )
@@ -132,6 +133,23 @@ func TestARepeatSendsOnce(t *testing.T) {
 	again := do(w, secret, "POST", "/api/send", body, "Idempotency-Key", "k")
 	if first.Code != http.StatusOK || first.Body.String() != again.Body.String() || again.Header().Get("Idempotent-Replayed") != "true" {
 		t.Errorf("%s, again %s %v", first.Body, again.Body, again.Header())
+	}
+}
+
+// TestRulesOfSendingAreTold has the account send to one country only.
+func TestRulesOfSendingAreTold(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	w.Write(func(tx *store.Tx) error {
+		_, err := w.Core.Policies.Change(tx, audit.System, &w.Alice, func(p *policy.Policy) error {
+			p.Countries = []string{"DE"}
+			return nil
+		})
+		return err
+	})
+	r := do(w, w.Key(w.Alice, account.Admin), "POST", "/api/send", `{"token":"my-token","phone":"628123456789","message":"hi"}`)
+	if want := `{"message":"the account does not send to ID","status":false}`; r.Code != http.StatusInternalServerError || strings.TrimSpace(r.Body.String()) != want {
+		t.Errorf("%d %s", r.Code, r.Body)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"tidings.dev/internal/connection"
 	"tidings.dev/internal/key"
 	"tidings.dev/internal/message"
+	"tidings.dev/internal/policy"
 	"tidings.dev/internal/store"
 	"tidings.dev/internal/wallet"
 )
@@ -182,6 +183,23 @@ func TestMatrix(t *testing.T) {
 	sms := w.Channel.String()
 	if r := w.Do(bob, "POST", base+sms+"/send-message", `{"mobile":"254701234567","message":"hi"}`); r.Code != http.StatusNotFound {
 		t.Errorf("a channel of SMS is a session: %d %s", r.Code, r.Body)
+	}
+}
+
+// TestRulesOfSendingAreTold has the account send to one country only.
+func TestRulesOfSendingAreTold(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	w.Write(func(tx *store.Tx) error {
+		_, err := w.Core.Policies.Change(tx, audit.System, &w.Alice, func(p *policy.Policy) error {
+			p.Countries = []string{"DE"}
+			return nil
+		})
+		return err
+	})
+	r := w.Do(w.Key(w.Alice, account.Admin), "POST", base+"official-device/send-message", `{"mobile":919999999999,"message":"Hello buddy"}`)
+	if r.Code != http.StatusUnprocessableEntity || !strings.Contains(r.Body.String(), `"success":false`) || !strings.Contains(r.Body.String(), "does not send to IN") {
+		t.Errorf("%d %s", r.Code, r.Body)
 	}
 }
 

@@ -57,6 +57,7 @@ func begun(t *testing.T) (*apitest.World, map[string]string) {
 		"channel":      ch,
 		"number":       idOf(t, w.Do(bob, "POST", base+"/numbers", `{"address":"+254711000000","channel":"`+ch+`"}`)),
 		"sender":       idOf(t, w.Do(bob, "POST", base+"/senders", `{"address":"ACME","channel":"`+ch+`"}`)),
+		"registration": idOf(t, w.Do(bob, "POST", base+"/registrations", `{"country":"KE","sender":"BOB"}`)),
 		"opt-out":      optOut,
 		"contact":      contactID,
 		"list":         list,

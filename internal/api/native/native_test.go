@@ -33,7 +33,7 @@ func TestGolden(t *testing.T) {
 		w := begin(t)
 		return w, map[string]string{
 			"key": w.Key(w.Alice, account.Admin), "reader": w.Key(w.Alice, account.MessagesRead), "bob": w.Key(w.Bob, account.Admin),
-			"channel": w.Channel.String(), "alice": w.Alice.ID.String(),
+			"channel": w.Channel.String(), "alice": w.Alice.ID.String(), "operator": w.Key(w.Operator, account.Operate),
 		}
 	}, func(t *testing.T, r *http.Request, body []byte, reply *http.Response) {
 		if strings.HasSuffix(r.URL.Path, "/batch") { // items stand alone: a bad one does not refuse the request

@@ -69,6 +69,8 @@ func (s *server) operations() []operation {
 		s.previewOperations(),
 		s.mediaOperations(),
 		s.numberOperations(),
+		s.policyOperations(),
+		s.registrationOperations(),
 		s.optOutOperations(),
 		s.privacyOperations(),
 		s.healthOperations(),

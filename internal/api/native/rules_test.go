@@ -1,6 +1,7 @@
 package native
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"testing"
@@ -223,6 +224,48 @@ func TestPricesHoldByTheirLongestPrefix(t *testing.T) {
 	expect(t, w.Do(op, "DELETE", base+"/prices?prefix=44", ""), 422, "missing_field", "currency")
 	expect(t, w.Do(op, "DELETE", base+"/prices?prefix=44&currency=KES", ""), 204, "", "")
 	expect(t, w.Do(op, "DELETE", base+"/prices?prefix=44&currency=KES", ""), 404, "not_found", "")
+}
+
+// TestRulesOfSendingHoldInABatchAndForASubaccount has the parent set the rules of its subaccount, and looks at a batch in which some items
+// break them.
+func TestRulesOfSendingHoldInABatchAndForASubaccount(t *testing.T) {
+	w := begin(t)
+	alice := w.Key(w.Alice, account.Admin)
+	shop := idOf(t, w.Do(alice, "POST", base+"/accounts", `{"name":"shop","wallet":"parent"}`))
+	rules := `{"countries":["KE"],"repeat_window":"1h","max_parts":1}`
+	expect(t, w.Do(alice, "PATCH", base+"/account/policy", rules, "Tidings-Account", shop), 200, "", "")
+	items := strings.Join([]string{
+		body("0701234567", "x"), body("+4915112345678", "x"), body("0701234567", "x"), body("0701234567", strings.Repeat("x", 161)), body("0701234568", "x"),
+	}, ",")
+	codes := func(path string, headers ...string) (codes []string) {
+		t.Helper()
+		var reply struct {
+			Results []struct {
+				Error   *problem `json:"error"`
+				Blocked *problem `json:"blocked"`
+			} `json:"results"`
+		}
+		w.Do(alice, "POST", base+path, `{"messages":[`+items+`]}`, headers...).JSON(t, &reply)
+		for _, r := range reply.Results {
+			p := cmp.Or(r.Error, r.Blocked, &problem{})
+			codes = append(codes, strings.TrimSpace(p.Code+" "+p.Field))
+		}
+		return codes
+	}
+	want := `["" "country_not_allowed to" "repeated_message text" "text_too_long text" ""]`
+	for _, path := range []string{"/messages/preview/batch", "/messages/batch"} {
+		if got := fmt.Sprintf("%q", codes(path, "Tidings-Account", shop)); got != want {
+			t.Errorf("%s answers %s, want %s", path, got, want)
+		}
+	}
+	if got := fmt.Sprintf("%q", codes("/messages/batch")); strings.Contains(got, "repeated") {
+		t.Errorf("the parent's batch is %s", got)
+	}
+	var list page[DeedReply]
+	w.Do(alice, "GET", base+"/audit?action=policy.", "", "Tidings-Account", shop).JSON(t, &list)
+	if len(list.Items) != 1 || list.Items[0].Became != `{"countries":["KE"],"repeat_window":"1h0m0s","max_parts":1}` {
+		t.Errorf("the audit log has %+v", list.Items)
+	}
 }
 
 func TestAPreviewTellsAndChangesNothing(t *testing.T) {
