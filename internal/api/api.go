@@ -113,7 +113,7 @@ func New(opt Options, core Core, surfaces ...Surface) *Front {
 		f.unmatched(visitOf(r), r)
 	})
 	home.Routes(home)
-	for _, s := range surfaces {
+	for _, s := range append([]Surface{shortLinks()}, surfaces...) {
 		kit := &Kit{Front: f, Surface: s}
 		f.kits = append(f.kits, kit)
 		s.Routes(kit)

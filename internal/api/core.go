@@ -18,6 +18,7 @@ import (
 	"tidings.dev/internal/id"
 	"tidings.dev/internal/intake"
 	"tidings.dev/internal/key"
+	"tidings.dev/internal/link"
 	"tidings.dev/internal/media"
 	"tidings.dev/internal/member"
 	"tidings.dev/internal/message"
@@ -47,6 +48,7 @@ type Core struct {
 	Contacts      *contact.Keeper
 	Conversations *conversation.Keeper
 	Media         *media.Keeper
+	Links         *link.Keeper
 	Fleet         *fleet.Fleet
 	Webhooks      *webhook.Webhooks
 	Events        *event.Log

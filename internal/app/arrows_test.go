@@ -22,7 +22,7 @@ var groups = map[string]string{
 	"@nouns":   "message account smpp",
 	"@engine":  "store guard mail",
 	"@records": "event audit queue channel",
-	"@keepers": "member connection number consent wallet key media route contact template conversation link report rate policy",
+	"@keepers": "member connection number consent wallet key media route contact template conversation link issue report rate policy",
 	"@users":   "broadcast automation intake webhook fleet notify privacy",
 	"@to2":     "@nouns @engine @records @keepers",
 	"@to3":     "@to2 gateway",

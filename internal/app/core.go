@@ -28,6 +28,7 @@ import (
 	"tidings.dev/internal/guard"
 	"tidings.dev/internal/intake"
 	"tidings.dev/internal/key"
+	"tidings.dev/internal/link"
 	"tidings.dev/internal/mail"
 	"tidings.dev/internal/media"
 	"tidings.dev/internal/member"
@@ -63,6 +64,7 @@ type Core struct {
 	Policies      *policy.Keeper
 	Connections   *connection.Keeper
 	Routes        *route.Keeper
+	Links         *link.Keeper
 	Media         *media.Keeper
 	Gateway       *gateway.Gateway
 	Guard         *guard.Client // to customers' webhooks
@@ -112,6 +114,7 @@ func (c *Core) wire() (err error) {
 	c.Consent, c.Contacts, c.Numbers = consent.New(s, c.Events), contact.New(s, c.Events), number.New(s)
 	c.Conversations = conversation.New(s)
 	c.Connections, c.Routes, c.Policies = connection.New(s), route.New(s), policy.New(s)
+	c.Links = link.New(s, link.Settings{Keep: cfg.Retention.Messages})
 	files := mediaSettings(cfg)
 	if c.Media, err = media.New(media.Config{
 		Settings: files, Store: s, Metrics: c.Metrics, Log: c.Log,
@@ -122,6 +125,8 @@ func (c *Core) wire() (err error) {
 		return err
 	}
 	c.Gateway = gateway.New(gateway.Parts{
+		ShortLinks: c.Links,
+
 		Store: s, Queue: c.Queue, Events: c.Events, Wallet: c.Wallet, Consent: c.Consent, Contacts: c.Contacts, Conversations: c.Conversations, Media: c.Media, Numbers: c.Numbers, Policies: c.Policies, Members: c.Members,
 		Connections: c.Connections, Routes: c.Routes, Drivers: c.drivers, Log: c.Log,
 		Settings: gateway.Settings{

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -123,6 +124,7 @@ func (s *Server) works() []func(ctx, hard context.Context) {
 		s.Media.Run,
 		func(ctx, _ context.Context) { s.Queue.Sweep(ctx) },
 		func(ctx, _ context.Context) { s.noteUse(ctx) },
+		func(ctx, _ context.Context) { s.Gateway.CountClicks(ctx) },
 		s.follow,
 	}
 }
@@ -226,6 +228,7 @@ func (s *Server) prepare(ctx context.Context, out io.Writer) error {
 		s.Config.PublicURL = s.scheme() + s.where.API
 	}
 	s.Media.Serves(s.Config.PublicURL)
+	s.Links.Serves(cmp.Or(s.Config.ShortURL, s.Config.PublicURL))
 	if !sharesFiles(s.Config) {
 		s.Log.Warn("files are in the data folder of this server alone", "advice", filesApart)
 	}
@@ -270,6 +273,8 @@ func (s *Server) answers() http.Handler {
 		Batch: cfg.Limits.Batch, PerSource: cfg.Rate.SourceRequests,
 		Log: s.Log, Metrics: s.Metrics, Traced: s.Tracer != nil,
 	}, api.Core{
+		Links: s.Links,
+
 		Store: s.Store, Gateway: s.accepts(), Keys: s.Keys, Members: s.Members, Wallet: s.Wallet, Routes: s.Routes,
 		Channels: s.Connections, Numbers: s.Numbers, Policies: s.Policies, Consent: s.Consent, Contacts: s.Contacts, Conversations: s.Conversations, Media: s.Media, Fleet: s.fleet,
 		Webhooks: s.Webhooks, Events: s.Events, Automation: s.Automation, Notifier: s.Notifier, Privacy: s.Privacy, Intake: s.Intake, Health: &s.health, OriginKnown: s.Keys.OriginKnown,

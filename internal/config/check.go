@@ -95,6 +95,9 @@ func (k *checks) server(c *Config) {
 	if text := wrongPublicURL(c.PublicURL); text != "" {
 		k.wrong("public_url", "%s", text)
 	}
+	if text := wrongPublicURL(c.ShortURL); text != "" {
+		k.wrong("short_url", "%s", text)
+	}
 	if c.DataDir == "" {
 		k.wrong("data_dir", "is empty; name a folder")
 	}

@@ -14,6 +14,7 @@ type Config struct {
 	Listen         string           `key:"listen" doc:"Address of the API and the dashboard. Port 0 picks a free one."`
 	AdminListen    string           `key:"admin_listen" doc:"Address of metrics and debug pages, which show everything: keep it where only the operator reaches it. Empty turns it off."`
 	PublicURL      string           `key:"public_url" doc:"How the world reaches this server, such as https://sms.example.com. It stands in links and in what networks call back. Empty means the listen address."`
+	ShortURL       string           `key:"short_url" doc:"What short links begin with, such as https://m.example.com: the shorter, the more of a text is left. It must lead to this server. Empty means public_url."`
 	TrustedProxies []netip.Prefix   `key:"trusted_proxies" doc:"Networks of the proxies in front of us, such as 10.0.0.0/8. Only from these is X-Forwarded-For believed."`
 	DataDir        string           `key:"data_dir" doc:"Folder of everything that is kept: database, media, master key."`
 	Database       telemetry.Secret `key:"database" doc:"Empty means SQLite in data_dir."`
@@ -85,7 +86,7 @@ type Rate struct {
 // Retention says how long things are kept.
 type Retention struct {
 	Bodies     time.Duration `key:"bodies" doc:"What messages say."`
-	Messages   time.Duration `key:"messages" doc:"Messages without what they say: from, to, status, price."`
+	Messages   time.Duration `key:"messages" doc:"Messages without what they say: from, to, status, price; and for as long, short links of messages lead on."`
 	Media      time.Duration `key:"media" doc:"Files that messages carry, from when they came; what waits to be sent keeps its file. 0s keeps them for ever."`
 	Events     time.Duration `key:"events" doc:"What happened to each message, step by step."`
 	Deliveries time.Duration `key:"deliveries" doc:"The log of calls to customers' webhooks."`

@@ -37,6 +37,9 @@ const (
 	// Unconfirmed says that a network took a message and never told what became of it.
 	Unconfirmed Kind = "message.unconfirmed"
 
+	// Clicked says that somebody followed a short link of a message for the first time.
+	Clicked Kind = "link.clicked"
+
 	WalletLow       Kind = "wallet.low"
 	ChannelDown     Kind = "channel.down"
 	ChannelUp       Kind = "channel.up"
@@ -54,7 +57,7 @@ const (
 
 // Kinds lists every kind, in the order they are documented.
 var Kinds = []Kind{
-	Retrying, Sent, Delivered, Read, Failed, Unknown, Unconfirmed, Cancelled, Expired, Blocked, Received, Played, Media, OptedOut, OptedIn,
+	Retrying, Sent, Delivered, Read, Failed, Unknown, Unconfirmed, Cancelled, Expired, Blocked, Received, Played, Media, Clicked, OptedOut, OptedIn,
 	WalletLow, ChannelDown, ChannelUp, ChannelLinked, ChannelUnlinked, ChannelLimited, ChannelCall, KeyExpiring, WebhookDisabled,
 	ContactCreated, ContactUpdated, ContactMerged,
 }
@@ -84,7 +87,15 @@ type Change struct {
 	Address    string `json:"address,omitempty"` // of a recipient.* event
 	Word       string `json:"word,omitempty"`    // of a recipient.* event: what they wrote, or how else it came
 
+	Link *Link `json:"link,omitempty"` // of a link.clicked event
+
 	Facts json.RawMessage `json:"facts,omitempty"` // of a notice: all that it tells
+}
+
+// Link is the short link that was followed.
+type Link struct {
+	ID  string `json:"id"`
+	URL string `json:"url"` // the link itself, not where it leads
 }
 
 // Follower acts on events in the transaction that appends them.

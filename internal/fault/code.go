@@ -44,6 +44,7 @@ const (
 	DeviceLimit         Code = "device_limit"
 	InsufficientBalance Code = "insufficient_balance"
 	SpendLimit          Code = "spend_limit"
+	NoShortLink         Code = "no_short_link"
 	NoPrice             Code = "no_price"
 	KeyReused           Code = "idempotency_key_reused"
 	StillRunning        Code = "request_in_progress"
@@ -122,6 +123,7 @@ var codes = map[Code]Page{
 	DeviceLimit:         {Forbidden, "The account has as many devices as it may have", "The plan of the account says how many devices it may have with its subaccounts.", "Delete a device, or ask the operator for another plan."},
 	InsufficientBalance: {NoBalance, "The balance does not cover the message", "The wallet holds less than the price of the message and its limit.", "Top up the wallet and send again with the same Idempotency-Key."},
 	SpendLimit:          {NoBalance, "The key has spent what it may in a day", "The API key has a limit for what its messages cost in a day of UTC, and the message is over it.", "Wait until midnight UTC, or have the limit of the key raised; then send again with the same Idempotency-Key."},
+	NoShortLink:         {Unavailable, "No short link could be made", "Each code that was drawn for a short link of the text belonged to another one. Nothing of the message was stored or charged.", "Send again with the same Idempotency-Key, or without short links."},
 	NoPrice:             {Invalid, "There is no price for this destination", "The price book is on and has no prefix that matches the recipient.", "Ask the operator to price the destination."},
 	KeyReused:           {Invalid, "The idempotency key was used for another request", "The key was seen within seven days with a different body.", "Use a fresh key for a new request; repeat a request with exactly the same body."},
 	StillRunning:        {Conflict, "The same request is still running", "Another request with this idempotency key has not finished.", "Wait a second and repeat it."},

@@ -12,6 +12,7 @@ import (
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/connection"
 	"tidings.dev/internal/fault"
+	"tidings.dev/internal/link"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/number"
 	"tidings.dev/internal/policy"
@@ -34,6 +35,7 @@ type prepared struct {
 	channel connection.Channel
 	spare   bool          // another default channel may carry it
 	repeat  policy.Repeat // in which time it must not be like another
+	links   *link.Text    // what short links are to stand for; nil: for nothing
 	fault   *fault.Fault
 }
 
@@ -57,6 +59,10 @@ func (g *Gateway) check(ctx context.Context, c Caller, d message.Draft, t terms,
 		return p, err
 	}
 	d.Kind = m.Kind
+	links, err := g.shorten(&m.Content, d.Shorten)
+	if err != nil {
+		return p, err
+	}
 	ch, spare, err := g.channelFor(ctx, c, d)
 	if err != nil {
 		return p, err
@@ -88,7 +94,7 @@ func (g *Gateway) check(ctx context.Context, c Caller, d message.Draft, t terms,
 	if err := g.measure(ctx, &m, ch, c, rules); err != nil {
 		return p, err
 	}
-	p = prepared{message: m, channel: ch, spare: spare && !c.bound() && !held}
+	p = prepared{message: m, channel: ch, spare: spare && !c.bound() && !held, links: links}
 	if window := rules.Window(t.window); window > 0 && d.Answers == 0 {
 		p.repeat, err = g.Policies.RepeatOf(&m, d.Content, window)
 	}

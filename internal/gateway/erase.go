@@ -44,6 +44,7 @@ func (g *Gateway) EraseMessages(tx *store.Tx, p Person, after message.ID) (done 
 	var erase []eraseMessageParams
 	var refs []dropReferenceParams
 	var contents []string
+	var ids []message.ID
 	for _, r := range rows {
 		if message.Status(r.Status).Waiting() {
 			cancelled, err := g.eraseWaiting(tx, r.ID)
@@ -58,10 +59,13 @@ func (g *Gateway) EraseMessages(tx *store.Tx, p Person, after message.ID) (done 
 		}
 		g.recent.take(r.ID)
 		erase = append(erase, eraseMessageParams{Recipient: p.instead(r.Recipient), Sender: p.instead(r.Sender), ID: r.ID})
-		done.Messages, contents = append(done.Messages, int64(r.ID)), append(contents, r.Content)
+		done.Messages, ids, contents = append(done.Messages, int64(r.ID)), append(ids, r.ID), append(contents, r.Content)
 		if r.Reference != "" {
 			refs = append(refs, dropReferenceParams{AccountID: r.AccountID, Reference: r.Reference, MessageID: r.ID})
 		}
+	}
+	if err := g.ShortLinks.DropIn(tx, ids); err != nil {
+		return done, err
 	}
 	if err := g.releaseFiles(tx, p.Account, contents); err != nil {
 		return done, err

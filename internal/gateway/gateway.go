@@ -20,6 +20,7 @@ import (
 	"tidings.dev/internal/conversation"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/fault"
+	"tidings.dev/internal/link"
 	"tidings.dev/internal/media"
 	"tidings.dev/internal/member"
 	"tidings.dev/internal/message"
@@ -57,6 +58,7 @@ type Parts struct {
 	Members       *member.Keeper
 	Connections   *connection.Keeper
 	Routes        *route.Keeper
+	ShortLinks    *link.Keeper // nil where no text is shortened
 	Drivers       []channel.Driver
 	Log           *slog.Logger
 	Settings      Settings

@@ -29,6 +29,7 @@ import (
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/guard"
+	"tidings.dev/internal/link"
 	"tidings.dev/internal/media"
 	"tidings.dev/internal/member"
 	"tidings.dev/internal/message"
@@ -82,7 +83,9 @@ type world struct {
 	conversations *conversation.Keeper
 	gateway       *gateway.Gateway
 	media         *media.Keeper
-	files         string // the folder of media
+	links         *link.Keeper
+	drawn         func() string // of short links; nil: random ones
+	files         string        // the folder of media
 	alice         account.Account
 	channel       message.ChannelID
 	trial         message.ChannelID
@@ -149,11 +152,15 @@ func (w *world) open(followers ...event.Follower) {
 	w.must(err)
 	w.t.Cleanup(w.media.Guard.Close)
 	w.contacts, w.conversations = contact.New(s, w.events), conversation.New(s)
+	w.links = link.New(s, link.Settings{Keep: w.settings.KeepMessages, Code: w.drawn})
+	w.links.Serves("https://t.example")
 	drivers := []channel.Driver{w.network.Driver(), (&channeltest.Scripted{Name: gateway.TestDriver}).Driver()}
 	if w.spare != nil {
 		drivers = append(drivers, w.spare.Driver())
 	}
 	w.gateway = gateway.New(gateway.Parts{
+		ShortLinks: w.links,
+
 		Media: w.media,
 		Store: s, Queue: w.queue, Events: w.events, Wallet: w.wallet, Consent: w.consent, Contacts: w.contacts, Conversations: w.conversations, Numbers: w.numbers, Policies: w.policies, Members: w.members,
 		Connections: w.connections, Routes: w.routes, Log: quiet, Settings: w.settings,

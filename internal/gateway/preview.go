@@ -77,11 +77,11 @@ func (g *Gateway) preview(ctx context.Context, c Caller, d message.Draft, t term
 		return p, repeat, nil
 	}
 	p.Message = ready.message
-	split, err := g.split(ready.channel, d.Content)
+	split, err := g.split(ready.channel, p.Message.Content)
 	if err != nil {
 		return p, repeat, err
 	}
-	p.Units, p.Charged, p.Lengths = split.Units, split.Charged(), []int{utf8.RuneCountInString(d.Content.Text)}
+	p.Units, p.Charged, p.Lengths = split.Units, split.Charged(), []int{utf8.RuneCountInString(p.Message.Content.Text)}
 	if len(split.Texts) > 0 {
 		p.Lengths = make([]int, len(split.Texts))
 		for i, text := range split.Texts {

@@ -326,6 +326,9 @@ func detail(c event.Change) string {
 	if c.Code != "" {
 		text += " " + c.Code
 	}
+	if c.Link != nil {
+		text += c.Link.URL
+	}
 	if c.Correction {
 		text += " corrects an earlier end"
 	}
@@ -361,6 +364,7 @@ type eventData struct {
 	Price     int64           `json:"price_micros"`
 	Currency  string          `json:"currency"`
 	Answers   string          `json:"answers,omitempty"`
+	Link      *event.Link     `json:"link,omitempty"` // that was followed
 	Test      bool            `json:"test"`
 }
 
@@ -381,7 +385,7 @@ func (g *Gateway) EventData(ctx context.Context, e event.Event) (json.RawMessage
 		ID: m.ID.String(), Direction: DirectionName(m.Direction), Kind: string(m.Kind), Channel: m.Channel.String(), Status: e.Change.Status,
 		To: m.To.Display(), From: m.From.Display(), Contact: m.Contact.String(), Reference: m.Reference, Metadata: m.Metadata, Parts: m.Total, Attempt: e.Change.Attempt,
 		Duplicate: e.Change.Duplicate, Corrects: e.Change.Correction, Reason: e.Change.Reason, Code: e.Change.Code, Price: m.Price,
-		Currency: m.Currency, Answers: m.Answers.String(), Test: m.Test,
+		Currency: m.Currency, Answers: m.Answers.String(), Link: e.Change.Link, Test: m.Test,
 	}
 	if m.Direction == message.In || m.Own() {
 		d.Text, d.Own, d.Chat = m.Content.Text, m.Own(), m.Chat.Display()

@@ -107,6 +107,7 @@ func (g *Gateway) ownChores() []Chore {
 		Older(g.Settings.KeepAudit, audit.Drop),
 		Older(g.Settings.KeepLedger, g.Wallet.Fold),
 		Older(g.Settings.KeepEvents, g.Events.DropOld),
+		Older(g.Settings.KeepMessages, g.ShortLinks.DropOld),
 	}
 }
 

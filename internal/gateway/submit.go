@@ -226,7 +226,14 @@ func (g *Gateway) settleItems(tx *store.Tx, fresh []*acceptance) error {
 		return err
 	}
 	refuseWhole(fresh)
+	if err := g.settleLinks(tx, fresh); err != nil {
+		return err
+	}
+	refuseWhole(fresh)
 	if err := g.settleBalances(tx, fresh); err != nil {
+		return err
+	}
+	if err := g.dropLinks(tx, fresh); err != nil {
 		return err
 	}
 	return g.takeBackRepeats(tx, noted)

@@ -97,6 +97,7 @@ type Draft struct {
 	Priority    Priority        // zero: Transactional
 	Metadata    json.RawMessage // at most 1 KB; given back with every event
 	OnUnknown   OnUnknown       // empty: by priority
+	Shorten     bool            // short links of this server stand in for the URLs of a plain text
 	Answers     ID              // of our own answer to a STOP, START or HELP, the message it answers: it goes to who opted out, too
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,6 +35,7 @@ import (
 	"tidings.dev/internal/guard"
 	"tidings.dev/internal/intake"
 	"tidings.dev/internal/key"
+	"tidings.dev/internal/link"
 	"tidings.dev/internal/media"
 	"tidings.dev/internal/member"
 	"tidings.dev/internal/message"
@@ -58,6 +61,7 @@ type World struct {
 	Alice, Bob account.Account
 	Operator   account.Account   // whoever runs the server
 	Channel    message.ChannelID // shared by all, the default for SMS
+	Codes      func() string     // of short links, one after the other; a test may have them run out
 	t          testing.TB
 }
 
@@ -73,7 +77,7 @@ func New(t testing.TB, opt api.Options, surfaces ...api.Surface) *World {
 	}
 	opt.PublicURL = PublicURL
 	s := storetest.Open(t)
-	w := &World{t: t}
+	w := &World{t: t, Codes: counted()}
 	w.wire(s, log, surfaces)
 	if err := w.settle(); err != nil {
 		t.Fatal(err)
@@ -90,8 +94,12 @@ func (w *World) wire(s *store.Store, log *slog.Logger, surfaces []api.Surface) {
 	w.Core.Consent, w.Core.Numbers, w.Core.Channels = consent.New(s, events), number.New(s), connection.New(s)
 	w.Core.Contacts, w.Core.Conversations, w.Core.Policies = contact.New(s, events), conversation.New(s), policy.New(s)
 	w.Core.Media = newMedia(w.t, s)
+	w.Core.Links = link.New(s, link.Settings{Code: func() string { return w.Codes() }})
+	w.Core.Links.Serves(PublicURL)
 	drivers := []channel.Driver{mute("mute"), mute(gateway.TestDriver), linked()}
 	w.Gateway = gateway.New(gateway.Parts{
+		ShortLinks: w.Core.Links,
+
 		Store: s, Queue: q, Events: events, Wallet: w.Core.Wallet, Consent: w.Core.Consent, Contacts: w.Core.Contacts, Conversations: w.Core.Conversations, Media: w.Core.Media, Numbers: w.Core.Numbers, Policies: w.Core.Policies, Members: w.Core.Members,
 		Connections: w.Core.Channels, Routes: w.Core.Routes, Drivers: drivers, Log: log,
 	})
@@ -112,6 +120,12 @@ func (w *World) wire(s *store.Store, log *slog.Logger, surfaces []api.Surface) {
 		Connections: w.Core.Channels, Log: log, Webhooks: w.Core.Webhooks.Lines, Answers: w.Core.Webhooks.Forget,
 		Rules: w.Core.Automation.Lines, Boxes: w.Core.Automation.Forget,
 	})
+}
+
+// counted are codes in an order that golden files can tell.
+func counted() func() string {
+	var n atomic.Int64
+	return func() string { return strings.NewReplacer("0", "x", "1", "y").Replace(fmt.Sprintf("%08d", n.Add(1))) }
 }
 
 // newMedia is a keeper of files that takes small ones only.

@@ -97,6 +97,9 @@ func TestBadInputIsRefusedAndChangesNothing(t *testing.T) {
 		{"a place off the Earth", body(to, "", `"content":{"type":"location","location":{"latitude":91,"longitude":0}}`), 422, "invalid_field", "content.location.latitude"},
 		{"a poll of one", body(to, "", `"content":{"type":"poll","text":"?","options":["a"]}`), 422, "invalid_field", "content.options"},
 		{"a reaction to nothing", body(to, "", `"content":{"type":"reaction","text":"!"}`), 422, "missing_field", "content.about"},
+		{"a preview to be shortened", body(to, "", `"shorten_urls":true`, `"content":{"type":"text","text":"https://a.example","preview":true}`), 422, "invalid_field", "shorten_urls"},
+		{"shorten as text", body(to, "x", `"shorten_urls":"yes"`), 400, "malformed_body", "shorten_urls"},
+		{"51 URLs", body(to, manyURLs(51), `"shorten_urls":true`), 422, "invalid_field", "text"},
 		{"no balance", body(to, strings.Repeat("a", 160*130)), 402, "insufficient_balance", ""},
 		{"no price", body("+15550000123", "x"), 422, "no_price", ""},
 	} {
@@ -128,6 +131,15 @@ func TestBadInputIsRefusedAndChangesNothing(t *testing.T) {
 	if a.Wallet.Available != 100_000_000 || a.Wallet.Held != 0 {
 		t.Errorf("the wallet changed: %+v", *a.Wallet)
 	}
+}
+
+// manyURLs is a text with so many.
+func manyURLs(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "http://a.example/%d ", i)
+	}
+	return b.String()
 }
 
 // expect checks a problem: its status, code and field, and that its type opens a page.

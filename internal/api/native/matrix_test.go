@@ -48,7 +48,11 @@ func begun(t *testing.T) (*apitest.World, map[string]string) {
 	contactID := idOf(t, w.Do(bob, "POST", base+"/contacts", `{"phone":"+254701000007","name":"Bob's friend"}`))
 	list := idOf(t, w.Do(bob, "POST", base+"/lists", `{"name":"Bob's list"}`))
 	w.Do(bob, "POST", base+"/lists/"+list+"/contacts", `{"contacts":["`+contactID+`"]}`)
+	linked := idOf(t, w.Do(bob, "POST", base+"/messages", body("+254701234568", "https://bob.example", `"shorten_urls":true`)))
+	var links page[LinkReply]
+	w.Do(bob, "GET", base+"/links?message="+linked, "").JSON(t, &links)
 	return w, map[string]string{
+		"link":         links.Items[0].ID,
 		"message":      idOf(t, w.Do(bob, "POST", base+"/messages", body("+254701234567", "x", `"scheduled_at":"`+later+`"`))),
 		"media":        idOf(t, w.Do(bob, "POST", base+"/media?name=Bob.txt", "Bob's words")),
 		"webhook":      idOf(t, w.Do(bob, "POST", base+"/webhooks", `{"url":"https://example.com/","events":["*"]}`)),

@@ -126,7 +126,7 @@ func (s *server) showResults(results []gateway.Result, wrong []*fault.Fault) bat
 func (m *sendRequest) draft() (d message.Draft, err error) {
 	d = message.Draft{
 		Kind: message.Kind(m.Kind), To: m.To, From: m.From, Content: message.Text(m.Text), Reference: m.ClientReference,
-		OnUnknown: message.OnUnknown(m.OnUnknown), Priority: message.Priorities[m.Priority],
+		OnUnknown: message.OnUnknown(m.OnUnknown), Priority: message.Priorities[m.Priority], Shorten: m.Shorten,
 	}
 	if m.Content != nil {
 		if m.Text != "" {

@@ -51,6 +51,7 @@ func (s *server) operations() []operation {
 		s.listOperations(),
 		s.importOperations(),
 		s.conversationOperations(),
+		s.linkOperations(),
 		s.accountOperations(),
 		s.accountsOperations(),
 		s.planOperations(),

@@ -47,6 +47,7 @@ type sendRequest struct {
 	ScheduledAt     string          `json:"scheduled_at,omitempty" doc:"Not before this time, up to one year ahead." format:"date-time"`
 	ValidUntil      string          `json:"valid_until,omitempty" doc:"Not after this time; from a minute to seven days after it may first be sent." format:"date-time"`
 	Metadata        object          `json:"metadata,omitempty"`
+	Shorten         bool            `json:"shorten_urls,omitempty" doc:"Short links of this server stand in for the http and https URLs of the text; length and price are those of the text with them. See GET /links."`
 	OnUnknown       string          `json:"on_unknown,omitempty" doc:"What to do when nobody can tell whether the network took it. Without it, resend, and hold for bulk." enum:"resend,hold,fail"`
 }
 
