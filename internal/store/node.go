@@ -47,7 +47,6 @@ type node struct {
 
 	mu     sync.Mutex
 	bury   []func(ctx context.Context, boot int64) error
-	wake   []func(names []string)
 	busy   map[int64]bool // being buried
 	graves sync.WaitGroup
 }
@@ -81,12 +80,25 @@ const Everyone = "*"
 // OnWake has f called with the names that other processes called by Tx.Wake: none when some may have been missed, Everyone when a
 // node died.
 func (s *Store) OnWake(f func(names []string)) {
-	if s.node == nil {
-		return
+	s.wakes.Lock()
+	defer s.wakes.Unlock()
+	s.wakes.all = append(s.wakes.all, f)
+}
+
+// wakes are what OnWake was given.
+type wakes struct {
+	sync.Mutex
+
+	all []func(names []string)
+}
+
+func (w *wakes) call(names []string) {
+	w.Lock()
+	all := slices.Clone(w.all)
+	w.Unlock()
+	for _, f := range all {
+		f(names)
 	}
-	s.node.mu.Lock()
-	defer s.node.mu.Unlock()
-	s.node.wake = append(s.node.wake, f)
 }
 
 // Living lists the starts of servers that nobody has buried; this one is among them.
@@ -464,16 +476,11 @@ type wakeParams struct{ Channel, Payload string }
 // heard passes on what another process called. What this one called comes back too.
 func (n *node) heard(payload string) {
 	from, names, _ := strings.Cut(payload, " ")
-	n.mu.Lock()
-	wake := slices.Clone(n.wake)
-	n.mu.Unlock()
 	if from == strconv.FormatInt(n.store.Boot(), 10) {
 		return
 	}
 	n.others.CompareAndSwap(0, 1) // one that has just come
-	for _, f := range wake {
-		f(strings.Fields(names))
-	}
+	n.store.wakes.call(strings.Fields(names))
 }
 
 func (n *node) close() {

@@ -43,6 +43,7 @@ type Store struct {
 	boot     atomic.Int64
 	ahead    atomic.Int64 // of the engine's clock against this machine's, milliseconds
 	offset   atomic.Int64 // moved by tests only
+	wakes    wakes
 	down     atomic.Int64 // since when the database cannot be reached, Unix milliseconds; 0: it can
 	stop     context.CancelFunc
 	stopped  chan struct{}
@@ -155,8 +156,11 @@ func (s *Store) atLeast(engine int64) time.Time {
 	return time.UnixMilli(engine + s.offset.Load()).UTC()
 }
 
-// Shift moves the clock. Tests use it to live through days.
-func (s *Store) Shift(by time.Duration) { s.offset.Add(by.Milliseconds()) }
+// Shift moves the clock, and has all look who wait for a time. Tests use it to live through days.
+func (s *Store) Shift(by time.Duration) {
+	s.offset.Add(by.Milliseconds())
+	s.wakes.call(nil)
+}
 
 // NewID returns a fresh key.
 func (s *Store) NewID() int64 { return s.ids.Load().Next(s.Now()) }
