@@ -55,6 +55,7 @@ func begun(t *testing.T) (*apitest.World, map[string]string) {
 		"link":         links.Items[0].ID,
 		"message":      idOf(t, w.Do(bob, "POST", base+"/messages", body("+254701234567", "x", `"scheduled_at":"`+later+`"`))),
 		"media":        idOf(t, w.Do(bob, "POST", base+"/media?name=Bob.txt", "Bob's words")),
+		"rule":         idOf(t, w.Do(bob, "POST", base+"/rules", `{"name":"Bob's rule","on":"inbound","action":"POLL"}`)),
 		"webhook":      idOf(t, w.Do(bob, "POST", base+"/webhooks", `{"url":"https://example.com/","events":["*"]}`)),
 		"key":          idOf(t, w.Do(bob, "POST", base+"/keys", `{"scopes":["messages:read"]}`)),
 		"subaccount":   idOf(t, w.Do(bob, "POST", base+"/accounts", `{"name":"Bob's shop"}`)),
@@ -225,6 +226,8 @@ func TestWhoMakesThingsMayRepeatTheRequest(t *testing.T) {
 		"checkNumbers":    "it changes nothing",
 		"showTyping":      "it is over in seconds",
 		"markRead":        "what is read is read",
+		"readInbound":     "what is read is read",
+		"readReceipts":    "what is read is read",
 		"testWebhook":     "it changes nothing, and a repeat is another test",
 	}
 	for _, o := range (&server{}).operations() {

@@ -59,6 +59,8 @@ func (s *server) operations() []operation {
 		s.usageOperations(),
 		s.keyOperations(),
 		s.webhookOperations(),
+		s.automationOperations(),
+		s.boxOperations(),
 		s.eventOperations(),
 		s.notificationOperations(),
 		s.channelOperations(),

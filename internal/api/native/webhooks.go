@@ -8,6 +8,7 @@ import (
 
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/api"
+	"tidings.dev/internal/automation"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/store"
@@ -220,6 +221,7 @@ type WebhookReply struct {
 	Ordered     bool     `json:"ordered"`
 	Active      bool     `json:"active"`
 	Reason      string   `json:"reason,omitempty" doc:"Why we disabled it."`
+	Rule        string   `json:"rule,omitempty" format:"uuid" doc:"The rule that alone feeds it, and says where it leads."`
 	CreatedAt   string   `json:"created_at" format:"date-time"`
 	UpdatedAt   string   `json:"updated_at" format:"date-time"`
 }
@@ -236,6 +238,7 @@ func (m madeWebhookReply) Made() string { return m.ID }
 func showWebhook(e *webhook.Endpoint) WebhookReply {
 	return WebhookReply{
 		ID: e.ID.String(), URL: e.URL, Events: texts(e.Events), Description: e.Description, Ordered: e.Ordered, Active: e.Active, Reason: e.Reason,
+		Rule:      automation.ID(e.Rule).String(),
 		CreatedAt: showTime(e.ID.Time()), UpdatedAt: showTime(e.Updated),
 	}
 }
