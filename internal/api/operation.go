@@ -21,6 +21,7 @@ type Paper struct {
 	Description string
 	Key         huma.SecurityScheme // how callers carry their key
 	Operations  []Operation
+	OpenAPI     string // another path at which the OpenAPI document is; empty: none
 }
 
 // Operation is one request that a compatible surface answers. The zero values of Query and Body tell what is read from where, by
@@ -62,9 +63,15 @@ func (k *Kit) Serve(p Paper) {
 		}
 		return paperPages.Execute(w, page)
 	})
-	k.Handle("GET "+place+"openapi.json", func(w http.ResponseWriter, _ *http.Request) error {
-		return Write(w, "application/json", http.StatusOK, openapi)
-	})
+	paths := []string{place + "openapi.json"}
+	if p.OpenAPI != "" {
+		paths = append(paths, p.OpenAPI)
+	}
+	for _, path := range paths {
+		k.Handle("GET "+path, func(w http.ResponseWriter, _ *http.Request) error {
+			return Write(w, "application/json", http.StatusOK, openapi)
+		})
+	}
 	k.Handle("GET "+place+"postman.json", func(w http.ResponseWriter, _ *http.Request) error {
 		return Write(w, "application/json", http.StatusOK, postman)
 	})

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"tidings.dev/internal/api"
+	"tidings.dev/internal/api/bulksms"
 	"tidings.dev/internal/api/clicksend"
 	"tidings.dev/internal/api/device"
 	"tidings.dev/internal/api/klik"
@@ -40,6 +41,7 @@ func one(n []Networks) Networks {
 func surfaces() []api.Surface {
 	return []api.Surface{
 		native.Surface,
+		bulksms.Surface,
 		klik.Surface,
 		device.Surface,
 		clicksend.Surface,

@@ -145,7 +145,7 @@ func mayFree(c gateway.Caller, password *string) error {
 	if password == nil || *password == "" {
 		return nil
 	}
-	return mayGive(c, &key.Key{Scopes: account.Scopes{account.Admin}})
+	return api.MayGive(c, &key.Key{Scopes: account.Scopes{account.Admin}})
 }
 
 // createAccount makes an account with a wallet of its own.
@@ -391,7 +391,7 @@ func (s *server) renewAccountKey(w http.ResponseWriter, r *http.Request) error {
 		if !there {
 			old = wish
 		}
-		if err := mayGive(c, &old); err != nil {
+		if err := api.MayGive(c, &old); err != nil {
 			return nil, err
 		}
 		made, err := s.core.Keys.Renew(tx, c.By, wish)

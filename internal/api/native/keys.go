@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -162,7 +161,7 @@ func (in *keyRequest) key(c gateway.Caller) (k key.Key, err error) {
 	if k.Expires, err = readTime(in.ExpiresAt); err != nil {
 		return k, fault.New(fault.InvalidField, notATime).In("expires_at")
 	}
-	err = mayGive(c, &k)
+	err = api.MayGive(c, &k)
 	return k, err
 }
 
@@ -206,38 +205,6 @@ func readAll[T any](list *[]string, read func(string) (T, error), wrong, field s
 		}
 	}
 	return &all, nil
-}
-
-// mayGive refuses rights that the caller's own key lacks: nobody gets more by making, changing or rotating a key.
-func mayGive(c gateway.Caller, k *key.Key) error {
-	for _, scope := range k.Scopes {
-		if !c.Key.Scopes.Allow(scope) {
-			return fault.New(fault.ScopeMissing, "a key gives no scope that it lacks: %s", clip(string(scope))).In("scopes")
-		}
-	}
-	senders, channels := make([]string, len(k.Senders)), make([]int64, len(k.Channels))
-	for i, a := range k.Senders {
-		senders[i] = a.String()
-	}
-	for i, ch := range k.Channels {
-		channels[i] = int64(ch)
-	}
-	switch {
-	case c.Key.Test && !k.Test:
-		return fault.New(fault.ScopeMissing, "a test key is for test keys only")
-	case !within(senders, c.Key.Senders):
-		return fault.New(fault.ScopeMissing, "a key gives no sender that it lacks").In("senders")
-	case !within(channels, c.Key.Channels):
-		return fault.New(fault.ScopeMissing, "a key gives no channel that it lacks").In("channels")
-	case c.Key.SpendLimit > 0 && (k.SpendLimit == 0 || k.SpendLimit > c.Key.SpendLimit):
-		return fault.New(fault.ScopeMissing, "a key gives no higher limit than its own").In("spend_limit_micros")
-	}
-	return nil
-}
-
-// within reports whether a list has nothing that a bound leaves out. No list is everything, no bound none.
-func within[T comparable](list, bound []T) bool {
-	return len(bound) == 0 || len(list) > 0 && !slices.ContainsFunc(list, func(t T) bool { return !slices.Contains(bound, t) })
 }
 
 // readNetwork reads a network, or an address as the network of itself.
@@ -297,7 +264,7 @@ func (s *server) changeKey(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	now := change.Apply(k)
-	if err := errors.Join(mayGive(c, &k), mayGive(c, &now)); err != nil {
+	if err := errors.Join(api.MayGive(c, &k), api.MayGive(c, &now)); err != nil {
 		return err
 	}
 	return api.Commit(w, r, http.StatusOK, func(tx *store.Tx) (any, error) {
@@ -326,7 +293,7 @@ func (s *server) rotateKey(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	c := api.CallerOf(r)
-	if err := mayGive(c, &k); err != nil {
+	if err := api.MayGive(c, &k); err != nil {
 		return err
 	}
 	return api.Commit(w, r, http.StatusCreated, func(tx *store.Tx) (any, error) {
