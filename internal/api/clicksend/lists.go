@@ -109,7 +109,7 @@ func (f *fieldNames) UnmarshalJSON(data []byte) error {
 	if json.Unmarshal(data, (*[]string)(f)) == nil {
 		return nil
 	}
-	// The typed clients' object: its values in the order of their keys, or its keys where the values are no names.
+	// The typed clients' object: its values in the order of their keys, or its keys where they are no places.
 	var object map[string]any
 	if json.Unmarshal(data, &object) != nil {
 		return fault.New(fault.InvalidField, "a list of names of fields belongs here")
@@ -126,7 +126,7 @@ func (f *fieldNames) UnmarshalJSON(data []byte) error {
 	*f = nil
 	for _, key := range keys {
 		name, text := object[key].(string)
-		if !text {
+		if _, err := strconv.Atoi(key); err != nil || !text {
 			name = key
 		}
 		*f = append(*f, name)
