@@ -195,6 +195,7 @@ var (
 func (f *Front) done(v *visit, r *http.Request) {
 	if p := recover(); p != nil {
 		if p == http.ErrAbortHandler { //nolint:errorlint // it is panicked with as it is
+			f.seen.note(f.log, v, r)
 			panic(p)
 		}
 		f.log.ErrorContext(r.Context(), "a request panicked", "route", v.entry.path, "panic", p, "stack", string(debug.Stack()))
@@ -220,7 +221,7 @@ func (f *Front) fail(v *visit, r *http.Request, err error) {
 	}
 	if v.status != 0 {
 		f.log.ErrorContext(r.Context(), "a reply broke off", "route", v.entry.path, "err", err)
-		return
+		panic(http.ErrAbortHandler) // else what has no length would look whole
 	}
 	v.owner(r).tell(v, r, told)
 }

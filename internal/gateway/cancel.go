@@ -36,31 +36,90 @@ func (g *Gateway) Cancel(ctx context.Context, c Caller, id message.ID) (message.
 	return m, fault.New(fault.NotCancellable, "the message is %s", m.Status)
 }
 
-// cancel takes the message back unless it is too late: it ended, someone is sending it, or a part of it may be out.
+// cancelShare is how many messages one transaction of CancelScheduled takes back.
+const cancelShare = 500
+
+// CancelScheduled takes back the caller's messages of a kind that wait for their time and fit, and tells how many. Their prices are given
+// back. A failure leaves those that were taken back before.
+func (g *Gateway) CancelScheduled(ctx context.Context, c Caller, kind message.Kind, fits func(*message.Message) bool) (n int, err error) {
+	f := Filter{Status: message.Scheduled, Limit: cancelShare}
+	for {
+		p, err := g.List(ctx, c.Account.ID, f)
+		if err != nil {
+			return n, err
+		}
+		var ids []message.ID
+		for i := range p.Messages {
+			if m := &p.Messages[i]; m.Kind == kind && fits(m) {
+				ids = append(ids, m.ID)
+			}
+		}
+		share := 0
+		err = g.Store.Write(func(tx *store.Tx) error {
+			done, err := g.cancelSome(tx, ids)
+			share = len(done)
+			if err != nil || len(done) == 0 {
+				return err
+			}
+			return audit.Append(tx, audit.Entry{
+				Account: c.Account.ID, Actor: c.By, Action: "message.cancel_scheduled", Subject: c.Account.ID.String(), Detail: fmt.Sprintf("%d messages", len(done)),
+			})
+		})
+		if err != nil {
+			return n, fmt.Errorf("cancel scheduled messages: %w", err)
+		}
+		n += share
+		if f.Before = p.Next; p.Next == 0 {
+			return n, nil
+		}
+	}
+}
+
+// cancel takes the message back unless it is too late.
 func (g *Gateway) cancel(tx *store.Tx, c Caller, id message.ID) (late bool, err error) {
-	states, err := g.load(tx, []message.ID{id})
-	if err != nil {
-		return false, err
-	}
-	s := states[id]
-	if s == nil || !s.row.Status.Waiting() || s.out() {
-		return true, nil
-	}
-	removed, err := g.takeBack(tx, s)
-	if err != nil || !removed {
+	done, err := g.cancelSome(tx, []message.ID{id})
+	if err != nil || len(done) == 0 {
 		return true, err
-	}
-	g.recent.take(id)
-	s.end(message.Cancelled, tx.Now(), event.Change{Reason: "cancelled", Attempt: int(s.row.Attempt)})
-	if err := g.write(tx, []*state{s}); err != nil {
-		return false, err
 	}
 	return false, audit.Append(tx, audit.Entry{Account: c.Account.ID, Actor: c.By, Action: "message.cancel", Subject: id.String()})
 }
 
+// cancelSome takes messages back, but for those for which it is too late: they ended, someone is sending them, or a part may be out.
+func (g *Gateway) cancelSome(tx *store.Tx, ids []message.ID) (done []*state, err error) {
+	states, err := g.load(tx, ids)
+	if err != nil {
+		return nil, err
+	}
+	var waiting []*state
+	var jobs []queue.Job
+	for _, id := range ids {
+		if s := states[id]; s != nil && s.row.Status.Waiting() && !s.out() {
+			waiting, jobs = append(waiting, s), append(jobs, sendJob(s))
+		}
+	}
+	removed, err := g.Queue.Remove(tx, jobs)
+	if err != nil {
+		return nil, fmt.Errorf("take back messages: %w", err)
+	}
+	for i, s := range waiting {
+		if !removed[i] {
+			continue
+		}
+		g.recent.take(s.row.ID)
+		s.end(message.Cancelled, tx.Now(), event.Change{Reason: "cancelled", Attempt: int(s.row.Attempt)})
+		done = append(done, s)
+	}
+	return done, g.write(tx, done)
+}
+
+// sendJob is the job of a message, as Queue.Remove knows it.
+func sendJob(s *state) queue.Job {
+	return queue.Job{ID: int64(s.row.ID), Kind: sendKind, Account: s.row.Account}
+}
+
 // takeBack takes a message out of the queue, unless someone is sending it.
 func (g *Gateway) takeBack(tx *store.Tx, s *state) (bool, error) {
-	removed, err := g.Queue.Remove(tx, []queue.Job{{ID: int64(s.row.ID), Kind: sendKind, Account: s.row.Account}})
+	removed, err := g.Queue.Remove(tx, []queue.Job{sendJob(s)})
 	if err != nil {
 		return false, fmt.Errorf("take back message %s: %w", s.row.ID, err)
 	}

@@ -205,6 +205,24 @@ SELECT * FROM message WHERE id IN (
     ) AS u ORDER BY u.id DESC LIMIT CAST(@page AS bigint))
 ORDER BY id DESC;
 
+-- The window of a search: as much of the newest messages as it looks at.
+-- name: SearchAll :many
+SELECT m.id, m.direction, m.status, m.scheduled_at, m.recipient, m.sender, CAST(CASE WHEN CAST(@texts AS bigint) = 1 THEN m.content ELSE '' END AS text) AS content
+FROM message AS m WHERE m.id IN (
+    SELECT k.id FROM message AS k WHERE k.account_id = @account_id AND k.id < @before AND k.id >= @since
+    ORDER BY k.id DESC LIMIT CAST(@page AS bigint))
+    AND m.kind = @kind
+ORDER BY m.id DESC;
+
+-- name: SearchTo :many
+SELECT m.id, m.direction, m.status, m.scheduled_at, m.recipient, m.sender, CAST(CASE WHEN CAST(@texts AS bigint) = 1 THEN m.content ELSE '' END AS text) AS content
+FROM message AS m WHERE m.id IN (
+    SELECT k.message_id FROM index_piece AS p CROSS JOIN index_recipient AS k WHERE p.piece >= CAST(@since AS bigint) / 2251799813685248
+        AND k.piece = p.piece AND k.recipient = @recipient AND k.account_id = @account_id AND k.message_id < @before AND k.message_id >= CAST(@since AS bigint)
+    ORDER BY p.piece DESC, k.message_id DESC LIMIT CAST(@page AS bigint))
+    AND m.kind = @kind
+ORDER BY m.id DESC;
+
 -- What was said to and by one contact over a channel.
 -- name: ListContact :many
 SELECT * FROM message WHERE id IN (

@@ -2141,6 +2141,142 @@ func (q *queries) RouteMessage(ctx context.Context, arg routeMessageParams) erro
 	return err
 }
 
+const searchAll = `-- name: SearchAll :many
+SELECT m.id, m.direction, m.status, m.scheduled_at, m.recipient, m.sender, CAST(CASE WHEN CAST($1 AS bigint) = 1 THEN m.content ELSE '' END AS text) AS content
+FROM message AS m WHERE m.id IN (
+    SELECT k.id FROM message AS k WHERE k.account_id = $2 AND k.id < $3 AND k.id >= $4
+    ORDER BY k.id DESC LIMIT CAST($5 AS bigint))
+    AND m.kind = $6
+ORDER BY m.id DESC
+`
+
+type searchAllParams struct {
+	Texts     int64
+	AccountID account.ID
+	Before    message.ID
+	Since     message.ID
+	Page      int64
+	Kind      string
+}
+
+type searchAllRow struct {
+	ID          message.ID
+	Direction   int16
+	Status      int16
+	ScheduledAt int64
+	Recipient   string
+	Sender      string
+	Content     string
+}
+
+// The window of a search: as much of the newest messages as it looks at.
+func (q *queries) SearchAll(ctx context.Context, arg searchAllParams) ([]searchAllRow, error) {
+	rows, err := q.db.QueryContext(ctx, searchAll,
+		arg.Texts,
+		arg.AccountID,
+		arg.Before,
+		arg.Since,
+		arg.Page,
+		arg.Kind,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []searchAllRow
+	for rows.Next() {
+		var i searchAllRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Direction,
+			&i.Status,
+			&i.ScheduledAt,
+			&i.Recipient,
+			&i.Sender,
+			&i.Content,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const searchTo = `-- name: SearchTo :many
+SELECT m.id, m.direction, m.status, m.scheduled_at, m.recipient, m.sender, CAST(CASE WHEN CAST($1 AS bigint) = 1 THEN m.content ELSE '' END AS text) AS content
+FROM message AS m WHERE m.id IN (
+    SELECT k.message_id FROM index_piece AS p CROSS JOIN index_recipient AS k WHERE p.piece >= CAST($2 AS bigint) / 2251799813685248
+        AND k.piece = p.piece AND k.recipient = $3 AND k.account_id = $4 AND k.message_id < $5 AND k.message_id >= CAST($2 AS bigint)
+    ORDER BY p.piece DESC, k.message_id DESC LIMIT CAST($6 AS bigint))
+    AND m.kind = $7
+ORDER BY m.id DESC
+`
+
+type searchToParams struct {
+	Texts     int64
+	Since     int64
+	Recipient string
+	AccountID account.ID
+	Before    message.ID
+	Page      int64
+	Kind      string
+}
+
+type searchToRow struct {
+	ID          message.ID
+	Direction   int16
+	Status      int16
+	ScheduledAt int64
+	Recipient   string
+	Sender      string
+	Content     string
+}
+
+func (q *queries) SearchTo(ctx context.Context, arg searchToParams) ([]searchToRow, error) {
+	rows, err := q.db.QueryContext(ctx, searchTo,
+		arg.Texts,
+		arg.Since,
+		arg.Recipient,
+		arg.AccountID,
+		arg.Before,
+		arg.Page,
+		arg.Kind,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []searchToRow
+	for rows.Next() {
+		var i searchToRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Direction,
+			&i.Status,
+			&i.ScheduledAt,
+			&i.Recipient,
+			&i.Sender,
+			&i.Content,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const seeInbound = `-- name: SeeInbound :execrows
 INSERT INTO inbound_seen (channel_id, remote_id, expires_at) VALUES ($1, $2, $3)
 ON CONFLICT (channel_id, remote_id) DO NOTHING

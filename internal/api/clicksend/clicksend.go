@@ -34,6 +34,7 @@ func routes(k *api.Kit) {
 func (s *server) operations() []api.Operation {
 	all := slices.Concat(
 		s.sendOperations(),
+		s.historyOperations(),
 		s.cancelOperations(),
 		s.listOperations(),
 		s.contactOperations(),

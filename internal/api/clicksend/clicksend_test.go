@@ -91,7 +91,8 @@ func fill(t *testing.T, w world, name string) {
 
 // filled is, by how the name of a case begins, what its world has.
 var filled = map[string]func(t *testing.T, w world){
-	"list": func(_ *testing.T, w world) { w.list("friends", "+254701234567", "+254701234568") },
+	"history": told,
+	"list":    func(_ *testing.T, w world) { w.list("friends", "+254701234567", "+254701234568") },
 }
 
 // list makes a list of Alice's with people who have the numbers.

@@ -3,6 +3,7 @@ package clicksend
 import (
 	"cmp"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -104,7 +105,10 @@ func (c column[T]) compare(a, b *T) int {
 // parseSearch reads q, operator and order_by. Nothing but the names given is ever taken from them into a query, and order's first is
 // what is sorted by where nothing else is wished for.
 func parseSearch(r *http.Request, fields, order []string) (wanted, error) {
-	q := r.URL.Query()
+	return readSearch(r.URL.Query(), fields, order)
+}
+
+func readSearch(q url.Values, fields, order []string) (wanted, error) {
 	terms, err := parseTerms(q.Get("q"), fields)
 	if err != nil {
 		return wanted{}, err

@@ -154,7 +154,7 @@ func writeMedia(w http.ResponseWriter, r *http.Request, f *media.File, content i
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cross-Origin-Resource-Policy", "same-site")
 	h.Set("ETag", `"`+f.SHA256+`"`)
-	http.ServeContent(patient{w}, r, "", f.ID.Time(), content)
+	http.ServeContent(api.Patient{ResponseWriter: w}, r, "", f.ID.Time(), content)
 	return nil
 }
 

@@ -158,18 +158,7 @@ func (s *server) writeFile(w http.ResponseWriter, r *http.Request, e privacy.Exp
 	h.Set("Content-Type", "application/gzip")
 	h.Set("Content-Disposition", `attachment; filename="export-`+e.ID.String()+`.jsonl.gz"`)
 	h.Set("Cache-Control", "no-store")
-	return s.core.Privacy.WriteFile(r.Context(), patient{w}, e)
-}
-
-// patient gives each piece of a long reply its own time.
-type patient struct{ http.ResponseWriter }
-
-const pieceTime = time.Minute
-
-// Write implements io.Writer.
-func (p patient) Write(b []byte) (int, error) {
-	_ = http.NewResponseController(p.ResponseWriter).SetWriteDeadline(time.Now().Add(pieceTime)) // where there is none, none ends
-	return p.ResponseWriter.Write(b)
+	return s.core.Privacy.WriteFile(r.Context(), api.Patient{ResponseWriter: w}, e)
 }
 
 // erasureRequest says whom to erase.
