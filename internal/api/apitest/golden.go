@@ -163,14 +163,10 @@ var changing = []struct {
 	{regexp.MustCompile(`whsec_[\w+/=]+`), `whsec_{{secret}}`},
 	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`), `{{id}}`},
 	{regexp.MustCompile(`[0-9A-F]{8}-[0-9A-F]{4}-7[0-9A-F]{3}-[0-9A-F]{4}-[0-9A-F]{12}`), `{{ID}}`},
-<<<<<<< HEAD
-	{regexp.MustCompile(`"(date|schedule|timestamp\w*|date_\w+)": "?1[789]\d{8}"?`), `"${1}": {{unix}}`},
+	{regexp.MustCompile(`"(date|schedule|timestamp\w*|date_\w+)": ("?)1[789]\d{8}`), `"${1}": ${2}{{unix}}`},
 	{regexp.MustCompile(`"list_email_id": "[0-9A-F]{16}"`), `"list_email_id": "{{key}}"`},
 	{regexp.MustCompile(`"\d{16,19}"`), `"{{key}}"`},
-=======
-	{regexp.MustCompile(`"(date|schedule|timestamp\w*|date_\w+)": ("?)1[789]\d{8}`), `"${1}": ${2}{{unix}}`},
 	{regexp.MustCompile(`/export/[\w-]{60,}`), `/export/{{link}}`},
->>>>>>> 775eb50 (clicksend: history, its export, and cancelling all)
 	{regexp.MustCompile(`20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d\d\dZ`), `{{time}}`},
 }
 

@@ -19,6 +19,7 @@ type batch struct {
 	*server
 	caller  gateway.Caller
 	kind    message.Kind
+	shorten bool
 	senders map[string]string // by the country of the recipient
 	items   []item
 	lists   map[string]members
@@ -45,7 +46,7 @@ const latest = 5 * time.Minute
 
 // newBatch spreads lists out into recipients. More recipients than a batch may have refuse all of it.
 func (s *server) newBatch(ctx context.Context, caller gateway.Caller, kind message.Kind, in *sendRequest) (*batch, error) {
-	b := &batch{server: s, caller: caller, kind: kind, senders: map[string]string{}, lists: map[string]members{}}
+	b := &batch{server: s, caller: caller, kind: kind, shorten: yes(string(in.Shorten)), senders: map[string]string{}, lists: map[string]members{}}
 	for _, sender := range in.Senders {
 		b.senders[strings.ToUpper(strings.TrimSpace(string(sender.Country)))] = string(sender.SenderID)
 	}
@@ -127,7 +128,7 @@ func (b *batch) draft(it *item) {
 		return
 	}
 	it.draft = message.Draft{
-		Kind: b.kind, To: it.to, Region: strings.ToUpper(string(in.Country)), From: string(in.From), Content: message.Text(string(in.Body)),
+		Kind: b.kind, To: it.to, Region: strings.ToUpper(string(in.Country)), From: string(in.From), Content: message.Text(string(in.Body)), Shorten: b.shorten,
 	}
 	if it.draft.From == "" && len(b.senders) > 0 {
 		it.draft.From = b.senderFor(it.draft.To, it.draft.Region)

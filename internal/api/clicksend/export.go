@@ -155,12 +155,12 @@ func cells(row *historyRow) (texts []string) {
 	return texts
 }
 
-// number is what a spreadsheet reads as one, though it begins like a formula.
-var number = regexp.MustCompile(`^[+-]?[0-9]+$`)
+// plainNumber is what a spreadsheet reads as one, though it begins like a formula.
+var plainNumber = regexp.MustCompile(`^[+-]?[0-9]+$`)
 
 // harmless is a text that no spreadsheet takes for a formula: others wrote the messages.
 func harmless(text string) string {
-	if text != "" && strings.ContainsRune("=+-@\t\r\n", rune(text[0])) && !number.MatchString(text) {
+	if text != "" && strings.ContainsRune("=+-@\t\r\n", rune(text[0])) && !plainNumber.MatchString(text) {
 		return "'" + text
 	}
 	return text

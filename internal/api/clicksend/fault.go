@@ -43,6 +43,7 @@ var applicationCodes = map[fault.Code]string{
 	fault.MediaUnavailable:    "INVALID_MEDIA_FILE",
 	fault.MissingField:        "MISSING_REQUIRED_FIELDS",
 	fault.NoPrice:             countryNotEnabled,
+	fault.NoShortLink:         "LINK_GENERATION_FAILED",
 	fault.RecipientOptedOut:   "INVALID_RECIPIENT",
 	fault.RepeatedMessage:     "THROTTLED",
 	fault.SenderNotRegistered: "REGISTRATION_NEEDED",
