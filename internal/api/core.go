@@ -17,6 +17,7 @@ import (
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/id"
 	"tidings.dev/internal/intake"
+	"tidings.dev/internal/issue"
 	"tidings.dev/internal/key"
 	"tidings.dev/internal/link"
 	"tidings.dev/internal/media"
@@ -29,6 +30,7 @@ import (
 	"tidings.dev/internal/route"
 	"tidings.dev/internal/store"
 	"tidings.dev/internal/telemetry"
+	"tidings.dev/internal/template"
 	"tidings.dev/internal/wallet"
 	"tidings.dev/internal/webhook"
 )
@@ -49,6 +51,8 @@ type Core struct {
 	Conversations *conversation.Keeper
 	Media         *media.Keeper
 	Links         *link.Keeper
+	Templates     *template.Keeper
+	Issues        *issue.Keeper
 	Fleet         *fleet.Fleet
 	Webhooks      *webhook.Webhooks
 	Events        *event.Log

@@ -27,6 +27,7 @@ import (
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/guard"
 	"tidings.dev/internal/intake"
+	"tidings.dev/internal/issue"
 	"tidings.dev/internal/key"
 	"tidings.dev/internal/link"
 	"tidings.dev/internal/mail"
@@ -43,6 +44,7 @@ import (
 	"tidings.dev/internal/route"
 	"tidings.dev/internal/store"
 	"tidings.dev/internal/telemetry"
+	"tidings.dev/internal/template"
 	"tidings.dev/internal/wallet"
 	"tidings.dev/internal/webhook"
 )
@@ -65,6 +67,8 @@ type Core struct {
 	Connections   *connection.Keeper
 	Routes        *route.Keeper
 	Links         *link.Keeper
+	Templates     *template.Keeper
+	Issues        *issue.Keeper
 	Media         *media.Keeper
 	Gateway       *gateway.Gateway
 	Guard         *guard.Client // to customers' webhooks
@@ -114,6 +118,7 @@ func (c *Core) wire() (err error) {
 	c.Consent, c.Contacts, c.Numbers = consent.New(s, c.Events), contact.New(s, c.Events), number.New(s)
 	c.Conversations = conversation.New(s)
 	c.Connections, c.Routes, c.Policies = connection.New(s), route.New(s), policy.New(s)
+	c.Templates, c.Issues = template.New(s), issue.New(s)
 	c.Links = link.New(s, link.Settings{Keep: cfg.Retention.Messages})
 	files := mediaSettings(cfg)
 	if c.Media, err = media.New(media.Config{
@@ -158,6 +163,7 @@ func (c *Core) wire() (err error) {
 		Store: s, Queue: c.Queue, Gateway: c.Gateway, Events: c.Events, Consent: c.Consent, Contacts: c.Contacts, Conversations: c.Conversations, Wallet: c.Wallet, Keys: c.Keys,
 		Connections: c.Connections, Log: c.Log, Webhooks: c.Webhooks.Lines, Answers: c.Webhooks.Forget,
 		Rules: c.Automation.Lines, Boxes: c.Automation.Forget,
+		Templates: c.Templates, Issues: c.Issues,
 	})
 	c.Gateway.Also(c.Privacy.Drop)
 	c.Intake = intake.New(intake.Config{Store: s, Queue: c.Queue, Contacts: c.Contacts, Members: c.Members, Guard: fetcher(cfg.Import), Log: c.Log})
@@ -175,6 +181,7 @@ func (c *Core) wire() (err error) {
 	c.Gateway.Also(connection.DropExpired)
 	c.Gateway.Also(connection.DropOld)
 	c.Gateway.Also(gateway.Older(cfg.Retention.Usage, report.Drop))
+	c.Gateway.Also(gateway.Older(cfg.Retention.Messages, c.Issues.DropOld))
 	c.Gateway.Needs(c.Webhooks.Owes)
 	return nil
 }

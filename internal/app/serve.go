@@ -273,7 +273,7 @@ func (s *Server) answers() http.Handler {
 		Batch: cfg.Limits.Batch, PerSource: cfg.Rate.SourceRequests,
 		Log: s.Log, Metrics: s.Metrics, Traced: s.Tracer != nil,
 	}, api.Core{
-		Links: s.Links,
+		Links: s.Links, Templates: s.Templates, Issues: s.Issues,
 
 		Store: s.Store, Gateway: s.accepts(), Keys: s.Keys, Members: s.Members, Wallet: s.Wallet, Routes: s.Routes,
 		Channels: s.Connections, Numbers: s.Numbers, Policies: s.Policies, Consent: s.Consent, Contacts: s.Contacts, Conversations: s.Conversations, Media: s.Media, Fleet: s.fleet,

@@ -86,7 +86,7 @@ type Rate struct {
 // Retention says how long things are kept.
 type Retention struct {
 	Bodies     time.Duration `key:"bodies" doc:"What messages say."`
-	Messages   time.Duration `key:"messages" doc:"Messages without what they say: from, to, status, price; and for as long, short links of messages lead on."`
+	Messages   time.Duration `key:"messages" doc:"Messages without what they say: from, to, status, price; and for as long, short links of messages lead on and delivery issues are kept."`
 	Media      time.Duration `key:"media" doc:"Files that messages carry, from when they came; what waits to be sent keeps its file. 0s keeps them for ever."`
 	Events     time.Duration `key:"events" doc:"What happened to each message, step by step."`
 	Deliveries time.Duration `key:"deliveries" doc:"The log of calls to customers' webhooks."`

@@ -11,11 +11,8 @@ import (
 	"tidings.dev/internal/store"
 )
 
-// Limits of what is shortened.
-const (
-	maxLinks  = 50   // in one message
-	maxTarget = 2048 // bytes of a URL: more does not pass every browser and proxy
-)
+// maxTarget is how many bytes a URL may have that is shortened: more does not pass every browser and proxy.
+const maxTarget = 2048
 
 // shorten puts samples of links into a text, which are as long as the real ones: length, parts and price are those of the text that
 // goes out. The codes are made once the message is written.
@@ -30,8 +27,8 @@ func (g *Gateway) shorten(c *message.Content, wanted bool) (*link.Text, error) {
 	if len(text.Targets) == 0 {
 		return nil, nil
 	}
-	if len(text.Targets) > maxLinks {
-		return nil, fault.New(fault.InvalidField, "a text has at most %d links that are shortened, this one %d", maxLinks, len(text.Targets)).In("text")
+	if len(text.Targets) > link.Most {
+		return nil, fault.New(fault.InvalidField, "a text has at most %d links that are shortened, this one %d", link.Most, len(text.Targets)).In("text")
 	}
 	links := make([]string, len(text.Targets))
 	for i, target := range text.Targets {

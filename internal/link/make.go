@@ -9,6 +9,9 @@ import (
 	"tidings.dev/internal/store"
 )
 
+// Most is how many links one message may have.
+const Most = 50
+
 // tries is how many codes are drawn for one link. With ten million links, one draw in ten million meets a code that is taken.
 const tries = 5
 

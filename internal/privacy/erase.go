@@ -201,6 +201,9 @@ func (p *Privacy) eraseAlias(ctx context.Context, which ErasureID, who gateway.P
 		if err := p.Gateway.Members.Forget(tx, who.Account, who.Address); err != nil {
 			return err
 		}
+		if err := p.Issues.ForgetNamed(tx, who.Account, who.Address); err != nil {
+			return err
+		}
 		return p.Consent.Forget(tx, who.Account, who.Address)
 	})
 	if err != nil {
@@ -237,6 +240,9 @@ func (p *Privacy) eraseMessages(ctx context.Context, which ErasureID, who gatewa
 				return err
 			}
 			if err := p.Boxes(tx, done.Messages); err != nil {
+				return err
+			}
+			if err := p.Issues.Forget(tx, done.Messages); err != nil {
 				return err
 			}
 			sums := countErasedParams{Messages: int64(len(done.Messages)), Cancelled: int64(done.Cancelled), ID: int64(which)}

@@ -14,6 +14,7 @@ import (
 	"tidings.dev/internal/consent"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/gateway"
+	"tidings.dev/internal/issue"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/policy"
 	"tidings.dev/internal/privacy"
@@ -128,6 +129,7 @@ func (w *world) plant() (sent, waits, bobs message.ID) {
 	w.must(w.gateway.Inbound(w.t.Context(), message.Inbound{
 		Channel: w.channel, RemoteID: "in2", From: person, To: shop, Content: message.Text(planted), Joint: message.Joint{Reference: 7, Total: 2, Number: 1},
 	}))
+	short := w.send(w.alice, message.Draft{To: person.Value, Content: message.Text("https://a.example/" + planted), Shorten: true})
 	w.optOut(w.alice, person)
 	w.ownNumber(w.alice, person)
 	w.ownNumber(w.bob, person)
@@ -138,6 +140,15 @@ func (w *world) plant() (sent, waits, bobs message.ID) {
 		})
 		w.must(err)
 	}
+	w.write(func(tx *store.Tx) error {
+		for _, i := range []issue.Issue{{Message: short, Description: planted, Email: "ann@example.com"}, {Description: planted + " for " + person.Value}} {
+			i.Account, i.Kind = w.alice.ID, "SMS"
+			if _, err := w.privacy.Issues.Open(tx, audit.System, i); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	w.execute("INSERT INTO delivery (id, webhook_id, account_id, subject, seq, kind, tries, done, status, response, at) VALUES (1, 1, $1, $2, 1, 'message.sent', 1, 1, 200, $3, 1)",
 		int64(w.alice.ID), int64(sent), planted+" "+person.Value)
 	var own connection.Channel
@@ -175,7 +186,7 @@ func TestNothingIsLeftOfAnErasedPerson(t *testing.T) {
 			t.Errorf("left: %.200s", text)
 		}
 	}
-	if e.Messages != 122 || e.Cancelled != 1 {
+	if e.Messages != 123 || e.Cancelled != 1 {
 		t.Errorf("%d messages are erased and %d cancelled", e.Messages, e.Cancelled)
 	}
 	m, err := w.gateway.Message(t.Context(), w.alice.ID, waits)

@@ -10,9 +10,11 @@ import (
 	"tidings.dev/internal/audit"
 	"tidings.dev/internal/consent"
 	"tidings.dev/internal/fault"
+	"tidings.dev/internal/issue"
 	"tidings.dev/internal/key"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/template"
 )
 
 // count tells how many lines there are of each type.
@@ -39,7 +41,7 @@ func TestAnExportHoldsAllOfTheAccountAndNothingElse(t *testing.T) {
 	for i := range 120 {
 		w.send(w.alice, message.Draft{To: fmt.Sprintf("+2547020000%02d", i%100), Content: message.Text(fmt.Sprintf("to other %d", i))})
 	}
-	mine := w.send(w.alice, message.Draft{To: person.Value, Content: message.Text("to the person"), Reference: "r1"})
+	mine := w.send(w.alice, message.Draft{To: person.Value, Content: message.Text("to the person https://a.example/1"), Reference: "r1", Shorten: true})
 	w.send(w.bob, message.Draft{To: person.Value, Content: message.Text("bob's")})
 	w.receive(person, "i1", "from the person")
 	w.optOut(w.alice, other)
@@ -49,6 +51,12 @@ func TestAnExportHoldsAllOfTheAccountAndNothingElse(t *testing.T) {
 	w.write(func(tx *store.Tx) error {
 		for _, a := range []account.Account{w.alice, w.bob} {
 			if _, err := w.policies.Request(tx, audit.System, a.ID, "KE", message.Address{Kind: message.Name, Value: "ACME"}); err != nil {
+				return err
+			}
+			if _, err := w.privacy.Templates.Create(tx, audit.System, template.Template{Account: a.ID, Name: "t", Body: a.Name + "'s"}); err != nil {
+				return err
+			}
+			if _, err := w.privacy.Issues.Open(tx, audit.System, issue.Issue{Account: a.ID, Kind: "SMS", Description: a.Name + "'s"}); err != nil {
 				return err
 			}
 		}
@@ -63,7 +71,7 @@ func TestAnExportHoldsAllOfTheAccountAndNothingElse(t *testing.T) {
 
 	all := w.file(w.export(w.alice, message.Address{}))
 	got := count(all)
-	for kind, want := range map[string]int{"export": 1, "message": 122, "opt_out": 1, "consent": 1, "event": 1, "key": 1, "usage": 1, "policy": 1, "registration": 1, "profile": 1} {
+	for kind, want := range map[string]int{"export": 1, "message": 122, "opt_out": 1, "consent": 1, "event": 1, "key": 1, "usage": 1, "policy": 1, "registration": 1, "profile": 1, "template": 1, "issue": 1} {
 		if got[kind] != want {
 			t.Errorf("%d lines of %s, want %d", got[kind], kind, want)
 		}
@@ -80,7 +88,7 @@ func TestAnExportHoldsAllOfTheAccountAndNothingElse(t *testing.T) {
 		t.Errorf("about one person: %v", one)
 	}
 	for _, l := range one {
-		if l["id"] == mine.String() && (len(l["parts"].([]any)) != 1 || len(l["events"].([]any)) != 1 || l["client_reference"] != "r1") {
+		if l["id"] == mine.String() && (len(l["parts"].([]any)) != 1 || len(l["events"].([]any)) != 1 || l["client_reference"] != "r1" || len(l["links"].([]any)) != 1 || !strings.Contains(fmt.Sprint(l["links"]), "target:https://a.example/1")) {
 			t.Errorf("the message is %v", l)
 		}
 	}

@@ -25,7 +25,9 @@ import (
 	"tidings.dev/internal/conversation"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/gateway"
+	"tidings.dev/internal/issue"
 	"tidings.dev/internal/key"
+	"tidings.dev/internal/link"
 	"tidings.dev/internal/media"
 	"tidings.dev/internal/member"
 	"tidings.dev/internal/message"
@@ -36,6 +38,7 @@ import (
 	"tidings.dev/internal/route"
 	"tidings.dev/internal/store"
 	"tidings.dev/internal/store/storetest"
+	"tidings.dev/internal/template"
 	"tidings.dev/internal/wallet"
 )
 
@@ -61,6 +64,7 @@ type world struct {
 	consent     *consent.Keeper
 	contacts    *contact.Keeper
 	talks       *conversation.Keeper
+	links       *link.Keeper
 	numbers     *number.Keeper
 	policies    *policy.Keeper
 	members     *member.Keeper
@@ -96,13 +100,19 @@ func (w *world) open() {
 	files, err := media.New(media.Config{Settings: media.Settings{Dir: filepath.Join(w.t.TempDir(), "media"), Limits: media.Limits{Document: 1 << 20}}, Store: s, Log: quiet})
 	w.must(err)
 	w.contacts, w.talks = contact.New(s, w.events), conversation.New(s)
+	w.links = link.New(s, link.Settings{})
+	w.links.Serves("https://t.example")
 	w.gateway = gateway.New(gateway.Parts{
+		ShortLinks: w.links,
+
 		Media: files,
 		Store: s, Queue: w.queue, Events: w.events, Wallet: w.wallet, Consent: w.consent, Contacts: w.contacts, Conversations: w.talks, Numbers: w.numbers, Policies: w.policies, Members: w.members,
 		Connections: w.connections, Routes: w.routes, Log: quiet,
 		Drivers: []channel.Driver{w.network.Driver(), (&channeltest.Scripted{Name: gateway.TestDriver}).Driver()},
 	})
 	w.privacy = privacy.New(privacy.Config{
+		Templates: template.New(s), Issues: issue.New(s),
+
 		Store: s, Queue: w.queue, Gateway: w.gateway, Events: w.events, Consent: w.consent, Contacts: w.contacts, Conversations: w.talks, Wallet: w.wallet, Keys: w.keys,
 		Connections: w.connections, Log: quiet,
 		Webhooks: func(context.Context, account.ID, int64, int) ([]any, int64, error) { return nil, 0, nil },

@@ -12,9 +12,11 @@ import (
 	"tidings.dev/internal/conversation"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/gateway"
+	"tidings.dev/internal/issue"
 	"tidings.dev/internal/key"
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/store"
+	"tidings.dev/internal/template"
 	"tidings.dev/internal/wallet"
 )
 
@@ -37,6 +39,8 @@ type Config struct {
 	Wallet        *wallet.Keeper
 	Keys          *key.Keeper
 	Connections   *connection.Keeper
+	Templates     *template.Keeper
+	Issues        *issue.Keeper
 	Log           *slog.Logger
 	// Webhooks lists endpoints of an account before the given one (zero: from the newest), newest first, as lines of an export.
 	Webhooks func(ctx context.Context, a account.ID, before int64, page int) (lines []any, next int64, err error)

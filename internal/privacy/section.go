@@ -25,7 +25,7 @@ type section func(p *Privacy, ctx context.Context, e Export, after int64) (lines
 var sections = []section{
 	(*Privacy).messages, (*Privacy).optOuts, (*Privacy).choices, (*Privacy).events, (*Privacy).contacts, (*Privacy).lists, (*Privacy).entries, (*Privacy).usage, (*Privacy).keys,
 	(*Privacy).channels, (*Privacy).webhooks, (*Privacy).files, (*Privacy).profile, (*Privacy).rules,
-	(*Privacy).policy, (*Privacy).registrations,
+	(*Privacy).policy, (*Privacy).registrations, (*Privacy).templates, (*Privacy).issues,
 }
 
 // personal are the sections that are by address.
@@ -82,6 +82,7 @@ type (
 		ValidUntil  string          `json:"valid_until,omitempty"`
 		Parts       []partLine      `json:"parts"`
 		Events      []eventLine     `json:"events"`
+		Links       []linkLine      `json:"links,omitempty"`
 	}
 	partLine struct {
 		Attempt  int    `json:"attempt"`
@@ -245,7 +246,13 @@ func (p *Privacy) messages(ctx context.Context, e Export, after int64) (lines []
 		if err != nil {
 			return nil, 0, err
 		}
-		lines = append(lines, lineOf(&m, events))
+		links, err := p.linksOf(ctx, &m)
+		if err != nil {
+			return nil, 0, err
+		}
+		line := lineOf(&m, events)
+		line.Links = links
+		lines = append(lines, line)
 	}
 	if len(list) == longPage {
 		next = int64(list[longPage-1].ID)

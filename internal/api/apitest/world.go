@@ -34,6 +34,7 @@ import (
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/guard"
 	"tidings.dev/internal/intake"
+	"tidings.dev/internal/issue"
 	"tidings.dev/internal/key"
 	"tidings.dev/internal/link"
 	"tidings.dev/internal/media"
@@ -48,6 +49,7 @@ import (
 	"tidings.dev/internal/store"
 	"tidings.dev/internal/store/storetest"
 	"tidings.dev/internal/telemetry"
+	"tidings.dev/internal/template"
 	"tidings.dev/internal/wallet"
 	"tidings.dev/internal/webhook"
 )
@@ -96,6 +98,7 @@ func (w *World) wire(s *store.Store, log *slog.Logger, surfaces []api.Surface) {
 	w.Core.Media = newMedia(w.t, s)
 	w.Core.Links = link.New(s, link.Settings{Code: func() string { return w.Codes() }})
 	w.Core.Links.Serves(PublicURL)
+	w.Core.Templates, w.Core.Issues = template.New(s), issue.New(s)
 	drivers := []channel.Driver{mute("mute"), mute(gateway.TestDriver), linked()}
 	w.Gateway = gateway.New(gateway.Parts{
 		ShortLinks: w.Core.Links,
@@ -119,6 +122,7 @@ func (w *World) wire(s *store.Store, log *slog.Logger, surfaces []api.Surface) {
 		Store: s, Queue: q, Gateway: w.Gateway, Events: events, Consent: w.Core.Consent, Contacts: w.Core.Contacts, Conversations: w.Core.Conversations, Wallet: w.Core.Wallet, Keys: w.Core.Keys,
 		Connections: w.Core.Channels, Log: log, Webhooks: w.Core.Webhooks.Lines, Answers: w.Core.Webhooks.Forget,
 		Rules: w.Core.Automation.Lines, Boxes: w.Core.Automation.Forget,
+		Templates: w.Core.Templates, Issues: w.Core.Issues,
 	})
 }
 

@@ -53,6 +53,8 @@ func begun(t *testing.T) (*apitest.World, map[string]string) {
 	w.Do(bob, "GET", base+"/links?message="+linked, "").JSON(t, &links)
 	return w, map[string]string{
 		"link":         links.Items[0].ID,
+		"template":     idOf(t, w.Do(bob, "POST", base+"/templates", `{"name":"Bob's","body":"Hello"}`)),
+		"issue":        idOf(t, w.Do(bob, "POST", base+"/issues", `{"type":"SMS","description":"Nothing came"}`)),
 		"message":      idOf(t, w.Do(bob, "POST", base+"/messages", body("+254701234567", "x", `"scheduled_at":"`+later+`"`))),
 		"media":        idOf(t, w.Do(bob, "POST", base+"/media?name=Bob.txt", "Bob's words")),
 		"rule":         idOf(t, w.Do(bob, "POST", base+"/rules", `{"name":"Bob's rule","on":"inbound","action":"POLL"}`)),

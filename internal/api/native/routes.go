@@ -52,6 +52,8 @@ func (s *server) operations() []operation {
 		s.importOperations(),
 		s.conversationOperations(),
 		s.linkOperations(),
+		s.templateOperations(),
+		s.issueOperations(),
 		s.accountOperations(),
 		s.accountsOperations(),
 		s.planOperations(),
