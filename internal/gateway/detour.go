@@ -85,6 +85,9 @@ func (g *Gateway) by(ctx context.Context, row *messageRecord, ch connection.Chan
 	}
 	if m.From == own.Sender {
 		d.from = ch.Sender
+		if may, err := g.mayTurn(ctx, &m, d.from); err != nil || !may {
+			return nil, err
+		}
 	} else if may, err := g.maySend(ctx, m.Account, ch, m.From); err != nil || !may {
 		return nil, err
 	}

@@ -77,12 +77,11 @@ func (g *Gateway) check(ctx context.Context, c Caller, d message.Draft, t terms,
 	if err := c.checkBounds(&m, ch); err != nil {
 		return p, err
 	}
-	rules, err := g.rulesFor(ctx, c, d)
+	rules, err := g.rulesFor(ctx, &c.Account, d.Answers)
 	if err != nil {
 		return p, err
 	}
-	held, err := rules.Check(policy.Trip{Kind: m.Kind, To: m.To, From: m.From, Alone: t.alone})
-	if err != nil {
+	if err := rules.Check(policy.Trip{Kind: m.Kind, To: m.To, From: m.From, Alone: t.alone}); err != nil {
 		return p, err
 	}
 	if err := g.checkCarried(ch, &m.Content, m.To); err != nil {
@@ -94,7 +93,7 @@ func (g *Gateway) check(ctx context.Context, c Caller, d message.Draft, t terms,
 	if err := g.measure(ctx, &m, ch, c, rules); err != nil {
 		return p, err
 	}
-	p = prepared{message: m, channel: ch, spare: spare && !c.bound() && !held, links: links}
+	p = prepared{message: m, channel: ch, spare: spare && !c.bound(), links: links}
 	if window := rules.Window(t.window); window > 0 && d.Answers == 0 {
 		p.repeat, err = g.Policies.RepeatOf(&m, d.Content, window)
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"tidings.dev/internal/account"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/policy"
@@ -19,15 +20,31 @@ type terms struct {
 
 // alone tells whether all drafts name the same recipient, in the same way.
 func alone(drafts []message.Draft) bool {
-	return !slices.ContainsFunc(drafts, func(d message.Draft) bool { return d.To != drafts[0].To })
+	return !slices.ContainsFunc(drafts, func(d message.Draft) bool { return d.To != drafts[0].To || d.Region != drafts[0].Region })
 }
 
-// rulesFor are the rules that hold for a draft. An answer to a STOP, START or HELP goes out whatever they say.
-func (g *Gateway) rulesFor(ctx context.Context, c Caller, d message.Draft) (policy.Rules, error) {
-	if d.Answers != 0 {
+// rulesFor are the rules that hold for a message of an account. An answer to a STOP, START or HELP goes out whatever they say.
+func (g *Gateway) rulesFor(ctx context.Context, a *account.Account, answers message.ID) (policy.Rules, error) {
+	if answers != 0 {
 		return policy.Rules{}, nil
 	}
-	return g.Policies.For(ctx, &c.Account)
+	return g.Policies.For(ctx, a)
+}
+
+// mayTurn tells whether a message that was accepted may go out with another sender, that of another channel.
+func (g *Gateway) mayTurn(ctx context.Context, m *message.Message, from message.Address) (bool, error) {
+	if from == m.From {
+		return true, nil
+	}
+	a, _, err := g.Members.Get(ctx, m.Account)
+	if err != nil {
+		return false, err
+	}
+	rules, err := g.rulesFor(ctx, &a, m.Answers)
+	if err != nil {
+		return false, err
+	}
+	return rules.Check(policy.Trip{Kind: m.Kind, To: m.To, From: from}) == nil, nil
 }
 
 // noted is a message that was noted as accepted now, or was found to be a repeat.

@@ -163,6 +163,40 @@ func TestSomeCountriesNeedARegisteredSender(t *testing.T) {
 	w.wantFates("once it is refused", alice, requestOf(acme), fault.SenderNotRegistered)
 }
 
+// TestAnotherChannelsSenderMustBeRegisteredToo has a channel fail whose own sender is registered, while that of the next one is not.
+func TestAnotherChannelsSenderMustBeRegisteredToo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withSpare, (*world).stall)
+	w.write(func(tx *store.Tx) error {
+		if err := w.wallet.SetPrices(tx, audit.System, []wallet.Price{{Currency: "KES", Prefix: "256"}}); err != nil {
+			return err
+		}
+		_, err := w.gateway.ChangeChannel(tx, audit.System, w.second, func(c *connection.Channel) error {
+			c.Sender = message.Address{Kind: message.Name, Value: "SPARE"}
+			return nil
+		})
+		return err
+	})
+	w.rules(w.alice, func(p *policy.Policy) { p.Registered = []string{"KE"} })
+	w.register(w.alice, "KE", "TIDINGS")
+	w.register(w.alice, "KE", "ACME")
+	named := draft(phone(1), "by a sender of our own")
+	named.From = "ACME"
+	stays, goes, elsewhere := w.send(draft(phone(2), "by the channel's sender")), w.send(named), w.send(draft("+256701234567", "where nobody asks"))
+	w.sends(1)
+	w.goes(w.channel, connection.Down)
+	w.await(goes, message.Sent)
+	w.await(elsewhere, message.Sent)
+	if m := w.message(elsewhere); m.From.Value != "SPARE" {
+		t.Errorf("elsewhere it is from %s", m.From)
+	}
+	if m := w.message(stays); m.Channel != w.channel || !m.Status.Waiting() {
+		t.Errorf("it went as %s", m.From)
+	}
+	w.register(w.alice, "KE", "SPARE")
+	w.await(stays, message.Sent)
+}
+
 func TestASubaccountHasItsParentsPolicy(t *testing.T) {
 	t.Parallel()
 	w := still(t)

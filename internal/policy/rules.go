@@ -37,31 +37,27 @@ type Trip struct {
 }
 
 // Check refuses a message to a country that the account does not send to, and one whose sender is not registered where it must be.
-// held tells that the sender matters: another one must not take its place later.
-func (r Rules) Check(t Trip) (held bool, err error) {
+func (r Rules) Check(t Trip) error {
 	if !r.byCountry() || t.To.Kind != message.Phone { // a group is in no country
-		return false, nil
+		return nil
 	}
 	country := message.Country(t.To)
 	if p := r.policy; p != nil && len(p.Countries) > 0 && !slices.Contains(p.Countries, country) {
 		if country == "" {
-			return false, fault.New(fault.CountryNotAllowed, "the number does not tell its country, and the account sends to some countries only").In("to")
+			return fault.New(fault.CountryNotAllowed, "the number does not tell its country, and the account sends to some countries only").In("to")
 		}
-		return false, fault.New(fault.CountryNotAllowed, "the account does not send to %s", country).In("to")
+		return fault.New(fault.CountryNotAllowed, "the account does not send to %s", country).In("to")
 	}
 	if t.Kind != message.SMS || !r.needsSender(country) { // on other networks nobody chooses a sender
-		return false, nil
+		return nil
 	}
-	if r.approved(country, t.From) {
-		return true, nil
+	switch {
+	case r.approved(country, t.From), t.Alone && r.policy != nil && t.To == r.policy.OwnNumber:
+		return nil
+	case t.From.Value == "":
+		return fault.New(fault.SenderNotRegistered, "%s needs a registered sender, and the message has none", country).In("from")
 	}
-	if t.Alone && r.policy != nil && t.To == r.policy.OwnNumber {
-		return false, nil
-	}
-	if t.From.Value == "" {
-		return true, fault.New(fault.SenderNotRegistered, "%s needs a registered sender, and the message has none", country).In("from")
-	}
-	return true, fault.New(fault.SenderNotRegistered, "%q is not registered for %s", t.From.Display(), country).In("from")
+	return fault.New(fault.SenderNotRegistered, "%q is not registered for %s", t.From.Display(), country).In("from")
 }
 
 // byCountry tells whether any rule asks for the country, which costs something to find out.
