@@ -53,6 +53,7 @@ func TestGolden(t *testing.T) {
 		fill(t, w, t.Name())
 		values = map[string]string{
 			"alice": w.alice(), "bob": w.bob(), "reader": basic("alice", w.Key(w.Alice, account.MessagesRead)),
+			"closed": w.other("closed", 100, false), "poor": w.other("poor", 0, true),
 			"wrong": basic("alice", "no-such-key"), "public": apitest.PublicURL, "soon": strconv.FormatInt(w.Core.Store.Now().Add(time.Hour).Unix(), 10),
 		}
 		return w, values
@@ -93,6 +94,23 @@ func fill(t *testing.T, w world, name string) {
 var filled = map[string]func(t *testing.T, w world){
 	"history": told,
 	"list":    func(_ *testing.T, w world) { w.list("friends", "+254701234567", "+254701234568") },
+}
+
+// other makes an account with a balance, which may be suspended, and tells how it signs in.
+func (w world) other(name string, balance int64, active bool) string {
+	var a account.Account
+	w.Write(func(tx *store.Tx) (err error) {
+		if a, err = w.Core.Members.Create(tx, audit.System, account.Account{Name: name, Region: "KE", Currency: "KES"}, name, ""); err != nil {
+			return err
+		}
+		if err = w.Core.Wallet.Open(tx, a.ID, a.Currency); err != nil || balance == 0 {
+			return err
+		}
+		return w.Core.Wallet.TopUp(tx, audit.System, a.ID, balance, "start")
+	})
+	secret := w.Key(a, account.Admin)
+	w.Write(func(tx *store.Tx) error { return w.Core.Members.SetActive(tx, audit.System, a.ID, active) })
+	return basic(name, secret)
 }
 
 // list makes a list of Alice's with people who have the numbers.
