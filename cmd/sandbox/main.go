@@ -105,7 +105,7 @@ func settings(f flags, hookPort string) (config.Config, error) {
 	return config.Load("", nil, map[string]string{
 		"listen": f.Listen, "admin_listen": "127.0.0.1:0", "data_dir": filepath.Join(f.Dir, "data"), "database": f.Database, "log.level": f.LogLevel,
 		"channel.allow_private_networks": "127.0.0.0/8", "webhook.allow_private_networks": "127.0.0.0/8", "webhook.ports": "443,80,8443," + hookPort,
-		"limits.disk_floor": "16MiB",
+		"import.max_file": "1MiB", "import.allow_private_networks": "127.0.0.0/8", "limits.disk_floor": "16MiB",
 	})
 }
 

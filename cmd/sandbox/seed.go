@@ -198,6 +198,13 @@ Send a text as %[2]s:
   curl -s %[1]s/tidings/v1/messages -H 'Authorization: Bearer %[3]s' \
     -d '{"to":"0701234567","text":"Hello from Tidings"}'
 
+The same by software that was written for another API; its user is %[9]s with the password %[10]s, or with the key:
+
+  curl -s %[1]s/v3/sms/send -u '%[9]s:%[3]s' \
+    -H 'Content-Type: application/json' -d '{"messages":[{"to":"0701234567","body":"Hello from ClickSend"}]}'
+  curl -s %[1]s/v1/sms/send -d username=%[9]s -d password=%[10]s \
+    -d 'numbers=0701234567, 0712345678' -d 'message_body=Hello from bulk SMS'
+
 Then see what became of it:  %[8]sgo run ./cmd/tidings --data-dir %[4]s trace ID
 What the network saw:        curl -s '%[5]s/history?network=smsc'
 A phone writes to %[2]s:      curl -s %[5]s/smsc/inbound -d '{"from":"+254701234567","to":"%[6]s","text":"Hello back"}'
@@ -212,5 +219,5 @@ The API's reference:         %[1]s/tidings/v1/openapi.json
 
 Last four digits of a recipient choose the ending: 9901 undelivered, 9902 rejected, 9904 no receipt, 9910 replies, 9911 replies STOP.
 Ctrl-C ends it.
-`, f.URL, first.Name, first.APIKey, filepath.Join(with.Dir, "data"), f.Control, first.Numbers[0], f.Admin, database)
+`, f.URL, first.Name, first.APIKey, filepath.Join(with.Dir, "data"), f.Control, first.Numbers[0], f.Admin, database, first.Username, first.Password)
 }

@@ -69,7 +69,7 @@ var table = []rule{
 	{"cmd/sandbox", "app config simulator simulator/* smpp", false, "the sandbox is the product with far sides beside it"},
 
 	{"test/bench", "@to3 simulator/* test/*", false, "the bench also measures the core without HTTP"},
-	{"test/foreign", "channel channel/* message smpp", false, "the drivers meet software that we did not write"},
+	{"test/foreign", "channel channel/* message smpp test/*", false, "the drivers meet software that we did not write"},
 	{"test/cluster", "store/storetest", true, "it starts a database server beside a command, and knows nothing of what the command is"},
 	{"test/*", "smpp simulator/* test/* store/storetest", false, "these tests use the program as its users do, with a database server that they may kill"},
 }

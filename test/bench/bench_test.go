@@ -81,7 +81,7 @@ func TestDriverAgainstAServer(t *testing.T) {
 	}))
 	defer server.Close()
 	host := strings.TrimPrefix(server.URL, "http://")
-	d := driver{host: host, write: postForm(host, "/tidings/v1/messages", "key", jsonBody), most: 500, until: time.Now().Add(time.Minute)}
+	d := driver{host: host, write: postForm(host, "/tidings/v1/messages", "Bearer key", jsonBody), most: 500, until: time.Now().Add(time.Minute)}
 	tally, err := d.run(8)
 	if err != nil {
 		t.Fatal(err)
@@ -100,11 +100,28 @@ func TestDriverAgainstAServer(t *testing.T) {
 }
 
 func TestBatchBodyIsABatch(t *testing.T) {
-	var in struct {
-		Messages []struct{ To string }
+	for _, message := range []form{jsonBody, clicksendBody} {
+		var in struct {
+			Messages []struct{ To, Text, Body string }
+		}
+		if err := json.Unmarshal(batchBody(1000, message)(nil, 3), &in); err != nil || len(in.Messages) != 1000 || in.Messages[999].Text+in.Messages[999].Body == "" {
+			t.Errorf("%d messages, %v", len(in.Messages), err)
+		}
 	}
-	if err := json.Unmarshal(batchBody(1000)(nil, 3), &in); err != nil || len(in.Messages) != 1000 {
-		t.Errorf("%d messages, %v", len(in.Messages), err)
+}
+
+// A 200 that took only some of the messages is no good answer.
+func TestDriverLooksIntoAnswers(t *testing.T) {
+	n := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		n++
+		fmt.Fprintf(w, `{"queued_count":%d}`, 990+n)
+	}))
+	defer server.Close()
+	host := strings.TrimPrefix(server.URL, "http://")
+	d := driver{host: host, write: postForm(host, "/", "", jsonBody), holds: `"queued_count":1000`, most: 20, until: time.Now().Add(time.Minute)}
+	if tally, err := d.run(1); err != nil || tally.OK != 1 || tally.Bad != 19 {
+		t.Errorf("%+v, %v", tally, err)
 	}
 }
 

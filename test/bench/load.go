@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -24,6 +25,7 @@ type Tally struct {
 	Bad     int64   `json:"bad"`     // requests that were not
 	Seconds float64 `json:"seconds"` // from the first request to the last answer
 	P50     float64 `json:"p50_us"`
+	P95     float64 `json:"p95_us"`
 	P99     float64 `json:"p99_us"`
 	Sample  string  `json:"sample,omitempty"` // of a bad answer
 }
@@ -42,24 +44,29 @@ func jsonBody(dst []byte, n int64) []byte {
 	return fmt.Appendf(dst, `{"to":"%s","from":"ACME","text":"m%07d %s"}`, recipient(n), n%10_000_000, sampleText)
 }
 
-// postForm writes a POST of JSON with the key.
-func postForm(host, path, key string, body form) form {
+// postForm writes a POST of JSON with what proves who asks.
+func postForm(host, path, authorization string, body form) form {
 	return func(dst []byte, n int64) []byte {
 		text := body(nil, n)
-		dst = fmt.Appendf(dst, "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n",
-			path, host, key, len(text))
+		dst = fmt.Appendf(dst, "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n",
+			path, host, authorization, len(text))
 		return append(dst, text...)
 	}
 }
 
-func batchBody(size int64) form {
+// clicksendBody is a message as the clicksend surface has it.
+func clicksendBody(dst []byte, n int64) []byte {
+	return fmt.Appendf(dst, `{"to":"%s","from":"ACME","body":"m%07d %s"}`, recipient(n), n%10_000_000, sampleText)
+}
+
+func batchBody(size int64, message form) form {
 	return func(dst []byte, n int64) []byte {
 		dst = append(dst, `{"messages":[`...)
 		for i := range size {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = jsonBody(dst, n*size+i)
+			dst = message(dst, n*size+i)
 		}
 		return append(dst, `]}`...)
 	}
@@ -78,8 +85,9 @@ func kannelForm(host, callback string) form {
 func loadMain(args []string) error {
 	flags := flag.NewFlagSet("load", flag.ContinueOnError)
 	host := flags.String("host", "", "host:port")
-	kind := flags.String("kind", "json", "json, batch or kannel")
+	kind := flags.String("kind", "json", "json, batch, clicksend or kannel")
 	key := flags.String("key", "none", "API key")
+	username := flags.String("username", "", "whose key it is, for clicksend")
 	callback := flags.String("callback", "", "what kannel's request ends with")
 	connections := flags.Int("connections", 64, "kept alive, one request at a time on each")
 	last := flags.Duration("for", 2*time.Second, "how long")
@@ -88,20 +96,24 @@ func loadMain(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	size := int64(1)
+	size, holds := int64(1), ""
 	var write form
 	switch *kind {
 	case "json":
-		write = postForm(*host, "/tidings/v1/messages", *key, jsonBody)
+		write = postForm(*host, "/tidings/v1/messages", "Bearer "+*key, jsonBody)
 	case "batch":
 		size = 1000
-		write = postForm(*host, "/tidings/v1/messages/batch", *key, batchBody(size))
+		write = postForm(*host, "/tidings/v1/messages/batch", "Bearer "+*key, batchBody(size, jsonBody))
+	case "clicksend":
+		size, holds = 1000, `"queued_count":1000`
+		basic := "Basic " + base64.StdEncoding.EncodeToString([]byte(*username+":"+*key))
+		write = postForm(*host, "/v3/sms/send", basic, batchBody(size, clicksendBody))
 	case "kannel":
 		write = kannelForm(*host, *callback)
 	default:
 		return fmt.Errorf("no kind %q", *kind)
 	}
-	d := driver{host: *host, write: write, most: *start + *most, until: time.Now().Add(*last)}
+	d := driver{host: *host, write: write, holds: holds, most: *start + *most, until: time.Now().Add(*last)}
 	d.next.Store(*start)
 	t, err := d.run(*connections)
 	if err != nil {
@@ -115,6 +127,7 @@ func loadMain(args []string) error {
 type driver struct {
 	host  string
 	write form
+	holds string // what a good answer has in its body besides its status
 	most  int64
 	until time.Time
 	next  atomic.Int64
@@ -137,6 +150,7 @@ func (d *driver) run(connections int) (Tally, error) {
 	slices.Sort(d.took)
 	if len(d.took) > 0 {
 		t.P50 = float64(d.took[len(d.took)/2].Microseconds())
+		t.P95 = float64(d.took[len(d.took)*95/100].Microseconds())
 		t.P99 = float64(d.took[len(d.took)*99/100].Microseconds())
 	}
 	return t, errors.Join(problems...)
@@ -167,7 +181,7 @@ func (d *driver) connection() error {
 		if status, body, err = readAnswer(in, body[:0]); err != nil {
 			return fmt.Errorf("answer %d: %w", n, err)
 		}
-		if status/100 == 2 {
+		if status/100 == 2 && bytes.Contains(body, []byte(d.holds)) {
 			took = append(took, time.Since(started))
 			continue
 		}

@@ -39,7 +39,7 @@ type Row struct {
 
 var rows = []Row{
 	{"accept", "durable accept over HTTP against a handler that only parses and replies, 64 connections", acceptRow},
-	{"batch", "batches of 1,000 through the API, durable", batchRow},
+	{"batch", "batches of 1,000 through the native API and the clicksend surface, durable", batchRow},
 	{"storage", "storage life cycle per core of CPU", storageRow},
 	{"life", "whole life: HTTP, queue, SMPP, receipt, signed webhook", lifeRow},
 	{"bind", "one SMPP bind, window 10, peer answering after 50 ms", bindRow},
@@ -59,6 +59,9 @@ type far struct {
 	price  int64
 	engine engine
 }
+
+// username is the account's.
+const username = "bench"
 
 // server is a running product with one account.
 type server struct {
@@ -112,7 +115,7 @@ func (b *Bench) serve(ctx context.Context, f far) (*server, error) {
 }
 
 func (s *server) provision(ctx context.Context, f far) error {
-	account, err := s.CreateAccount(ctx, "bench", "KE", "KES", 1e15)
+	account, err := s.CreateAccount(ctx, username, "KE", "KES", 1e15)
 	if err != nil {
 		return err
 	}
@@ -278,37 +281,62 @@ func (b *Bench) measured(s *server, load func() (Tally, error)) (t Tally, spent 
 	return t, after - before, err
 }
 
+// batching is what is measured of batches of 1,000 on one surface.
+type batching struct {
+	kind             string
+	alone, rate, cpu *Figure
+}
+
 func batchRow(ctx context.Context, b *Bench) ([]*Figure, error) {
-	rate, cpu := &Figure{Name: "batches of 1,000", Unit: "messages/s", Floor: 40_000, Aim: 80_000}, &Figure{Name: "CPU of a message in a batch", Unit: "us"}
+	sides := []batching{newBatching("batch", "", 40_000, 80_000), newBatching("clicksend", ", clicksend", 15_000, 30_000)}
 	for range b.Rounds {
-		s, err := b.serve(ctx, far{})
-		if err != nil {
-			return nil, err
-		}
-		err = func() error {
-			defer s.end()
-			if _, err := b.load(ctx, "-host", s.Listen, "-key", s.key, "-kind", "batch", "-connections", "4", "-most", "4"); err != nil {
-				return err
+		for _, side := range sides {
+			if err := side.round(ctx, b); err != nil {
+				return nil, err
 			}
-			spent, err := cpuOf(s.process.Pid())
-			if err != nil {
-				return err
-			}
-			// 80 batches are enough to measure, and stay below what one account may have waiting.
-			t, err := b.load(ctx, "-host", s.Listen, "-key", s.key, "-kind", "batch", "-connections", "4", "-most", "80", "-for", "30s")
-			if err != nil {
-				return err
-			}
-			total, err := cpuOf(s.process.Pid())
-			rate.add(t.rate())
-			cpu.add(float64((total - spent).Microseconds()) / float64(t.OK))
-			return err
-		}()
-		if err != nil {
-			return nil, err
 		}
 	}
-	return []*Figure{rate, cpu}, nil
+	var figures []*Figure
+	for _, side := range sides {
+		figures = append(figures, side.rate, side.cpu, side.alone)
+	}
+	return figures, nil
+}
+
+func newBatching(kind, on string, floor, aim float64) batching {
+	return batching{
+		kind: kind, rate: &Figure{Name: "batches of 1,000" + on, Unit: "messages/s", Floor: floor, Aim: aim},
+		cpu:   &Figure{Name: "CPU of a message in a batch" + on, Unit: "us"},
+		alone: &Figure{Name: "p95 of one batch, nothing beside it" + on, Unit: "ms", Floor: 100, Aim: 50, Lower: true},
+	}
+}
+
+func (o batching) round(ctx context.Context, b *Bench) error {
+	s, err := b.serve(ctx, far{})
+	if err != nil {
+		return err
+	}
+	defer s.end()
+	// What is sent in all stays below what one account may have waiting.
+	load := func(connections, most int) (Tally, error) {
+		return b.load(ctx, "-host", s.Listen, "-key", s.key, "-username", username, "-kind", o.kind,
+			"-connections", strconv.Itoa(connections), "-most", strconv.Itoa(most), "-for", "30s")
+	}
+	if _, err := load(4, 4); err != nil {
+		return err
+	}
+	t, err := load(1, 20)
+	if err != nil {
+		return err
+	}
+	o.alone.add(t.P95 / 1000)
+	t, spent, err := b.measured(s, func() (Tally, error) { return load(4, 60) })
+	if err != nil {
+		return err
+	}
+	o.rate.add(t.rate())
+	o.cpu.add(float64(spent.Microseconds()) / float64(t.OK))
+	return nil
 }
 
 // lived is what one whole-life slice came to.

@@ -1,4 +1,3 @@
-// Package foreign tests our SMPP against software that nobody here wrote.
 package foreign
 
 import (
@@ -26,33 +25,23 @@ const patience = time.Minute
 
 // software is what plays the network.
 type software struct {
-	name     string
-	programs []string // that must be there
-	packages string   // of Debian, which hold them
-	ready    func(t *testing.T)
-	command  []string
+	name    string
+	command func(t *testing.T) *exec.Cmd
 }
 
-var all = []software{
-	{"npm smpp", []string{"node", "npm"}, "nodejs npm", installed, []string{"node", "smsc.mjs"}},
-	{"Net::SMPP", []string{"perl"}, "libnet-smpp-perl", hasNetSMPP, []string{"perl", "smsc.pl"}},
-}
+var all = []software{{"npm smpp", npmSMPP}, {"Net::SMPP", netSMPP}}
 
-// installed has npm fetch what package-lock.json names.
-func installed(t *testing.T) {
+func npmSMPP(t *testing.T) *exec.Cmd {
 	t.Helper()
-	if _, err := os.Stat("node_modules/smpp/package.json"); errors.Is(err, os.ErrNotExist) {
-		if out, err := exec.CommandContext(t.Context(), "npm", "ci", "--no-audit", "--no-fund").CombinedOutput(); err != nil {
-			t.Fatalf("npm ci: %v\n%s", err, out)
-		}
-	}
+	return Node(t, "smsc.mjs")
 }
 
-func hasNetSMPP(t *testing.T) {
+func netSMPP(t *testing.T) *exec.Cmd {
 	t.Helper()
 	if err := exec.CommandContext(t.Context(), "perl", "-MNet::SMPP", "-e", "1").Run(); err != nil {
-		t.Fatal("Perl has no Net::SMPP; run: sudo apt-get install --yes libnet-smpp-perl")
+		t.Fatalf("Perl has no Net::SMPP (%v); run: sudo apt-get install --yes libnet-smpp-perl", err)
 	}
+	return exec.Command("perl", "smsc.pl")
 }
 
 // each runs a test against every network.
@@ -83,13 +72,7 @@ type network struct {
 // begin starts the software.
 func (s software) begin(t *testing.T) *network {
 	t.Helper()
-	for _, program := range s.programs {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Fatalf("%s is not installed; run: sudo apt-get install --yes %s", program, s.packages)
-		}
-	}
-	s.ready(t)
-	process := exec.Command(s.command[0], s.command[1:]...)
+	process := s.command(t)
 	process.Stderr = os.Stderr
 	input, err := process.StdinPipe()
 	if err != nil {

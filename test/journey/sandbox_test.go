@@ -113,10 +113,14 @@ func (s *sandbox) Write(p []byte) (int, error) {
 	return s.log.Write(p)
 }
 
-func (s *sandbox) tail() string {
+func (s *sandbox) said() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	text := s.log.String()
+	return s.log.String()
+}
+
+func (s *sandbox) tail() string {
+	text := s.said()
 	return text[max(0, len(text)-8000):]
 }
 

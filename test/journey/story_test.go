@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"tidings.dev/internal/simulator/smsc"
+	"tidings.dev/internal/simulator/snippet"
 	"tidings.dev/test/product"
 )
 
@@ -69,6 +72,23 @@ func TestFirstMessage(t *testing.T) {
 	}
 	if steps := stepsOf(m); !slices.Contains(steps, "accepted") || !slices.Contains(steps, "sent") || !slices.Contains(steps, "delivered") {
 		t.Errorf("the journey is %v", steps)
+	}
+}
+
+// TestTheGreetingsTextsAreSent runs each command of the greeting that sends a text, as a newcomer copies it.
+func TestTheGreetingsTextsAreSent(t *testing.T) {
+	snippet.Needs(t, "curl", "sh")
+	until(t, 10*time.Second, "the sandbox did not greet", func() bool { return strings.Contains(shared.said(), "Ctrl-C ends it.") })
+	commands := regexp.MustCompile(`(?m)^  curl -s (?:.*\\\n)*.*$`).FindAllString(shared.said(), -1)
+	wants := []string{`"status":"queued"`, `"response_code":"SUCCESS"`, `"success":true`}
+	if len(commands) != len(wants) {
+		t.Fatalf("%d commands: %q", len(commands), commands)
+	}
+	for i, want := range wants {
+		out, err := exec.CommandContext(t.Context(), "sh", "-c", commands[i]).Output()
+		if err != nil || !strings.Contains(string(out), want) {
+			t.Errorf("%s: %s %v", commands[i], out, err)
+		}
 	}
 }
 
