@@ -11,8 +11,11 @@ import (
 	"tidings.dev/internal/api"
 )
 
+// surfaceName is the surface's name, and its dialect's.
+const surfaceName = "clicksend"
+
 // Surface is the API.
-var Surface = api.Surface{Name: "clicksend", Prefixes: []string{"/v3/"}, Slashes: true, Routes: routes, Fail: fail}
+var Surface = api.Surface{Name: surfaceName, Prefixes: []string{"/v3/"}, Slashes: true, Routes: routes, Dialect: newDialect, Fail: fail}
 
 // server answers the API.
 type server struct {
@@ -38,6 +41,8 @@ func (s *server) operations() []api.Operation {
 		s.cancelOperations(),
 		s.listOperations(),
 		s.contactOperations(),
+		s.ruleOperations(),
+		s.boxOperations(),
 	)
 	for i := range all {
 		all[i].Replies = append(all[i].Replies, refusals(all[i])...)
