@@ -4,6 +4,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -198,7 +199,7 @@ func (f *Front) done(v *visit, r *http.Request) {
 			f.seen.note(f.log, v, r)
 			panic(p)
 		}
-		f.log.ErrorContext(r.Context(), "a request panicked", "route", v.entry.path, "panic", p, "stack", string(debug.Stack()))
+		f.log.ErrorContext(r.Context(), "a request panicked", "route", v.entry.path, "panic", discreet(r, fmt.Sprint(p)), "stack", string(debug.Stack()))
 		if v.status == 0 {
 			v.owner(r).tell(v, r, internal())
 		}
@@ -215,12 +216,12 @@ func (f *Front) fail(v *visit, r *http.Request, err error) {
 			return
 		}
 		if told = f.away(); told == nil {
-			f.log.ErrorContext(r.Context(), "a request failed", "route", v.entry.path, "err", err)
+			f.log.ErrorContext(r.Context(), "a request failed", "route", v.entry.path, "err", discreet(r, err.Error()))
 			told = internal()
 		}
 	}
 	if v.status != 0 {
-		f.log.ErrorContext(r.Context(), "a reply broke off", "route", v.entry.path, "err", err)
+		f.log.ErrorContext(r.Context(), "a reply broke off", "route", v.entry.path, "err", discreet(r, err.Error()))
 		panic(http.ErrAbortHandler) // else what has no length would look whole
 	}
 	v.owner(r).tell(v, r, told)

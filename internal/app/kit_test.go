@@ -63,12 +63,18 @@ func refused(t *testing.T, settings map[string]string) error {
 // serve runs a server.
 func serve(t *testing.T, settings map[string]string) *running {
 	t.Helper()
+	return serveAt(t, slog.LevelInfo, settings)
+}
+
+// serveAt runs a server that logs from a level on.
+func serveAt(t *testing.T, level slog.Level, settings map[string]string) *running {
+	t.Helper()
 	cfg := configured(t, settings)
 	r := &running{log: &journal{}}
 	ctx, cancel := context.WithCancel(t.Context())
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
-		ended <- app.Serve(ctx, cfg, telemetry.NewLogger(r.log, "text", slog.LevelInfo), io.Discard, func(s *app.Server) {
+		ended <- app.Serve(ctx, cfg, telemetry.NewLogger(r.log, "text", level), io.Discard, func(s *app.Server) {
 			r.Server = s
 			close(ready)
 		})
