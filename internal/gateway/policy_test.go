@@ -152,6 +152,10 @@ func TestSomeCountriesNeedARegisteredSender(t *testing.T) {
 	w.wantFates("to the own number alone", alice, requestOf(plain), "")
 	w.wantFates("twice to it alone", alice, requestOf(plain, plain), "", "")
 	w.wantFates("to the own number and another", alice, requestOf(plain, draft(phone(2), "x")), fault.SenderNotRegistered, fault.SenderNotRegistered)
+	here, abroad := plain, plain
+	here.To, abroad.To, abroad.Region = "0700000001", "0700000001", "UG"
+	w.wantFates("to the own number in words of the country", alice, requestOf(here), "")
+	w.wantFates("to the same words in two countries", alice, requestOf(here, abroad), fault.SenderNotRegistered, fault.NoPrice)
 	w.wantFates("to another alone", alice, requestOf(draft(phone(2), "x")), fault.SenderNotRegistered)
 	w.wantFates("to somebody else's own number", bob, requestOf(plain), fault.SenderNotRegistered)
 
