@@ -74,32 +74,33 @@ func (a *Automation) do(ctx context.Context, t *queue.Task, at ticket) (r Rule, 
 	}
 	switch r.Action {
 	case AutoReply:
-		return a.answer(ctx, r, at, &m)
+		skipped, err = a.answer(ctx, &r, at, &m)
 	case SMS:
-		return a.forward(ctx, r, at, &m)
+		skipped, err = a.forward(ctx, &r, at, &m)
 	case EmailUser, EmailFixed:
-		return a.mail(ctx, r, t.ID, at, &m)
+		skipped, err = a.mail(ctx, &r, t.ID, at, &m)
 	default: // the rule was changed meanwhile
-		return r, true, nil
+		skipped = true
 	}
+	return r, skipped, err
 }
 
 func tooLate() *fault.Fault { return fault.New(fault.InvalidValidity, "it could not be done in time") }
 
 // answer answers whoever wrote, from the number that was written to. A word that the server itself answers is not answered twice, and
 // nor is a machine that says the same again to what a rule said.
-func (a *Automation) answer(ctx context.Context, r Rule, at ticket, m *message.Message) (_ Rule, skipped bool, err error) {
+func (a *Automation) answer(ctx context.Context, r *Rule, at ticket, m *message.Message) (skipped bool, err error) {
 	replies, err := a.Gateway.Consent.Replies(ctx, r.Account)
 	if err != nil {
-		return r, false, err
+		return false, err
 	}
 	if replies.To(m.Content.Text) != "" {
-		return r, true, nil
+		return true, nil
 	}
 	if repeated, err := a.repeats(ctx, m); err != nil || repeated {
-		return r, repeated, err
+		return repeated, err
 	}
-	return r, false, a.submit(ctx, &r, at, m, message.Draft{
+	return false, a.submit(ctx, r, at, m, message.Draft{
 		Channel: m.Channel, Kind: m.Kind, To: m.From.String(), From: m.To.Display(), Content: message.Text(r.Target), OnUnknown: message.Fail,
 	})
 }
@@ -132,7 +133,7 @@ func causeOf(m *message.Message) (message.ID, bool) {
 }
 
 // forward sends what came in, or what became of a message, to a number. A text goes as it is, by the way that it came.
-func (a *Automation) forward(ctx context.Context, r Rule, at ticket, m *message.Message) (Rule, bool, error) {
+func (a *Automation) forward(ctx context.Context, r *Rule, at ticket, m *message.Message) (skipped bool, err error) {
 	d := message.Draft{Kind: message.SMS, To: r.Target, Content: message.Text(m.Content.Text)}
 	if m.Kind == message.SMS && r.About == Inbound {
 		d.Channel, d.From = m.Channel, m.To.Display()
@@ -140,14 +141,14 @@ func (a *Automation) forward(ctx context.Context, r Rule, at ticket, m *message.
 	if r.About == Receipts {
 		e, err := a.Events.One(ctx, m.Account, int64(m.ID), at.seq)
 		if store.NoRows(err) {
-			return r, true, nil
+			return true, nil
 		}
 		if err != nil {
-			return r, false, err
+			return false, err
 		}
 		d.Content = message.Text(tell(e, m))
 	}
-	return r, false, a.submit(ctx, &r, at, m, d)
+	return false, a.submit(ctx, r, at, m, d)
 }
 
 // tell is a receipt in one sentence.
@@ -179,23 +180,23 @@ func (a *Automation) submit(ctx context.Context, r *Rule, at ticket, m *message.
 }
 
 // mail tells of what came in, or of what became of a message.
-func (a *Automation) mail(ctx context.Context, r Rule, job int64, at ticket, m *message.Message) (Rule, bool, error) {
+func (a *Automation) mail(ctx context.Context, r *Rule, job int64, at ticket, m *message.Message) (skipped bool, err error) {
 	if a.Sender == nil {
-		return r, false, fault.New(fault.NotSupported, "this server sends no mail any more")
+		return false, fault.New(fault.NotSupported, "this server sends no mail any more")
 	}
-	to, err := a.reader(ctx, &r)
+	to, err := a.reader(ctx, r)
 	if err != nil {
-		return r, false, err
+		return false, err
 	}
 	if to == "" {
-		return r, false, fault.New(fault.InvalidField, "the account has no user with a mail address")
+		return false, fault.New(fault.InvalidField, "the account has no user with a mail address")
 	}
 	e, err := a.Events.One(ctx, m.Account, int64(m.ID), at.seq)
 	if store.NoRows(err) {
-		return r, true, nil
+		return true, nil
 	}
 	if err != nil {
-		return r, false, err
+		return false, err
 	}
 	letter := mail.Message{ID: fmt.Sprintf("%s.%s", r.ID, id.Of[any](job)), To: to, At: e.At}
 	if r.About == Inbound {
@@ -205,7 +206,7 @@ func (a *Automation) mail(ctx context.Context, r Rule, job int64, at ticket, m *
 		letter.Subject = tell(e, m)
 		letter.Text = fmt.Sprintf("%s\nMessage: %s\nAt: %s\n", tell(e, m), m.ID, e.At.Format(time.RFC3339))
 	}
-	return r, false, a.Sender.Send(ctx, letter)
+	return false, a.Sender.Send(ctx, letter)
 }
 
 // end notes on the rules what could not be done.

@@ -316,7 +316,7 @@ func (a *Automation) DropPauses(tx *store.Tx) (more bool, err error) {
 // Drop deletes some of what the boxes hold of messages that came in or were accepted before the given time, and tells whether there may
 // be more.
 func (a *Automation) Drop(tx *store.Tx, before time.Time) (more bool, err error) {
-	n, err := store.Each(tx, dropBoxed, []dropBoxedParams{{Before: message.ID(id.At[message.Message](before))}})
+	n, err := store.Each(tx, dropBoxed, []dropBoxedParams{{Before: id.At[message.Message](before)}})
 	if err != nil {
 		return false, fmt.Errorf("drop from boxes: %w", err)
 	}

@@ -29,6 +29,7 @@ import (
 	"tidings.dev/internal/member"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/number"
+	"tidings.dev/internal/policy"
 	"tidings.dev/internal/queue"
 	"tidings.dev/internal/route"
 	"tidings.dev/internal/store"
@@ -180,7 +181,7 @@ func (w *world) open() {
 	w.routes = route.New(s)
 	w.gateway = gateway.New(gateway.Parts{
 		Store: s, Queue: w.queue, Events: w.events, Wallet: w.wallet, Consent: w.consent, Contacts: contact.New(s, w.events), Conversations: conversation.New(s),
-		Numbers: w.numbers, Members: w.members, Connections: connection.New(s), Routes: w.routes, Log: quiet,
+		Policies: policy.New(s), Numbers: w.numbers, Members: w.members, Connections: connection.New(s), Routes: w.routes, Log: quiet,
 		Drivers: []channel.Driver{w.network.Driver(), (&channeltest.Scripted{Name: gateway.TestDriver}).Driver()},
 	})
 	w.Automation = automation.New(automation.Config{

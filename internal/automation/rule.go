@@ -90,9 +90,6 @@ const (
 	None       Action = "NONE"
 )
 
-// Actions lists the actions.
-var Actions = []Action{URL, Poll, AutoReply, SMS, EmailUser, EmailFixed, None}
-
 // Style is how a rule posts.
 type Style string
 
@@ -103,9 +100,6 @@ const (
 	JSON   Style = "json"
 	Query  Style = "get" // a GET with parameters
 )
-
-// Styles lists the styles.
-var Styles = []Style{Signed, Form, JSON, Query}
 
 const (
 	perAccount = 100  // rules

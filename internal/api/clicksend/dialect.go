@@ -102,9 +102,20 @@ func (d dialect) inbound(ctx context.Context, p webhook.Post, at message.ID, dat
 		}
 	}
 	return []field{
-		{"message_id", idText(at)}, {"from", data.From}, {"sms", data.From}, {"to", data.To}, {"body", data.Text}, {"message", data.Text},
-		{"original_body", first.body}, {"originalmessage", first.body}, {"original_message_id", first.id}, {"originalmessageid", first.id},
-		{"originalsenderid", first.sender}, {"custom_string", first.custom}, {"customstring", first.custom}, {"timestamp", at.Time().Unix()},
+		{"message_id", idText(at)},
+		{"from", data.From},
+		{"sms", data.From},
+		{"to", data.To},
+		{"body", data.Text},
+		{"message", data.Text},
+		{"original_body", first.body},
+		{"originalmessage", first.body},
+		{"original_message_id", first.id},
+		{"originalmessageid", first.id},
+		{"originalsenderid", first.sender},
+		{"custom_string", first.custom},
+		{"customstring", first.custom},
+		{"timestamp", at.Time().Unix()},
 	}, nil
 }
 
@@ -133,9 +144,18 @@ func (e *eventData) receipt(at message.ID, of event.Event) []field {
 	}
 	custom := knownOf(e.Metadata).CustomString
 	return []field{
-		{"message_id", idText(at)}, {"messageid", idText(at)}, {"status", receiptWords[o.Code]}, {"status_code", int64(o.Code)}, {"status_text", o.Text},
-		{"error_code", code}, {"error_text", o.ErrorText}, {"custom_string", custom}, {"customstring", custom}, {"message_type", "sms"},
-		{"timestamp", of.At.Unix()}, {"timestamp_send", at.Time().Unix()},
+		{"message_id", idText(at)},
+		{"messageid", idText(at)},
+		{"status", receiptWords[o.Code]},
+		{"status_code", int64(o.Code)},
+		{"status_text", o.Text},
+		{"error_code", code},
+		{"error_text", o.ErrorText},
+		{"custom_string", custom},
+		{"customstring", custom},
+		{"message_type", "sms"},
+		{"timestamp", of.At.Unix()},
+		{"timestamp_send", at.Time().Unix()},
 	}
 }
 

@@ -126,13 +126,13 @@ func TestPostsHaveEachFieldUnderAllItsNames(t *testing.T) {
 		"originalsenderid": shop.Value, "custom_string": "a & b", "customstring": "a & b", "subaccount_id": "1", "user_id": "1", "timestamp": unix,
 	}
 	match(t, form, want)
-	if got := receiver.Requests("post"); len(got) != 1 || got[0].Method != "POST" || got[0].Header["webhook-signature"] != "" {
+	if got := receiver.Requests("post"); len(got) != 1 || got[0].Method != http.MethodPost || got[0].Header["webhook-signature"] != "" {
 		t.Errorf("%+v", got)
 	}
 
 	made, _ = w.told(t, "get", received, server.URL+"/customer/get")
 	match(t, made.Query, want)
-	if got := receiver.Requests("get"); len(got) != 1 || got[0].Method != "GET" {
+	if got := receiver.Requests("get"); len(got) != 1 || got[0].Method != http.MethodGet {
 		t.Errorf("%+v", got)
 	}
 

@@ -79,7 +79,8 @@ var (
 	}
 	receiptRules = ruleSort{
 		automation.Receipts, "receipt_rule_id", "Your new SMS receipt has been added.", "Your rule incoming sms receipt.", "Your SMS receipt has been updated.",
-		"Your SMS receipt has been deleted.", []string{"rule_name", "match_type", "action", "enabled"},
+		"Your SMS receipt has been deleted.",
+		[]string{"rule_name", "match_type", "action", "enabled"},
 	}
 )
 
