@@ -39,6 +39,8 @@ func (s *server) operations() []api.Operation {
 		s.sendOperations(),
 		s.historyOperations(),
 		s.cancelOperations(),
+		s.templateOperations(),
+		s.issueOperations(),
 		s.listOperations(),
 		s.contactOperations(),
 		s.ruleOperations(),
