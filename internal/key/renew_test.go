@@ -26,10 +26,10 @@ func TestARenewedKeyTakesThePlaceOfAllOfItsName(t *testing.T) {
 		}
 	}
 	var made []key.Made
-	add := func(make func(tx *store.Tx) (key.Made, error)) key.Made {
+	add := func(change func(tx *store.Tx) (key.Made, error)) key.Made {
 		t.Helper()
 		write(func(tx *store.Tx) error {
-			one, err := make(tx)
+			one, err := change(tx)
 			made = append(made, one)
 			return err
 		})

@@ -18,7 +18,7 @@ import (
 func family(t *testing.T) (s *store.Store, k *member.Keeper, parent account.Account, children []account.Account, other account.Account) {
 	t.Helper()
 	s, k = open(t)
-	make := func(a account.Account, username string, p member.ProfileChange) account.Account {
+	add := func(a account.Account, username string, p member.ProfileChange) account.Account {
 		t.Helper()
 		made, err := create(s, k, a, username, "")
 		if err != nil {
@@ -36,7 +36,7 @@ func family(t *testing.T) (s *store.Store, k *member.Keeper, parent account.Acco
 	person := func(email, phone, first, last string) member.ProfileChange {
 		return member.ProfileChange{Email: &email, Phone: &phone, FirstName: &first, LastName: &last}
 	}
-	parent = make(account.Account{Name: "Parent", Region: "KE"}, "parent", member.ProfileChange{})
+	parent = add(account.Account{Name: "Parent", Region: "KE"}, "parent", member.ProfileChange{})
 	for _, c := range []struct {
 		username string
 		of       member.ProfileChange
@@ -45,10 +45,10 @@ func family(t *testing.T) (s *store.Store, k *member.Keeper, parent account.Acco
 		{"jane", person("JANE@shop.example", "+254712345678", "Jane", "O'Neill, 100%")},
 		{"smith", person("", "", "john", "Öztürk")},
 	} {
-		children = append(children, make(account.Account{Name: c.username, Parent: parent.ID, Region: "KE"}, c.username, c.of))
+		children = append(children, add(account.Account{Name: c.username, Parent: parent.ID, Region: "KE"}, c.username, c.of))
 	}
-	stranger := make(account.Account{Name: "Stranger", Region: "KE"}, "stranger", member.ProfileChange{})
-	other = make(account.Account{Name: "x", Parent: stranger.ID}, "x", person("john@shop.example", "+254701234567", "John", "Smith"))
+	stranger := add(account.Account{Name: "Stranger", Region: "KE"}, "stranger", member.ProfileChange{})
+	other = add(account.Account{Name: "x", Parent: stranger.ID}, "x", person("john@shop.example", "+254701234567", "John", "Smith"))
 	return s, k, parent, children, other
 }
 

@@ -65,7 +65,7 @@ func expiry(text api.Text) (int, error) {
 		return maxDays, nil
 	}
 	days, err := strconv.Atoi(string(text))
-	wrong := ""
+	var wrong string
 	switch {
 	case err != nil:
 		wrong = "The expiry days field must be an integer."
