@@ -144,7 +144,8 @@ func (k *Keeper) Handle(tx *store.Tx, by audit.Actor, which ID, with Answer) (Is
 	if err := store.Run(tx, handleIssue, []handleIssueParams{row}); err != nil {
 		return i, fmt.Errorf("handle an issue: %w", err)
 	}
-	return i, audit.Append(tx, audit.Entry{Account: i.Account, Actor: by, Action: "issue.handle", Subject: which.String(), Was: was, Became: state(&i)})
+	became := state(&i)
+	return i, audit.Append(tx, audit.Entry{Account: i.Account, Actor: by, Action: "issue.handle", Subject: which.String(), Was: was, Became: became})
 }
 
 // state is whether an issue is open or resolved.
