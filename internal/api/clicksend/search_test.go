@@ -1,6 +1,7 @@
 package clicksend //nolint:testpackage // the parser is no one else's
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"slices"
@@ -43,7 +44,7 @@ func TestRowsAreSearchedAndSorted(t *testing.T) {
 		"q=name:john&order_by=id:desc":       {10, 2},
 		"q=name:%27%3B drop table message--": {},
 	} {
-		r := httptest.NewRequest("GET", "/?"+strings.NewReplacer(" ", "+", ";", "%3B").Replace(query), nil)
+		r := httptest.NewRequest(http.MethodGet, "/?"+strings.NewReplacer(" ", "+", ";", "%3B").Replace(query), nil)
 		got, err := people.Choose(r, rows)
 		if err != nil {
 			t.Errorf("%s: %v", query, err)
@@ -58,7 +59,7 @@ func TestRowsAreSearchedAndSorted(t *testing.T) {
 		}
 	}
 	for _, query := range []string{"q=city:x", "q=:x", "q=1;drop:x"} {
-		if _, err := people.Choose(httptest.NewRequest("GET", "/?"+strings.ReplaceAll(query, ";", "%3B"), nil), rows); err == nil {
+		if _, err := people.Choose(httptest.NewRequest(http.MethodGet, "/?"+strings.ReplaceAll(query, ";", "%3B"), nil), rows); err == nil {
 			t.Errorf("%s is taken", query)
 		}
 	}
@@ -70,7 +71,7 @@ func FuzzSearch(f *testing.F) {
 	f.Add("name:a,b:c,ID:7", "1;drop")
 	f.Add(":,,::", ":")
 	f.Fuzz(func(t *testing.T, q, order string) {
-		r := httptest.NewRequest("GET", "/?"+url.Values{"q": {q}, "order_by": {order}}.Encode(), nil)
+		r := httptest.NewRequest(http.MethodGet, "/?"+url.Values{"q": {q}, "order_by": {order}}.Encode(), nil)
 		want, err := parseSearch(r, people.names(), people.names())
 		if err != nil {
 			return
