@@ -77,6 +77,7 @@ type Features struct {
 	Receipts bool           // it reports what became of a part
 	Media    bool           // it carries files
 	Types    []message.Type // what it carries besides text
+	Kinds    []message.Kind // what its messages travel as besides the driver's Kind
 	Unknown  Unknown        // what can be found out after an outcome nobody knows
 	Strict   bool           // order to a recipient holds even while an earlier message backs off
 

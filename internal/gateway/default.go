@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"slices"
 
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/connection"
@@ -15,8 +16,9 @@ func (g *Gateway) down(ctx context.Context, ch message.ChannelID) bool {
 }
 
 // carries tells whether the account's messages of the kind may go out by the channel.
-func carries(ch connection.Channel, a account.ID, kind message.Kind) bool {
-	return ch.Enabled && ch.Kind == kind && (ch.Account == 0 || ch.Account == a)
+func (g *Gateway) carries(ch connection.Channel, a account.ID, kind message.Kind) bool {
+	able := ch.Kind == kind || slices.Contains(g.drivers[ch.Driver].Features.Kinds, kind)
+	return able && ch.Enabled && (ch.Account == 0 || ch.Account == a)
 }
 
 // defaults are the account's default channels of a kind that may carry its messages, in their order.
@@ -31,7 +33,7 @@ func (g *Gateway) defaults(ctx context.Context, a account.ID, kind message.Kind)
 		if err != nil {
 			return nil, err
 		}
-		if ok && carries(ch, a, kind) {
+		if ok && g.carries(ch, a, kind) {
 			list = append(list, ch)
 		}
 	}

@@ -162,7 +162,7 @@ func (g *Gateway) channelFor(ctx context.Context, c Caller, d message.Draft) (ch
 		return ch, false, err
 	case d.Channel != 0:
 		ch, ok, err := g.Connections.Get(ctx, d.Channel)
-		if err == nil && (!ok || !carries(ch, c.Account.ID, d.Kind)) {
+		if err == nil && (!ok || !g.carries(ch, c.Account.ID, d.Kind)) {
 			err = fault.New(fault.NoChannel, "there is no %s channel %s", d.Kind, d.Channel).In("channel")
 		}
 		return ch, false, err

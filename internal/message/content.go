@@ -57,6 +57,8 @@ type Content struct {
 	Mentions []string  `json:"mentions,omitempty"` // addresses, as Address.String writes them, that the text names as @digits
 	Quote    *Ref      `json:"quote,omitempty"`    // the message that this one replies to
 	About    *Ref      `json:"about,omitempty"`    // the message that a reaction, edit, deletion or vote is about
+	Subject  string    `json:"subject,omitempty"` // of an MMS
+	Spoken   *Spoken   `json:"spoken,omitempty"`  // of a voice message
 	Preview  bool      `json:"preview,omitempty"`  // show what the first link of the text leads to
 }
 
@@ -111,4 +113,10 @@ type Ref struct {
 	RemoteID string `json:"remote_id,omitempty"`
 	From     string `json:"from,omitempty"` // who wrote it, as Address.String writes it; empty: we did
 	Text     string `json:"text,omitempty"` // what it said, to be shown above a reply
+}
+
+// Spoken is how a text is read aloud.
+type Spoken struct {
+	Language string `json:"language"` // such as en-gb
+	Voice    string `json:"voice"`    // male or female
 }

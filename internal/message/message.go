@@ -31,6 +31,8 @@ type Kind string
 const (
 	SMS      Kind = "sms"
 	WhatsApp Kind = "whatsapp"
+	MMS      Kind = "mms"   // a file with a text below
+	Voice    Kind = "voice" // a call in which the text is read aloud
 )
 
 // Direction says who wrote a message.

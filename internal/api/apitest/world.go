@@ -99,7 +99,7 @@ func (w *World) wire(s *store.Store, log *slog.Logger, surfaces []api.Surface) {
 	w.Core.Links = link.New(s, link.Settings{Code: func() string { return w.Codes() }})
 	w.Core.Links.Serves(PublicURL)
 	w.Core.Templates, w.Core.Issues = template.New(s), issue.New(s)
-	drivers := []channel.Driver{mute("mute"), mute(gateway.TestDriver), linked()}
+	drivers := []channel.Driver{mute("mute"), trial(), linked()}
 	w.Gateway = gateway.New(gateway.Parts{
 		ShortLinks: w.Core.Links,
 
@@ -162,7 +162,7 @@ func mute(name string) channel.Driver {
 		Name: name, Kind: message.SMS, Check: checkMute, Secrets: []string{"secret"},
 		Split: func(_ channel.Settings, c message.Content) (message.Split, error) {
 			n := len([]rune(c.Text))
-			total := (n + 159) / 160
+			total := max((n+159)/160, 1)
 			if total > 255 {
 				return message.Split{}, fault.New(fault.TextTooLong, "the text needs %d parts", total)
 			}
@@ -182,6 +182,15 @@ func mute(name string) channel.Driver {
 			}
 		},
 	}
+}
+
+// trial is the driver of test keys: it carries files, and calls.
+func trial() channel.Driver {
+	d := mute(gateway.TestDriver)
+	d.Features = channel.Features{
+		Media: true, Types: []message.Type{message.TypeImage, message.TypeVideo, message.TypeAudio}, Kinds: []message.Kind{message.MMS, message.Voice},
+	}
+	return d
 }
 
 // muteSettings are what a mute driver takes: how it answers a login (ok, or a code; not at all without it), and a secret.

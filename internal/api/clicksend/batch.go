@@ -21,6 +21,7 @@ type batch struct {
 	kind    message.Kind
 	shorten bool
 	senders map[string]string // by the country of the recipient
+	content contentOf
 	items   []item
 	lists   map[string]members
 }
@@ -28,6 +29,8 @@ type batch struct {
 // item is one message to one recipient.
 type item struct {
 	in      *messageRequest
+	of      int    // the message's place in the request
+	refused string // the status of what a kind does not take; empty: it does
 	to      string
 	contact string
 	fault   *fault.Fault // why it is no draft; nil: it is one
@@ -45,8 +48,8 @@ type members struct {
 const latest = 5 * time.Minute
 
 // newBatch spreads lists out into recipients. More recipients than a batch may have refuse all of it.
-func (s *server) newBatch(ctx context.Context, caller gateway.Caller, kind message.Kind, in *sendRequest) (*batch, error) {
-	b := &batch{server: s, caller: caller, kind: kind, shorten: yes(string(in.Shorten)), senders: map[string]string{}, lists: map[string]members{}}
+func (s *server) newBatch(ctx context.Context, caller gateway.Caller, kind message.Kind, in *sendRequest, content contentOf) (*batch, error) {
+	b := &batch{server: s, caller: caller, kind: kind, shorten: yes(string(in.Shorten)), senders: map[string]string{}, content: content, lists: map[string]members{}}
 	for _, sender := range in.Senders {
 		b.senders[strings.ToUpper(strings.TrimSpace(string(sender.Country)))] = string(sender.SenderID)
 	}
@@ -55,7 +58,7 @@ func (s *server) newBatch(ctx context.Context, caller gateway.Caller, kind messa
 	}
 	b.items = make([]item, 0, len(in.Messages))
 	for i := range in.Messages {
-		b.spread(ctx, &in.Messages[i])
+		b.spread(ctx, i, &in.Messages[i])
 		if most := s.kit.MaxBatch(); len(b.items) > most {
 			return nil, fault.New(fault.TooManyItems, "there are more than %d recipients", most)
 		}
@@ -67,18 +70,18 @@ func (s *server) newBatch(ctx context.Context, caller gateway.Caller, kind messa
 }
 
 // spread adds the recipients of a message.
-func (b *batch) spread(ctx context.Context, in *messageRequest) {
+func (b *batch) spread(ctx context.Context, i int, in *messageRequest) {
 	if in.ListID == "" {
-		b.items = append(b.items, item{in: in, to: string(in.To), contact: string(in.ContactID)})
+		b.items = append(b.items, item{of: i, in: in, to: string(in.To), contact: string(in.ContactID)})
 		return
 	}
 	list := b.list(ctx, string(in.ListID))
 	if list.fault != nil {
-		b.items = append(b.items, item{in: in, to: string(in.To), fault: list.fault})
+		b.items = append(b.items, item{of: i, in: in, to: string(in.To), fault: list.fault})
 		return
 	}
 	for _, who := range list.people {
-		b.items = append(b.items, item{in: in, to: who.Address(message.Phone).Value, contact: strconv.Itoa(int(who.Number))})
+		b.items = append(b.items, item{of: i, in: in, to: who.Address(message.Phone).Value, contact: strconv.Itoa(int(who.Number))})
 	}
 }
 
@@ -121,14 +124,18 @@ func (b *batch) draft(it *item) {
 		return
 	}
 	in := it.in
+	content, refused := b.content(it.of)
+	if it.refused = refused; refused != "" {
+		return
+	}
 	if it.trial = isTrial(it.to); it.trial {
-		if strings.TrimSpace(string(in.Body)) == "" {
+		if b.kind != message.MMS && strings.TrimSpace(string(in.Body)) == "" {
 			it.trial, it.fault = false, fault.New(fault.EmptyText, "the text is empty").In("body")
 		}
 		return
 	}
 	it.draft = message.Draft{
-		Kind: b.kind, To: it.to, Region: strings.ToUpper(string(in.Country)), From: string(in.From), Content: message.Text(string(in.Body)), Shorten: b.shorten,
+		Kind: b.kind, To: it.to, Region: strings.ToUpper(string(in.Country)), From: string(in.From), Content: content, Shorten: b.shorten,
 	}
 	if it.draft.From == "" && len(b.senders) > 0 {
 		it.draft.From = b.senderFor(it.draft.To, it.draft.Region)

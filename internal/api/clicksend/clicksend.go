@@ -37,6 +37,7 @@ func routes(k *api.Kit) {
 func (s *server) operations() []api.Operation {
 	all := slices.Concat(
 		s.sendOperations(),
+		s.kindOperations(),
 		s.historyOperations(),
 		s.cancelOperations(),
 		s.templateOperations(),

@@ -16,6 +16,7 @@ import (
 	"tidings.dev/internal/api/clicksend"
 	"tidings.dev/internal/audit"
 	"tidings.dev/internal/contact"
+	"tidings.dev/internal/key"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/store"
 )
@@ -52,7 +53,7 @@ func TestGolden(t *testing.T) {
 		w := begin(t)
 		fill(t, w, t.Name())
 		values = map[string]string{
-			"alice": w.alice(), "bob": w.bob(), "reader": basic("alice", w.Key(w.Alice, account.MessagesRead)),
+			"alice": w.alice(), "bob": w.bob(), "tester": basic("alice", w.KeyLike(key.Key{Account: w.Alice.ID, Test: true, Scopes: account.Scopes{account.Admin}}).Secret), "reader": basic("alice", w.Key(w.Alice, account.MessagesRead)),
 			"closed": w.other("closed", 100, false), "poor": w.other("poor", 0, true),
 			"wrong": basic("alice", "no-such-key"), "public": apitest.PublicURL, "soon": strconv.FormatInt(w.Core.Store.Now().Add(time.Hour).Unix(), 10),
 		}

@@ -12,7 +12,7 @@ import (
 // statuses are where the surface differs: the document has no other status for what makes no sense than 400.
 var statuses = api.Statuses{
 	Kinds: map[fault.Kind]int{fault.Invalid: http.StatusBadRequest, fault.Conflict: http.StatusBadRequest, fault.NoBalance: http.StatusBadRequest},
-	Codes: map[fault.Code]int{fault.TooManyItems: http.StatusBadRequest, fault.MediaTooLarge: http.StatusBadRequest, fault.NotCancellable: http.StatusNotFound},
+	Codes: map[fault.Code]int{fault.TooManyItems: http.StatusBadRequest, fault.MediaTooLarge: http.StatusBadRequest, fault.NotCancellable: http.StatusNotFound, fault.NoChannel: http.StatusForbidden},
 }
 
 // responses are the response codes of the HTTP statuses.

@@ -30,25 +30,25 @@ func (s *server) sendOperations() []api.Operation {
 	return []api.Operation{
 		{
 			Pattern: "POST /v3/sms/send", ID: "sendSMS", Summary: "Send messages to numbers and lists", Sends: true, Batch: true, Body: sendRequest{}, Example: example,
-			Handler: s.guarded(account.MessagesSend, s.send(message.SMS)),
+			Handler: s.guarded(account.MessagesSend, send[sendRequest](s, message.SMS)),
 			Replies: []api.Example{done(saidQueued, sendExample), missing("there are no messages"), tooMany},
 		},
 		{
 			Pattern: "POST /v3/sms/price", ID: "priceSMS", Summary: "What messages would cost", Batch: true, Body: sendRequest{}, Example: example,
-			Handler: s.guarded(account.MessagesSend, s.price(message.SMS)),
+			Handler: s.guarded(account.MessagesSend, price[sendRequest](s, message.SMS)),
 			Replies: []api.Example{done(saidPrice, priceExample), missing("there are no messages"), tooMany},
 		},
 	}
 }
 
 // send takes messages. Each stands alone: what is wrong with one is told in its place.
-func (s *server) send(kind message.Kind) api.Handler {
+func send[T any, P sending[T]](s *server, kind message.Kind) api.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		in, err := api.DecodeLenient[sendRequest](r)
+		in, content, err := decode[T, P](r)
 		if err != nil {
 			return err
 		}
-		b, err := s.newBatch(r.Context(), api.CallerOf(r), kind, in)
+		b, err := s.newBatch(r.Context(), api.CallerOf(r), kind, in, content)
 		if err != nil {
 			return err
 		}
@@ -65,13 +65,13 @@ func (s *server) send(kind message.Kind) api.Handler {
 }
 
 // price tells what messages would cost, and stores nothing.
-func (s *server) price(kind message.Kind) api.Handler {
+func price[T any, P sending[T]](s *server, kind message.Kind) api.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		in, err := api.DecodeLenient[sendRequest](r)
+		in, content, err := decode[T, P](r)
 		if err != nil {
 			return err
 		}
-		b, err := s.newBatch(r.Context(), api.CallerOf(r), kind, in)
+		b, err := s.newBatch(r.Context(), api.CallerOf(r), kind, in, content)
 		if err != nil {
 			return err
 		}
@@ -103,7 +103,7 @@ func (b *batch) drafts() []message.Draft {
 }
 
 // drafted reports whether the item is for the gateway to look at.
-func (it *item) drafted() bool { return it.fault == nil && !it.trial }
+func (it *item) drafted() bool { return it.fault == nil && it.refused == "" && !it.trial }
 
 // submit hands the drafts over in one piece. A repeat by the same Idempotency-Key is answered for the recipients of then, whoever is in
 // its lists now.
@@ -117,6 +117,9 @@ func (b *batch) submit(w http.ResponseWriter, r *http.Request) ([]gateway.Result
 		return nil, err
 	}
 	request.RepeatWindow = repeatWindow
+	if b.kind != message.SMS { // all of it needs a channel that carries the kind
+		request.Whole = []fault.Code{fault.NoChannel}
+	}
 	reply, err := b.core.Gateway.Submit(r.Context(), b.caller, request)
 	if err != nil {
 		return nil, err
@@ -169,7 +172,10 @@ func (b *batch) reply(ctx context.Context, results []gateway.Result, sent bool) 
 		if it.drafted() {
 			result, results = results[0], results[1:]
 		}
-		if result.Fault != nil {
+		if f := result.Fault; f != nil && f.Code == fault.NoChannel && b.kind != message.SMS {
+			return out, f // nobody carries them
+		}
+		if result.Fault != nil || it.refused != "" {
 			b.addRefused(&out, it, result.Fault)
 			continue
 		}
@@ -238,11 +244,14 @@ func (b *batch) accepted(ctx context.Context, it *item, m *message.Message, shar
 
 // addRefused tells of an item that is not sent, unless its recipient is to be left out.
 func (b *batch) addRefused(out *sendReply, it *item, f *fault.Fault) {
-	if yes(string(it.in.Exclude)) && (f.Code == fault.InvalidSender || f.Code == fault.SenderNotRegistered) {
+	if f != nil && yes(string(it.in.Exclude)) && (f.Code == fault.InvalidSender || f.Code == fault.SenderNotRegistered) {
 		return
 	}
 	r := refused{
-		To: it.to, Body: string(it.in.Body), From: string(it.in.From), MessageID: b.freshID(), CustomString: string(it.in.CustomString), Status: itemStatus(f),
+		To: it.to, Body: string(it.in.Body), From: string(it.in.From), MessageID: b.freshID(), CustomString: string(it.in.CustomString), Status: it.refused,
+	}
+	if f != nil {
+		r.Status = itemStatus(f)
 	}
 	if r.Status == countryNotEnabled {
 		out.Blocked++
@@ -267,6 +276,9 @@ func (b *batch) countryOf(it *item) string {
 func itemStatus(f *fault.Fault) string {
 	if f.Kind() == fault.Internal {
 		return "INTERNAL_ERROR"
+	}
+	if f.Code == fault.URLNotAllowed { // of a file
+		return "INVALID_MEDIA_FILE"
 	}
 	if code := applicationCode(f); code != "" {
 		return code

@@ -60,7 +60,7 @@ type batchRequest struct {
 type MessageReply struct {
 	ID              string               `json:"id" format:"uuid"`
 	Direction       string               `json:"direction" enum:"outbound,inbound"`
-	Kind            string               `json:"kind" enum:"sms,whatsapp"`
+	Kind            string               `json:"kind" enum:"sms,whatsapp,mms,voice"`
 	Channel         string               `json:"channel" format:"uuid"`
 	To              string               `json:"to"`
 	From            string               `json:"from"`

@@ -21,7 +21,7 @@ import (
 var Driver = channel.Driver{
 	Name:     "trial",
 	Kind:     message.SMS,
-	Features: channel.Features{Receipts: true, Media: true, Types: types, Unknown: channel.Blind},
+	Features: channel.Features{Receipts: true, Media: true, Types: types, Kinds: []message.Kind{message.MMS, message.Voice}, Unknown: channel.Blind},
 	Check:    check,
 	Split:    split,
 	EachNode: func(channel.Settings) bool { return true },
