@@ -3,7 +3,6 @@ package api
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,8 +45,9 @@ func DecodeWith(r *http.Request, decode func(body []byte) error) error {
 		return err
 	}
 	if r.Header.Get(idempotencyKey) != "" {
-		sum := sha256.Sum256(b.Bytes())
-		v.fingerprint = hex.EncodeToString(sum[:])
+		sum := sha256.New()
+		sum.Write(b.Bytes())
+		v.know(r, sum)
 	}
 	return decode(b.Bytes())
 }

@@ -2,7 +2,6 @@ package api
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"hash"
 	"io"
@@ -44,7 +43,7 @@ func Upload(r *http.Request, take func(content io.Reader, name string) error) er
 	}
 	if r.Header.Get(idempotencyKey) != "" {
 		_, _ = io.Copy(io.Discard, u) // what is behind the file counts too
-		v.fingerprint = hex.EncodeToString(u.sum.Sum([]byte(r.URL.RawQuery)))
+		v.know(r, u.sum)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"hash"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -24,7 +25,7 @@ type visit struct {
 	remote      netip.Addr
 	start       time.Time
 	caller      gateway.Caller
-	fingerprint string // of the body, once it was read by a request with an Idempotency-Key
+	fingerprint string // of the request, once its body was read and it has an Idempotency-Key
 	status      int
 	written     int64
 }
@@ -38,6 +39,12 @@ func CallerOf(r *http.Request) gateway.Caller { return visitOf(r).caller }
 
 // RemoteOf is the address a request came from, behind trusted proxies.
 func RemoteOf(r *http.Request) netip.Addr { return visitOf(r).remote }
+
+// know notes by what a repeat of the request is known, from the hash of its body. It is stored, and bodies and queries may hold
+// passwords, so that it is of no use to whoever has not the master key.
+func (v *visit) know(r *http.Request, body hash.Hash) {
+	v.fingerprint = v.front.core.Store.Mark("api/request", string(body.Sum(nil))+r.URL.RawQuery)
+}
 
 // WriteHeader implements http.ResponseWriter.
 func (v *visit) WriteHeader(status int) {

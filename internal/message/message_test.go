@@ -150,6 +150,23 @@ func TestNationalNumbersNeedTheRegion(t *testing.T) {
 	}
 }
 
+// TestANumberIsAllOfItsText: what follows a number, or stands before it, is not left out in silence.
+func TestANumberIsAllOfItsText(t *testing.T) {
+	for _, text := range []string{"0701 234-567", "(0701) 234.567", " 0701234567 ", "\u202a+254 701\u2011234\u00a0567\u202c", "٠٧٠١٢٣٤٥٦٧"} {
+		if a, err := message.ParsePhone(text, "KE"); err != nil || a.Value != "+254701234567" {
+			t.Errorf("%q became %v, %v", text, a, err)
+		}
+	}
+	for _, text := range []string{
+		"0701234567; 0712345678", "0701234567 or 0712345678", "call 0701234567", "0701234567 ext. 5", "0701234567#5", "0701234567x5", "0701234567\n0712345678",
+		"tel:+254701234567;ext=5", "0701234567\x00", "<b>0701234567", "0701234567' OR 1=1",
+	} {
+		if a, err := message.ParsePhone(text, "KE"); err == nil {
+			t.Errorf("%q became %v", text, a)
+		}
+	}
+}
+
 func TestSenders(t *testing.T) {
 	for text, want := range map[string]message.Address{
 		"ACME": {Kind: message.Name, Value: "ACME"}, "A-1": {Kind: message.Name, Value: "A-1"},

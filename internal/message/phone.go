@@ -3,6 +3,7 @@ package message
 import (
 	"strings"
 	"sync"
+	"unicode"
 
 	"github.com/nyaruka/phonenumbers"
 
@@ -23,11 +24,24 @@ func ParsePhone(text, region string) (Address, error) {
 	if len(text) > 64 {
 		return Address{}, fault.New(fault.InvalidRecipient, "the number is too long")
 	}
-	n, err := phonenumbers.Parse(text, strings.ToUpper(region))
-	if err != nil || !phonenumbers.IsPossibleNumber(n) {
+	n, err := phonenumbers.Parse(strings.Map(visible, text), strings.ToUpper(region))
+	if err != nil || !phonenumbers.IsPossibleNumber(n) || strings.ContainsFunc(text, foreign) {
 		return Address{}, fault.New(fault.InvalidRecipient, "%q is not a possible phone number", clip(text))
 	}
 	return Address{Phone, phonenumbers.Format(n, phonenumbers.E164)}, nil
+}
+
+// visible drops the marks of writing direction and the like that copied numbers carry.
+func visible(r rune) rune {
+	if unicode.Is(unicode.Cf, r) {
+		return -1
+	}
+	return r
+}
+
+// foreign tells what does not belong into one number: the library looks for the first number in a text, and leaves out what follows.
+func foreign(r rune) bool {
+	return !unicode.IsDigit(r) && !unicode.In(r, unicode.Zs, unicode.Pd, unicode.Cf) && !strings.ContainsRune("+\uff0b.()/", r)
 }
 
 // ParseLenient is ParsePhone for lists and programs that leave the + away: what is no number of the region is read with its country code.
