@@ -2,6 +2,7 @@ package contact
 
 import (
 	"encoding/json"
+	"errors"
 	"net/mail"
 	"slices"
 	"strings"
@@ -64,13 +65,24 @@ func (e *Edit) Check() error {
 			return fault.New(fault.InvalidField, "this is no email address").In("email")
 		}
 	}
+	if err := errors.Join(e.checkAddresses(), e.checkDetails()); err != nil {
+		return fault.Of(err)
+	}
+	return e.checkTags()
+}
+
+func (e *Edit) checkAddresses() error {
 	for _, a := range e.addresses() {
 		if len(a.Value) > maxAddress || strings.ContainsAny(a.Value, " \t\r\n") || !utf8.ValidString(a.Value) {
 			return fault.New(fault.InvalidField, "there can be no such address").In(map[message.AddressKind]string{message.User: "username"}[a.Kind] + fieldOf[a.Kind])
 		}
 	}
-	if err := e.checkDetails(); err != nil || e.Tags == nil {
-		return err
+	return nil
+}
+
+func (e *Edit) checkTags() error {
+	if e.Tags == nil {
+		return nil
 	}
 	if len(*e.Tags) > maxTags {
 		return fault.New(fault.InvalidField, "a contact has at most %d tags", maxTags).In("tags")

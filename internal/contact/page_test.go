@@ -222,8 +222,11 @@ func TestNumbersLeadToPeople(t *testing.T) {
 	w := open(t)
 	w.must(t, w.Write(func(tx *store.Tx) error {
 		done, err := w.keep.Save(tx, 1, contact.FromAPI, []contact.Edit{{Email: text("a@example.com"), Name: text("Ann")}, {Attributes: noted(contact.FaxNumber, "5")}})
-		if err != nil || done[1].Fault != nil {
-			return fmt.Errorf("%w %v", err, done[1].Fault)
+		if err != nil {
+			return err
+		}
+		if done[1].Fault != nil {
+			return done[1].Fault
 		}
 		_, err = w.keep.Merge(tx, audit.System, 1, done[0].ID, done[1].ID)
 		return err

@@ -93,7 +93,8 @@ func (r *reader) person(cells []string) (e contact.Edit, err error) {
 			return e, fault.Of(err).In(r.fields[i])
 		}
 	}
-	return e, e.Check()
+	err = e.Check()
+	return e, err
 }
 
 // set takes a cell over into the edit.

@@ -40,8 +40,11 @@ type Day int64
 // DayOf is the day of a moment.
 func DayOf(t time.Time) Day { return Day(t.UnixMilli() / (24 * time.Hour).Milliseconds()) }
 
+// Begin is when the day begins.
+func (d Day) Begin() time.Time { return time.Unix(int64(d)*24*60*60, 0).UTC() }
+
 // String shows the day as 2027-01-31.
-func (d Day) String() string { return time.Unix(int64(d)*24*60*60, 0).UTC().Format(time.DateOnly) }
+func (d Day) String() string { return d.Begin().Format(time.DateOnly) }
 
 // Usage is what an account did over a channel on a day.
 type Usage struct {
@@ -97,6 +100,20 @@ func Of(ctx context.Context, s *store.Store, a account.ID, since, until Day) ([]
 		}}
 	}
 	return list, nil
+}
+
+// Sum adds up usage by something that it is of, and tells of what there is any, in the order in which it comes.
+func Sum[K comparable](list []Usage, by func(*Usage) K) (order []K, sums map[K]Counts) {
+	sums = map[K]Counts{}
+	for i := range list {
+		at := by(&list[i])
+		sum, known := sums[at]
+		if !known {
+			order = append(order, at)
+		}
+		sums[at] = sum.Plus(list[i].Counts)
+	}
+	return order, sums
 }
 
 // Drop deletes some of the days before the given time, and tells whether there may be more.

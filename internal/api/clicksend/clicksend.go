@@ -46,6 +46,12 @@ func (s *server) operations() []api.Operation {
 		s.contactOperations(),
 		s.ruleOperations(),
 		s.boxOperations(),
+		s.findOperations(),
+		s.accountOperations(),
+		s.subaccountOperations(),
+		s.usageOperations(),
+		s.placeOperations(),
+		s.numberOperations(),
 	)
 	for i := range all {
 		all[i].Replies = append(all[i].Replies, refusals(all[i])...)

@@ -19,8 +19,12 @@ import (
 // contactOperations are about the members of contact lists.
 func (s *server) contactOperations() []api.Operation {
 	example := contactView{ID: 5, List: 439, Phone: "+61411111111", FirstName: "John", LastName: "Doe", Added: 1783958400, Updated: 1783958400, ListName: "Friends"}
-	read := func(h api.Handler) api.Handler { return s.guarded(account.MessagesRead, h) }
-	write := func(h api.Handler) api.Handler { return s.guarded(account.MessagesSend, h) }
+	read := func(h api.Handler) api.Handler {
+		return s.guarded(account.MessagesRead, needing(account.AccessContacts, h))
+	}
+	write := func(h api.Handler) api.Handler {
+		return s.guarded(account.MessagesSend, needing(account.AccessContacts, h))
+	}
 	wanted := contactRequest{Phone: "+61411111111", FirstName: "John", LastName: "Doe"}
 	one := "/v3/lists/{list_id}/contacts/{contact_id}"
 	transferred := []api.Example{done("Contact #5 has been transferred to List #440", example)}
@@ -106,7 +110,8 @@ func (in *contactRequest) edit(region string) (e contact.Edit, err error) {
 			return e, fmt.Errorf("encode %s: %w", name, err)
 		}
 	}
-	return e, e.Check()
+	err = e.Check()
+	return e, err
 }
 
 // contactView is a contact in a list, as the surface shows it.
@@ -260,7 +265,7 @@ func (s *server) member(r *http.Request) (l contact.List, c contact.Contact, err
 	if l, err = s.list(r, "list_id"); err != nil {
 		return l, c, err
 	}
-	c, ok, err := s.core.Contacts.Numbered(r.Context(), l.Account, number(r, "contact_id"))
+	c, ok, err := s.core.Contacts.Numbered(r.Context(), l.Account, pathNumber(r, "contact_id"))
 	if err == nil && ok {
 		ok, err = s.core.Contacts.Has(r.Context(), l.ID, c.ID)
 	}

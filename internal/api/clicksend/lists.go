@@ -21,8 +21,12 @@ import (
 // listOperations are about contact lists as a whole.
 func (s *server) listOperations() []api.Operation {
 	example := listView{ID: 439, Name: "Friends", EmailID: "0198C8F0000000A1", Contacts: 2}
-	read := func(h api.Handler) api.Handler { return s.guarded(account.MessagesRead, h) }
-	write := func(h api.Handler) api.Handler { return s.guarded(account.MessagesSend, h) }
+	read := func(h api.Handler) api.Handler {
+		return s.guarded(account.MessagesRead, needing(account.AccessContacts, h))
+	}
+	write := func(h api.Handler) api.Handler {
+		return s.guarded(account.MessagesSend, needing(account.AccessContacts, h))
+	}
 	return []api.Operation{
 		{
 			Pattern: "GET /v3/lists", ID: "readLists", Summary: "List the contact lists", Query: searchQuery{}, Handler: read(s.readLists),
@@ -169,8 +173,8 @@ var lists = table[listView]{
 	{Name: "_contacts_count", Value: func(l *listView) string { return strconv.Itoa(l.Contacts) }, Whole: true, Number: true},
 }
 
-// number is a small number in the path; 0 for what is none.
-func number(r *http.Request, name string) int {
+// pathNumber is a small number in the path; 0 for what is none.
+func pathNumber(r *http.Request, name string) int {
 	n, err := strconv.ParseInt(r.PathValue(name), 10, 32)
 	if err != nil || n < 0 {
 		return 0
@@ -180,7 +184,7 @@ func number(r *http.Request, name string) int {
 
 // list is the caller's list whose number is in the path.
 func (s *server) list(r *http.Request, name string) (contact.List, error) {
-	l, err := s.core.Contacts.ListNumbered(r.Context(), api.CallerOf(r).Account.ID, number(r, name))
+	l, err := s.core.Contacts.ListNumbered(r.Context(), api.CallerOf(r).Account.ID, pathNumber(r, name))
 	if fault.Is(err, fault.NotHere) {
 		return l, unknownList()
 	}

@@ -65,7 +65,7 @@ var templates = table[templateView]{
 
 // template is the caller's template whose number is in the path.
 func (s *server) template(r *http.Request) (template.Template, error) {
-	return s.core.Templates.Numbered(r.Context(), api.CallerOf(r).Account.ID, number(r, "template_id"))
+	return s.core.Templates.Numbered(r.Context(), api.CallerOf(r).Account.ID, pathNumber(r, "template_id"))
 }
 
 func (s *server) readTemplates(w http.ResponseWriter, r *http.Request) error {

@@ -2,10 +2,12 @@ package native
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/api"
+	"tidings.dev/internal/message"
 	"tidings.dev/internal/report"
 )
 
@@ -19,6 +21,7 @@ type usageInput struct {
 	Since string `query:"since" format:"date" doc:"First day, in UTC; 30 days before the last without it."`
 	Until string `query:"until" format:"date" doc:"Last day; today without it."`
 	By    string `query:"by" enum:"day,channel,kind,account" default:"day" doc:"What the items are of; account: the caller's own and each of its subaccounts."`
+	Kind  string `query:"kind" enum:"sms,whatsapp" doc:"Only what went over channels of this kind."`
 }
 
 // usageReply is what happened on some days.
@@ -76,6 +79,9 @@ func (s *server) readUsage(w http.ResponseWriter, r *http.Request) error {
 	case since > until || until-since >= mostDays:
 		q.wrong("since", "the days are from the first to the last, at most %d", mostDays)
 	}
+	if kind := message.Kind(q.Get("kind")); kind != "" && kind != message.SMS && kind != message.WhatsApp {
+		q.wrong("kind", "a kind is sms or whatsapp")
+	}
 	if q.err != nil {
 		return q.err
 	}
@@ -97,6 +103,9 @@ func (s *server) readUsage(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
+		if kind := message.Kind(q.Get("kind")); kind != "" {
+			list = slices.DeleteFunc(list, func(u report.Usage) bool { return u.Kind != kind })
+		}
 		reply.Items = append(reply.Items, counted(list, grain, a.Currency)...)
 	}
 	return api.Reply(w, http.StatusOK, reply)
@@ -104,24 +113,12 @@ func (s *server) readUsage(w http.ResponseWriter, r *http.Request) error {
 
 // counted is one item for each thing that the grain tells apart, in the order in which they come.
 func counted(list []report.Usage, grain func(report.Usage) countItem, currency string) (items []countItem) {
-	at := map[countItem]int{}
-	for _, u := range list {
-		name := grain(u)
-		i, ok := at[name]
-		if !ok {
-			i = len(items)
-			at[name], items = i, append(items, name)
-			items[i].Currency = currency
-		}
-		item := &items[i]
-		item.Accepted += u.Accepted
-		item.Parts += u.Parts
-		item.Sent += u.Sent
-		item.Delivered += u.Delivered
-		item.Failed += u.Failed
-		item.Unknown += u.Unknown
-		item.Inbound += u.Inbound
-		item.Charged += u.Charged
+	order, sums := report.Sum(list, func(u *report.Usage) countItem { return grain(*u) })
+	for _, item := range order {
+		c := sums[item]
+		item.Accepted, item.Parts, item.Sent, item.Delivered = c.Accepted, c.Parts, c.Sent, c.Delivered
+		item.Failed, item.Unknown, item.Inbound, item.Charged, item.Currency = c.Failed, c.Unknown, c.Inbound, c.Charged, currency
+		items = append(items, item)
 	}
 	return items
 }

@@ -38,7 +38,10 @@ func TestUsageIsCountedByWhatTheCallerAsks(t *testing.T) {
 	if got := ask(alice, "?by=kind").Items; len(got) != 1 || got[0].Kind != "sms" || got[0].Accepted != 4 {
 		t.Errorf("by kind: %+v", got)
 	}
-	got := ask(alice, "?by=account").Items
+	if got := ask(alice, "?by=account&kind=whatsapp").Items; len(got) != 0 {
+		t.Errorf("of another kind: %+v", got)
+	}
+	got := ask(alice, "?by=account&kind=sms").Items
 	if len(got) != 2 || got[0].Account != w.Alice.ID.String() || got[0].Accepted != 4 || got[1].Account != made.ID || got[1].Accepted != 1 {
 		t.Errorf("by account: %+v", got)
 	}
