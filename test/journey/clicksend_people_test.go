@@ -15,8 +15,7 @@ import (
 var (
 	ruleFields  = "rule_name,action,action_address:text enabled:flag"
 	receiptRule = object(ruleFields + " receipt_rule_id:id match_type:int")
-	inboundRule = object(ruleFields + " inbound_rule_id:id dedicated_number,message_search_term,webhook_type:text message_search_type:int")
-	listedRule  = object(ruleFields + " inbound_rule_id,sms_inbound_rule_id:id dedicated_number,message_search_term,webhook_type:text message_search_type:int")
+	inboundRule = object(ruleFields + " inbound_rule_id,sms_inbound_rule_id:id dedicated_number,message_search_term,webhook_type:text message_search_type:int")
 )
 
 // clicksendRules leaves one rule of each kind that puts what comes into the lists to poll.
@@ -24,24 +23,30 @@ func clicksendRules(t *testing.T, c *clicksend) {
 	poll := map[string]any{"ruleName": "poll", "dedicatedNumber": "*", "messageSearchType": 0, "messageSearchTerm": "", "action": "POLL", "actionAddress": "", "enabled": 1, "webhookType": "post"}
 	c.told(t, "InboundSMSRulesApi.smsInboundAutomationPost", "Your record has been added.", inboundRule, model("InboundSMSRule", poll))
 	push := maps.Clone(poll)
-	maps.Copy(push, map[string]any{"ruleName": "orders", "messageSearchType": 1, "messageSearchTerm": "order", "action": "URL", "actionAddress": "https://example.com/in", "webhookType": "json"})
+	maps.Copy(push, map[string]any{"ruleName": "orders", "messageSearchType": 1, "messageSearchTerm": "order", "action": "URL", "actionAddress": c.ControlURL + "/customer/in", "webhookType": "json"})
 	added := c.told(t, "InboundSMSRulesApi.smsInboundAutomationPost", "Your record has been added.", inboundRule, model("InboundSMSRule", push))
 	want := map[string]any{
 		"rule_name": "orders", "dedicated_number": "*", "message_search_type": 1, "message_search_term": "order", "action": "URL",
-		"action_address": "https://example.com/in", "enabled": 1, "webhook_type": "json",
+		"action_address": c.ControlURL + "/customer/in", "enabled": 1, "webhook_type": "json",
 	}
 	added.has(t, "added", want)
 	id := added.at("inbound_rule_id").number()
 	want["inbound_rule_id"] = id
+	c.stored(t, "rules").at("items").where("name", "orders").has(t, "stored", map[string]any{
+		"number": id, "on": "inbound", "search": "starts_with", "term": "order", "action": "URL", "target": c.ControlURL + "/customer/in", "webhook": "json", "enabled": true,
+	})
 	c.told(t, "InboundSMSRulesApi.smsInboundAutomationGet", "Your inbound rule.", inboundRule, id).has(t, "single", want)
-	listed := c.told(t, "InboundSMSRulesApi.smsInboundAutomationsGet", "Your list of inbound rules.", widePage(listedRule), nil, 1, 15)
+	listed := c.told(t, "InboundSMSRulesApi.smsInboundAutomationsGet", "Your list of inbound rules.", widePage(inboundRule), nil, 1, 15)
 	listed.at("data").where("rule_name", "orders").has(t, "listed", want)
-	c.told(t, "InboundSMSRulesApi.smsInboundAutomationsGet", "Your list of inbound rules.", widePage(listedRule), "rule_name:ORDERS", 1, 15).has(t, "found", map[string]any{"total": 1, "data.0.sms_inbound_rule_id": id})
+	c.told(t, "InboundSMSRulesApi.smsInboundAutomationsGet", "Your list of inbound rules.", widePage(inboundRule), "rule_name:ORDERS", 1, 15).has(t, "found", map[string]any{"total": 1, "data.0.sms_inbound_rule_id": id})
 	maps.Copy(push, map[string]any{"ruleName": "all orders", "enabled": 0})
 	maps.Copy(want, map[string]any{"rule_name": "all orders", "enabled": 0})
 	c.told(t, "InboundSMSRulesApi.smsInboundAutomationPut", "Your record has been updated.", inboundRule, id, model("InboundSMSRule", push)).has(t, "changed", want)
 	c.told(t, "InboundSMSRulesApi.smsInboundAutomationDelete", "Your record has been deleted.", list(kind("any")), id)
 	c.refused(t, "InboundSMSRulesApi.smsInboundAutomationGet", http.StatusNotFound, "NOT_FOUND", id)
+	if c.stored(t, "rules").at("items").where("name", "all orders").v != nil {
+		t.Error("the deleted rule is there")
+	}
 	c.receiptRules(t)
 }
 
@@ -52,14 +57,16 @@ func (c *clicksend) receiptRules(t *testing.T) {
 	}
 	const saved = "Your new SMS receipt has been added."
 	c.told(t, "SMSDeliveryReceiptRulesApi.smsDeliveryReceiptAutomationPost", saved, receiptRule, rule("poll", "POLL", "", 1))
-	added := c.told(t, "SMSDeliveryReceiptRulesApi.smsDeliveryReceiptAutomationPost", saved, receiptRule, rule("push", "URL", "https://example.com/receipts", 1))
+	added := c.told(t, "SMSDeliveryReceiptRulesApi.smsDeliveryReceiptAutomationPost", saved, receiptRule, rule("push", "URL", c.ControlURL+"/customer/receipts", 1))
 	id := added.at("receipt_rule_id").number()
-	want := map[string]any{"receipt_rule_id": id, "rule_name": "push", "match_type": 0, "action": "URL", "action_address": "https://example.com/receipts", "enabled": 1}
+	want := map[string]any{"receipt_rule_id": id, "rule_name": "push", "match_type": 0, "action": "URL", "action_address": c.ControlURL + "/customer/receipts", "enabled": 1}
 	added.has(t, "added", want)
+	stored := map[string]any{"name": "push", "on": "receipt", "action": "URL", "target": c.ControlURL + "/customer/receipts", "enabled": true}
+	c.stored(t, "rules").at("items").where("number", fmt.Sprint(id)).has(t, "stored", stored)
 	c.call(t, "SMSDeliveryReceiptRulesApi.smsDeliveryReceiptAutomationGet", id).goodAny(t, "single", receiptRule).has(t, "single", want)
 	c.told(t, "SMSDeliveryReceiptRulesApi.smsDeliveryReceiptAutomationsGet", "Your list of rule incoming sms receipt.", page(receiptRule), nil, 1, 15).at("data").where("rule_name", "push").has(t, "listed", want)
 	want["enabled"] = 0
-	c.call(t, "SMSDeliveryReceiptRulesApi.smsDeliveryReceiptAutomationPut", id, rule("push", "URL", "https://example.com/receipts", 0)).goodAny(t, "changed", receiptRule).has(t, "changed", want)
+	c.call(t, "SMSDeliveryReceiptRulesApi.smsDeliveryReceiptAutomationPut", id, rule("push", "URL", c.ControlURL+"/customer/receipts", 0)).goodAny(t, "changed", receiptRule).has(t, "changed", want)
 	c.call(t, "SMSDeliveryReceiptRulesApi.smsDeliveryReceiptAutomationDelete", id).goodAny(t, "deleted", list(kind("any")))
 	c.refused(t, "SMSDeliveryReceiptRulesApi.smsDeliveryReceiptAutomationGet", http.StatusNotFound, "NOT_FOUND", id)
 }
@@ -204,7 +211,7 @@ func (c *clicksend) listSends(t *testing.T, to int64) {
 
 // The account.
 
-var accountShape = object("user_id:id username,user_email,user_phone,reply_to,delivery_to,user_first_name,user_last_name,account_name,account_billing_email,account_billing_mobile,country,default_country_sms,timezone:text "+
+var accountShape = object("user_id:id username,user_email,user_phone,reply_to,user_first_name,user_last_name,account_name,account_billing_email,account_billing_mobile,country,default_country_sms,timezone:text delivery_to:text? "+
 	"active,banned,auto_recharge,setting_unicode_sms,setting_fix_sender_id,setting_sms_message_char_limit,old_dashboard,account:int balance,auto_recharge_amount,low_credit_amount,balance_commission:money setting_email_sms_subject:any",
 	map[string]shape{"_currency": currency, "_subaccount": kind("any")})
 
@@ -218,14 +225,38 @@ func clicksendAccount(t *testing.T, c *clicksend) {
 	if strings.Contains(shown.String(), c.key) {
 		t.Error("the account shows the key")
 	}
-	now := time.Now().UTC()
-	used := c.call(t, "AccountApi.accountUseageBySubaccountGet", now.Year(), int(now.Month())).goodAny(t, "usage", func(v any) string { return "" })
-	t.Logf("usage %s", used)
+	c.usage(t)
 	password := c.as(c.username, c.Accounts[0].Password)
 	password.told(t, "AccountApi.accountGet", "Here's your account.", accountShape).has(t, "by password", map[string]any{"user_id": stored.at("number")})
 }
 
-var subaccountShape = object("subaccount_id:id api_username,email,phone_number,first_name,last_name,notes:text api_key:any access_users,access_billing,access_reporting,access_contacts,access_settings,share_campaigns:flag")
+// counted are the account's numbers of today, as stored.
+func (c *clicksend) counted(t *testing.T) value {
+	t.Helper()
+	return c.stored(t, "usage?by=account&since="+time.Now().UTC().Format(time.DateOnly)).at("items.0")
+}
+
+func (c *clicksend) usage(t *testing.T) {
+	t.Helper()
+	now := time.Now().UTC()
+	row, total := object("subaccount_id:id username:text total_count:money total_price:float"), object("count:int price:float")
+	kinds := map[string]shape{"_currency": currency}
+	for _, kind := range []string{"sms", "mms", "voice", "fax", "post", "email", "whatsapp"} {
+		kinds[kind], kinds[kind+"_total"] = list(row), total
+	}
+	const said = "Here is your usage for this month."
+	used := c.told(t, "AccountApi.accountUseageBySubaccountGet", said, object("", kinds), now.Year(), int(now.Month()))
+	stored := c.counted(t)
+	used.has(t, "usage", map[string]any{"sms_total.count": stored.at("accepted"), "sms.0.username": c.username, "sms.0.total_count": stored.at("accepted").String() + ".00"})
+	if got := micros(t, used.at("sms_total.price").String()); got != stored.at("charged_micros").number() {
+		t.Errorf("%d were paid, stored are %s", got, stored.at("charged_micros"))
+	}
+	before := c.told(t, "AccountApi.accountUseageBySubaccountGet", said, object("", kinds), now.Year()-1, 1)
+	before.has(t, "usage of last year", map[string]any{"sms_total.count": 0})
+}
+
+var subaccountShape = object("subaccount_id:id api_username,email,phone_number,first_name,last_name,api_key:text notes:text? " +
+	"access_users,access_billing,access_reporting,access_contacts,access_settings,access_sms,access_email,access_voice,access_fax,access_post,access_reseller,access_mms,share_campaigns:flag")
 
 func clicksendSubaccounts(t *testing.T, c *clicksend) {
 	wanted := map[string]any{
@@ -239,7 +270,9 @@ func clicksendSubaccounts(t *testing.T, c *clicksend) {
 	made := c.told(t, "SubaccountApi.subaccountsPost", "New account has been created.", subaccountShape, model("Subaccount", wanted))
 	made.has(t, "made", want)
 	id := made.at("subaccount_id").number()
-	c.stored(t, "accounts").at("items").where("number", fmt.Sprint(id)).has(t, "stored", map[string]any{"status": "active", "parent_id": c.Accounts[0].ID})
+	c.stored(t, "accounts").at("items").where("number", fmt.Sprint(id)).has(t, "stored", map[string]any{
+		"status": "active", "parent_id": c.Accounts[0].ID, "username": "acme-shop", "email": "shop@example.com", "phone_number": "+254711000201", "first_name": "Shop", "last_name": "Keeper",
+	})
 	c.refused(t, "SubaccountApi.subaccountsPost", http.StatusBadRequest, "ALREADY_EXISTS", model("Subaccount", wanted))
 	c.told(t, "SubaccountApi.subaccountsBySubaccountIdGet", theseAreData, subaccountShape, id).has(t, "single", want)
 	c.told(t, "SubaccountApi.subaccountsGet", "SUCCESS", page(subaccountShape), 1, 15).at("data").where("api_username", "acme-shop").has(t, "listed", want)
@@ -281,15 +314,13 @@ func clicksendOthers(t *testing.T, c *clicksend) {
 	}
 	count := object("count:int price:float")
 	stats := c.call(t, "StatisticsApi.statisticsSmsGet").goodAny(t, "statistics", object("", map[string]shape{
-		"total": object("", map[string]shape{"outbound": count, "inbound": kind("any"), "bounced": kind("any")}), "stats": list(object("date:any", map[string]shape{"outbound": kind("any"), "inbound": kind("any"), "bounced": kind("any")})), "_currency": currency,
+		"total": object("", map[string]shape{"outbound": count, "inbound": kind("any"), "bounced": kind("any")}), "stats": list(object("date:time", map[string]shape{"outbound": kind("any"), "inbound": kind("any"), "bounced": kind("any")})), "_currency": currency,
 	}))
-	sent := int64(0)
-	for _, m := range c.stored(t, "messages?limit=100&direction=outbound").at("items").each() {
-		if m.at("status").String() != "cancelled" {
-			sent++
-		}
+	stored := c.counted(t)
+	stats.has(t, "statistics", map[string]any{"total.outbound.count": stored.at("accepted")})
+	if got := micros(t, stats.at("total.outbound.price").String()); got != stored.at("charged_micros").number() {
+		t.Errorf("%d were paid, stored are %s", got, stored.at("charged_micros"))
 	}
-	t.Logf("%s, %d sent", stats.at("total"), sent)
 	media := model("MmsMessageCollection", map[string]any{"mediaFile": "https://example.com/cat.jpg", "messages": []any{model("MmsMessage", map[string]any{"to": "+254711000001", "subject": "A cat", "body": "Look"})}})
 	c.refused(t, "MMSApi.mmsSendPost", http.StatusForbidden, "FORBIDDEN", media)
 	voice := model("VoiceMessageCollection", map[string]any{"messages": []any{model("VoiceMessage", map[string]any{"to": "+254711000001", "body": "Hello", "voice": "female", "lang": "en-us"})}})

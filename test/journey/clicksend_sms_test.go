@@ -19,8 +19,8 @@ var (
 		"from_email,list_id,contact_id:text? is_shared_system_number:bool")
 	historyRow = object("direction,to,body,status,from,schedule,status_text,message_price,custom_string,country,carrier,_api_username:text error_text,first_name,last_name:text? " +
 		"date:time status_code,error_code:digits? message_id:uuid message_parts:int from_email,list_id,contact_id:text? user_id,subaccount_id:id")
-	deliveryReceipt = object("timestamp_send,timestamp:time message_id:uuid status_code:int status_text,error_text,custom_string,message_type:text error_code:int? subaccount_id:id")
-	inboundMessage  = object("timestamp,timestamp_send:time from,body,original_body,to,custom_string,_keyword:text original_message_id,message_id:uuid")
+	deliveryReceipt = object("timestamp_send,timestamp:time message_id:uuid status_code:int status_text,custom_string,message_type:text error_text:text? error_code:int? subaccount_id:id")
+	inboundMessage  = object("timestamp,timestamp_send:time from,body,original_body,to,custom_string,_keyword:text message_id:uuid", map[string]shape{"original_message_id": either(kind("uuid"), kind("empty"))})
 )
 
 func batch(message shape) shape {
@@ -63,7 +63,7 @@ func (c *clicksend) sameMessage(t *testing.T, shown value) {
 	m := c.message(t, shown.at("message_id").String())
 	shown.has(t, "message "+m.at("id").String(), map[string]any{
 		"to": m.at("to"), "body": m.at("text"), "from": m.at("from"), "message_parts": m.at("parts"),
-		"custom_string": strings.Trim(m.at("metadata.custom_string").String(), "null"),
+		"custom_string": m.at("metadata.custom_string").text(),
 	})
 	if got, want := micros(t, shown.at("message_price").String()), m.at("price_micros").number(); got != want {
 		t.Errorf("message %s costs %d, stored are %d", m.at("id"), got, want)
@@ -226,6 +226,7 @@ func clicksendTemplates(t *testing.T, c *clicksend) {
 	id := saved.at("template_id").number()
 	want := map[string]any{"template_id": id, "template_name": "Welcome", "body": "Hello ~first_name~"}
 	saved.has(t, "saved", want)
+	c.stored(t, "templates").at("items").where("name", "Welcome").has(t, "stored", map[string]any{"number": id, "body": "Hello ~first_name~"})
 	c.told(t, "SMSApi.smsTemplatesGet", "Here are your templates.", page(smsTemplate), 1, 15).at("data.0").has(t, "listed", want)
 	c.plain(t, "GET", fmt.Sprintf("/sms/templates/%d", id), "").good(t, "template", "Here is your template.", smsTemplate).has(t, "single", want)
 	c.seen["GET /sms/templates/{template_id}"] = true
@@ -237,12 +238,13 @@ func clicksendTemplates(t *testing.T, c *clicksend) {
 	c.refused(t, "SMSApi.smsTemplatesByTemplateIdDelete", http.StatusNotFound, "NOT_FOUND", id)
 }
 
-var deliveryIssue = object("issue_id:any user_id:id type,description,status:text message_id,client_comments,support_comments,email_address:text? date_added:time resolved:any")
+var deliveryIssue = object("issue_id,user_id:id type,description,status,email_address:text client_comments,support_comments:text? message_id:uuid date_added:time resolved:flag")
 
 func clicksendIssues(t *testing.T, c *clicksend) {
 	about := c.one(t, "+254711000041", "where is it?")
 	wanted := map[string]any{"messageId": about, "type": "SMS", "description": "It never came", "clientComments": "twice", "emailAddress": "ann@example.com"}
 	told := map[string]any{"message_id": about, "type": "SMS", "description": "It never came", "client_comments": "twice", "email_address": "ann@example.com"}
 	c.told(t, "DeliveryIssuesApi.deliveryIssuesPost", "New delivery issue has been created.", deliveryIssue, model("DeliveryIssue", wanted)).has(t, "told", told)
-	c.told(t, "DeliveryIssuesApi.deliveryIssuesGet", "Here is your result.", page(deliveryIssue), 1, 15).at("data.0").has(t, "listed", told)
+	c.told(t, "DeliveryIssuesApi.deliveryIssuesGet", "Here is your result.", list(deliveryIssue), 1, 15).at("0").has(t, "listed", told)
+	c.stored(t, "issues").at("items.0").has(t, "stored", map[string]any{"message": strings.ToLower(about), "type": "SMS", "description": "It never came", "comments": "twice", "email": "ann@example.com", "status": "open"})
 }

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -232,17 +234,38 @@ var currency = object("currency_name_short,currency_prefix_d,currency_prefix_c,c
 
 // TestTheNPMClient makes every call of the API by the public client of it, as npm has it. Each reply is compared with the contract's types,
 // and with what is stored, as the native API shows it.
-func TestTheNPMClient(t *testing.T) {
+func TestTheNPMClient(t *testing.T) { //nolint:tparallel // its chapters follow each other
 	t.Parallel()
 	c := beginClicksend(t, own(t, t.TempDir(), fresh(t)))
 	for _, chapter := range []struct {
 		name string
 		tell func(t *testing.T, c *clicksend)
 	}{
+		{"rules", clicksendRules},
+		{"templates", clicksendTemplates},
 		{"lists", clicksendLists},
 		{"contacts", clicksendContacts},
+		{"search", clicksendSearch},
+		{"messages", clicksendMessages},
+		{"scheduled", clicksendScheduled},
+		{"receipts", clicksendReceipts},
+		{"inbound", clicksendInbound},
+		{"issues", clicksendIssues},
+		{"account", clicksendAccount},
+		{"subaccounts", clicksendSubaccounts},
+		{"numbers", clicksendNumbers},
+		{"others", clicksendOthers},
+		{"errors", clicksendErrors},
 	} {
 		t.Run(chapter.name, func(t *testing.T) { chapter.tell(t, c) })
+	}
+	for _, call := range clicksendCalls {
+		if !c.seen[call] {
+			t.Errorf("%s was not called", call)
+		}
+	}
+	if len(c.seen) < len(clicksendCalls) {
+		t.Errorf("only %s", slices.Sorted(maps.Keys(c.seen)))
 	}
 }
 

@@ -30,6 +30,7 @@ var kinds = map[string]shape{
 	"price":  like(`\d+\.\d{4}`),
 	"money":  like(`-?\d+\.\d+`),
 	"day":    like(`\d{4}-\d\d-\d\d`),
+	"empty":  like(""),
 	"digits": like(`\d+`),
 }
 
@@ -181,6 +182,12 @@ func (v value) String() string {
 	}
 	text, _ := json.Marshal(v.v)
 	return string(text)
+}
+
+// text is a text; of anything else it is empty.
+func (v value) text() string {
+	text, _ := v.v.(string)
+	return text
 }
 
 // number is a whole number; of anything else it is zero.

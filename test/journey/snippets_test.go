@@ -129,7 +129,7 @@ func (h *heardBy) wants(t *testing.T, what string, status int, text string) {
 
 // TestTheDocumentsSnippetsInTheSandbox runs what the documents of the two WhatsApp APIs show, changed in nothing but the base URL and what a
 // reader fills in, by a device that a phone has linked.
-func TestTheDocumentsSnippetsInTheSandbox(t *testing.T) {
+func TestTheDocumentsSnippetsInTheSandbox(t *testing.T) { //nolint:tparallel // both parts use one phone
 	t.Parallel()
 	snippet.Needs(t, "curl", "node", "php")
 	s := own(t, t.TempDir(), fresh(t))

@@ -153,7 +153,7 @@ func TestLongUnicodeTextArrivesWhole(t *testing.T) {
 }
 
 // The endings of a recipient's number do what the table says.
-func TestEndings(t *testing.T) {
+func TestEndings(t *testing.T) { //nolint:tparallel // all were sent before the first is looked at
 	t.Parallel()
 	c := shared.client(0)
 	type row struct {
