@@ -1,6 +1,7 @@
 package clicksend
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"time"
@@ -105,7 +106,8 @@ func (s *server) readNumbers(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		rows = append(rows, numberView{Number: n.Address.Value, Country: message.Country(n.Address), Type: string(ch.Kind), Keyword: n.Keyword})
+		country := cmp.Or(message.Country(n.Address), api.CallerOf(r).Account.Region) // short codes are of the country that they are used in
+		rows = append(rows, numberView{Number: n.Address.Value, Country: country, Type: string(ch.Kind), Keyword: n.Keyword})
 	}
 	if rows, err = numbers.Choose(r, rows); err != nil {
 		return err

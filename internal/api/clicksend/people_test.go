@@ -67,7 +67,7 @@ func fillUsage(t *testing.T, w world) {
 func fillNumbers(t *testing.T, w world) {
 	t.Helper()
 	w.Write(func(tx *store.Tx) error {
-		for _, n := range []string{"+254711000001", "+254711000002"} {
+		for _, n := range []string{"+254711000001", "+254711000002", "20880"} {
 			_, err := w.Core.Numbers.Assign(tx, audit.System, number.Number{Account: w.Alice.ID, Channel: w.Channel, Address: message.ParseAddress(n)})
 			if err != nil {
 				return err
