@@ -57,8 +57,8 @@ type Content struct {
 	Mentions []string  `json:"mentions,omitempty"` // addresses, as Address.String writes them, that the text names as @digits
 	Quote    *Ref      `json:"quote,omitempty"`    // the message that this one replies to
 	About    *Ref      `json:"about,omitempty"`    // the message that a reaction, edit, deletion or vote is about
-	Subject  string    `json:"subject,omitempty"` // of an MMS
-	Spoken   *Spoken   `json:"spoken,omitempty"`  // of a voice message
+	Subject  string    `json:"subject,omitempty"`  // of an MMS
+	Spoken   *Spoken   `json:"spoken,omitempty"`   // of a voice message
 	Preview  bool      `json:"preview,omitempty"`  // show what the first link of the text leads to
 }
 

@@ -24,17 +24,6 @@ func (s *server) accountOperations() []api.Operation {
 	}}
 }
 
-// needing is a handler for accounts that their parents have not kept from something.
-func needing(right account.Right, h api.Handler) api.Handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		a := api.CallerOf(r).Account
-		if err := a.Need(right); err != nil {
-			return err
-		}
-		return h(w, r)
-	}
-}
-
 // accountView is the caller's account as the surface shows it. What the original lets one set and there is no such thing of here is off.
 type accountView struct {
 	UserID         int            `json:"user_id"`

@@ -69,6 +69,10 @@ func (s *server) guarded(scope account.Scope, h api.Handler) api.Handler {
 		if err := s.kit.AdmitBasic(r, username, secret, scope); err != nil {
 			return err
 		}
+		a := api.CallerOf(r).Account
+		if err := needs(&a, r.URL.Path); err != nil {
+			return err
+		}
 		return h(w, r)
 	}
 }

@@ -10,6 +10,7 @@ import (
 // which the gateway asks for. What is not named here is a setting.
 var areas = map[string]account.Right{
 	"messages": none, "events": none, "media": none, "files": none, "conversations": none, "receipts": none, "health": none, "downloads": none,
+	"poll": none, "links": none, "issues": none,
 	"contacts": account.AccessContacts, "imports": account.AccessContacts, "lists": account.AccessContacts, "opt-outs": account.AccessContacts, "erasures": account.AccessContacts,
 	"usage": account.AccessReporting, "audit": account.AccessReporting, "exports": account.AccessReporting,
 	"wallet": account.AccessBilling, "prices": account.AccessBilling,
