@@ -250,6 +250,7 @@ func TestTheNPMClient(t *testing.T) { //nolint:tparallel // its chapters follow 
 		{"scheduled", clicksendScheduled},
 		{"receipts", clicksendReceipts},
 		{"inbound", clicksendInbound},
+		{"posts", clicksendPosts},
 		{"issues", clicksendIssues},
 		{"account", clicksendAccount},
 		{"subaccounts", clicksendSubaccounts},

@@ -276,16 +276,7 @@ type event struct {
 // heard are the events that came to a receiver.
 func (s *sandbox) heard(t *testing.T, name string) (events []event) {
 	t.Helper()
-	resp, err := http.Get(s.ControlURL + "/customer/" + name + "/requests")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	var posts []customer.Request
-	if err := json.NewDecoder(resp.Body).Decode(&posts); err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range posts {
+	for _, p := range s.posts(t, name) {
 		e := event{post: p}
 		if err := json.Unmarshal(p.Body, &e); err != nil {
 			t.Fatalf("webhook %s: %v", p.Body, err)
@@ -293,6 +284,20 @@ func (s *sandbox) heard(t *testing.T, name string) (events []event) {
 		events = append(events, e)
 	}
 	return events
+}
+
+// posts are the requests that a customer got, in any dialect.
+func (s *sandbox) posts(t *testing.T, name string) (posts []customer.Request) {
+	t.Helper()
+	resp, err := http.Get(s.ControlURL + "/customer/" + name + "/requests")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(&posts); err != nil {
+		t.Fatal(err)
+	}
+	return posts
 }
 
 // until polls for something that must come true.
