@@ -265,7 +265,7 @@ func TestASessionIsAsked(t *testing.T) {
 		t.Errorf("the other was opened %d times", dumb.Opened())
 	}
 	n.OpenErr = func() error { return errors.New("planted") }
-	n.Drop(errors.New("planted"))
+	y.drop(n, errors.New("planted"))
 	y.until("no session", func() bool { return y.state(c).Phase == connection.Down })
 	if _, err := y.Groups(t.Context(), c); !fault.Is(err, fault.NotConnected) {
 		t.Errorf("no session: %v", err)

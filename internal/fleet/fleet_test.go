@@ -145,6 +145,15 @@ func (y *yard) send(c connection.Channel, n int) (ids []message.ID) {
 	return ids
 }
 
+// drop ends the network's sessions once there is one: what is not up yet cannot be cut.
+func (y *yard) drop(n *channeltest.Scripted, why error) {
+	y.t.Helper()
+	if err := n.AwaitSession(y.t.Context()); err != nil {
+		y.t.Fatal(err)
+	}
+	n.Drop(why)
+}
+
 func (y *yard) status(id message.ID) message.Status {
 	y.t.Helper()
 	m, err := y.gw.Message(y.t.Context(), y.account.ID, id)
@@ -180,9 +189,8 @@ func TestALostSessionIsOpenedAgain(t *testing.T) {
 	if s := y.state(c); s.Window != 10 || s.Name != "scripted" {
 		t.Errorf("%+v", s)
 	}
-	y.until("a running session", func() bool { return n.AwaitSession(t.Context()) == nil })
 	began := time.Now()
-	n.Drop(&channel.Failure{Verdict: channel.Retry, Code: "connection_lost", Err: errors.New("planted")})
+	y.drop(n, &channel.Failure{Verdict: channel.Retry, Code: "connection_lost", Err: errors.New("planted")})
 	y.until("the loss", func() bool { return y.state(c).Phase == connection.Down })
 	if why := y.state(c).Reason; why != "The connection was lost: planted." {
 		t.Errorf("it is down because of %q", why)

@@ -162,10 +162,7 @@ func TestALostSessionLeavesItsLanesToTheOthers(t *testing.T) {
 	a.spread(c, a)
 	b := w.joins(n)
 	a.spread(c, a, b)
-	if err := n.AwaitSession(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	n.Drop(errors.New("planted"))
+	a.drop(n, errors.New("planted"))
 	quick(t, "a session was lost", a.spread(c, a), 2*time.Second)
 	ids := b.send(c, 20)
 	for _, id := range ids {

@@ -92,7 +92,7 @@ func TestAShortCutTellsNothing(t *testing.T) {
 	y := newYard(t, n)
 	c := y.channel(connection.Channel{Account: y.account.ID, Driver: "scripted"})
 	y.until("the session", y.isKept(c, connection.Up))
-	n.Drop(errors.New("planted"))
+	y.drop(n, errors.New("planted"))
 	y.until("the cut", func() bool { return y.state(c).Phase == connection.Down })
 	y.until("another session", func() bool { return n.Opened() == 2 && y.isKept(c, connection.Up)() })
 	y.store.Shift(time.Hour)
