@@ -2,6 +2,7 @@ package journey
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -70,7 +71,7 @@ func clicksendPosts(t *testing.T, c *clicksend) {
 func formOf(t *testing.T, p customer.Request) url.Values {
 	t.Helper()
 	var body string
-	if err := json.Unmarshal(p.Body, &body); err != nil || p.Method != "POST" || p.Header["content-type"] != "application/x-www-form-urlencoded" {
+	if err := json.Unmarshal(p.Body, &body); err != nil || p.Method != http.MethodPost || p.Header["content-type"] != "application/x-www-form-urlencoded" {
 		t.Fatalf("%s %s %s is no form", p.Method, p.Header["content-type"], p.Body)
 	}
 	fields, err := url.ParseQuery(body)
@@ -84,7 +85,7 @@ func formOf(t *testing.T, p customer.Request) url.Values {
 func queryOf(t *testing.T, p customer.Request) url.Values {
 	t.Helper()
 	at, err := url.Parse(p.Path)
-	if err != nil || p.Method != "GET" {
+	if err != nil || p.Method != http.MethodGet {
 		t.Fatalf("%s %s, %v", p.Method, p.Path, err)
 	}
 	return at.Query()
@@ -94,7 +95,7 @@ func queryOf(t *testing.T, p customer.Request) url.Values {
 func flatOf(t *testing.T, p customer.Request) url.Values {
 	t.Helper()
 	var object map[string]any
-	if err := json.Unmarshal(p.Body, &object); err != nil || p.Method != "POST" || p.Header["content-type"] != "application/json" {
+	if err := json.Unmarshal(p.Body, &object); err != nil || p.Method != http.MethodPost || p.Header["content-type"] != "application/json" {
 		t.Fatalf("%s %s %s is no object", p.Method, p.Header["content-type"], p.Body)
 	}
 	fields := url.Values{}
