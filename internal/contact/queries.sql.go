@@ -237,7 +237,7 @@ func (q *queries) ChangeContact(ctx context.Context, arg changeContactParams) er
 }
 
 const contactNumbered = `-- name: ContactNumbered :one
-SELECT id, account_id, number, addresses, name, book_name, push_name, business, email, tags, attributes, source, updated_at FROM contact WHERE account_id = $1 AND number = $2
+SELECT id, account_id, number, addresses, name, book_name, push_name, business, email, tags, attributes, source, updated_at, told FROM contact WHERE account_id = $1 AND number = $2
 `
 
 type contactNumberedParams struct {
@@ -263,6 +263,7 @@ func (q *queries) ContactNumbered(ctx context.Context, arg contactNumberedParams
 		&i.Attributes,
 		&i.Source,
 		&i.UpdatedAt,
+		&i.Told,
 	)
 	return i, err
 }
@@ -880,7 +881,7 @@ func (q *queries) ListsWith(ctx context.Context, arg listsWithParams) ([]contact
 }
 
 const membersAfter = `-- name: MembersAfter :many
-SELECT id, account_id, number, addresses, name, book_name, push_name, business, email, tags, attributes, source, updated_at FROM contact WHERE id IN (
+SELECT id, account_id, number, addresses, name, book_name, push_name, business, email, tags, attributes, source, updated_at, told FROM contact WHERE id IN (
     SELECT k.contact_id FROM list_member AS k
     WHERE k.list_id = $1 AND k.contact_id > $2 ORDER BY k.contact_id LIMIT CAST($3 AS bigint))
 ORDER BY id
@@ -916,6 +917,7 @@ func (q *queries) MembersAfter(ctx context.Context, arg membersAfterParams) ([]c
 			&i.Attributes,
 			&i.Source,
 			&i.UpdatedAt,
+			&i.Told,
 		); err != nil {
 			return nil, err
 		}
@@ -931,7 +933,7 @@ func (q *queries) MembersAfter(ctx context.Context, arg membersAfterParams) ([]c
 }
 
 const membersFrom = `-- name: MembersFrom :many
-SELECT id, account_id, number, addresses, name, book_name, push_name, business, email, tags, attributes, source, updated_at FROM contact WHERE id IN (
+SELECT id, account_id, number, addresses, name, book_name, push_name, business, email, tags, attributes, source, updated_at, told FROM contact WHERE id IN (
     SELECT k.contact_id FROM list_member AS k
     WHERE k.list_id = $1 ORDER BY k.contact_id LIMIT CAST($3 AS bigint) OFFSET CAST($2 AS bigint))
 ORDER BY id
@@ -966,6 +968,7 @@ func (q *queries) MembersFrom(ctx context.Context, arg membersFromParams) ([]con
 			&i.Attributes,
 			&i.Source,
 			&i.UpdatedAt,
+			&i.Told,
 		); err != nil {
 			return nil, err
 		}
