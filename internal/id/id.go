@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -83,8 +84,12 @@ func (k *Of[T]) Scan(src any) error {
 	return nil
 }
 
-// At is the smallest key of the given moment: a bound for searches by time.
-func At[T any](t time.Time) Of[T] { return Of[T](max(t.UnixMilli()-epoch, 0) << tailBits) }
+// At is the smallest key of the given moment: a bound for searches by time. Before and after the years that keys reach, it is that of the
+// first and of the last moment: callers ask for what came before the end of days.
+func At[T any](t time.Time) Of[T] {
+	const last = math.MaxInt64 >> tailBits
+	return Of[T](min(max(t.UnixMilli()-epoch, 0), last) << tailBits)
+}
 
 // expand spreads the 63 bits over a UUIDv7: milliseconds, then the tail in the random fields, then bits mixed from the
 // key. The mixed bits carry nothing; they make a mistyped id unknown instead of someone else's.

@@ -73,3 +73,15 @@ func TestForeignTextIsNoID(t *testing.T) {
 		}
 	}
 }
+
+// TestBoundsNeverTurnAround: who asks for what came before the end of days is not told of nothing.
+func TestBoundsNeverTurnAround(t *testing.T) {
+	var last id.Of[thing]
+	for _, at := range []time.Time{{}, time.Unix(0, 0), time.Unix(1_600_000_000, 0), time.Unix(3_800_000_000, 0), time.Unix(1<<32-1, 0), time.Unix(1<<40, 0), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)} {
+		if bound := id.At[thing](at); bound < last {
+			t.Errorf("the bound of %s is %d, and that of something earlier %d", at, bound, last)
+		} else {
+			last = bound
+		}
+	}
+}

@@ -213,3 +213,33 @@ func TestTheHistoryIsExported(t *testing.T) {
 		t.Errorf("%d %s", r.Code, r.Body)
 	}
 }
+
+// TestTheEndOfDaysIsATime: whoever writes the largest time that fits for "whenever" gets everything.
+func TestTheEndOfDaysIsATime(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	alice := w.alice()
+	w.do(alice, "POST", "/v3/sms/send", `{"messages":[{"to":"+254701234567","body":"x"}]}`)
+	w.do(alice, "POST", "/v3/sms/receipts", `{"url":"poll"}`)
+	w.do(alice, "POST", "/v3/sms/inbound", `{"url":"poll"}`)
+	for _, c := range [][3]string{
+		{"GET", "/v3/sms/history?date_from=1&date_to=4294967295", `"total":1`},
+		{"GET", "/v3/sms/history?date_to=1099511627776", `"total":1`},
+		{"GET", "/v3/sms/history?date_from=4294967295", `"total":0`},
+		{"GET", "/v3/sms/history?date_from=4294967295&date_to=1", `"total":0`},
+		{"GET", "/v3/sms/history?date_to=99999999999999999999", `"BAD_REQUEST"`},
+		{"PUT", "/v3/sms/receipts-read", "SUCCESS"},
+		{"GET", "/v3/sms/receipts", `"total":0`},
+		{"PUT", "/v3/sms/inbound-read", "SUCCESS"},
+		{"GET", "/v3/sms/inbound", `"total":0`},
+	} {
+		body := ""
+		if c[0] == "PUT" {
+			w.Shift(time.Second)
+			body = `{"date_before":4294967295}`
+		}
+		if r := w.do(alice, c[0], c[1], body); !strings.Contains(r.Body.String(), c[2]) {
+			t.Errorf("%s %s: %d %s, want %s", c[0], c[1], r.Code, r.Body, c[2])
+		}
+	}
+}
