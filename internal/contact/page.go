@@ -119,6 +119,7 @@ func (k *Keeper) Alike(ctx context.Context, which ListID, fields []string) (who 
 			return nil, fault.New(fault.InvalidField, "members cannot be compared by this").In("by")
 		}
 	}
+	fields = slices.Compact(slices.Sorted(slices.Values(fields))) // each costs its time with each member
 	known := map[string]bool{}
 	err = k.each(ctx, which, func(c *Contact) {
 		parts := make([]string, len(fields))
