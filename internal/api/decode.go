@@ -15,8 +15,10 @@ import (
 	"tidings.dev/internal/fault"
 )
 
-// maxDepth is how deep objects and arrays may be nested.
-const maxDepth = 32
+const (
+	maxDepth   = 32     // of objects and arrays in each other
+	maxObjects = 20_000 // in one array: a large body may have millions of empty ones, which take a hundred times its size
+)
 
 // DecodeStrict reads one JSON object into the struct that into points to. It refuses what encoding/json would take in
 // silence: unknown keys, keys in another case, keys that come twice, nesting over 32, text after the end, and text that
@@ -359,6 +361,10 @@ func (w *walker) array(s *shape, depth int) {
 	w.path = append(w.path, step{})
 	for i := 0; w.fault == nil; i++ {
 		w.path[len(w.path)-1].index = i
+		if i == maxObjects && elem.kind == object {
+			w.fail(fault.TooManyItems, "an array has at most %d objects", maxObjects)
+			return
+		}
 		w.value(elem, depth)
 		if w.fault != nil {
 			return

@@ -53,6 +53,7 @@ func TestDecodeSaysWhere(t *testing.T) {
 		`{"words":[1]}`:                                             "malformed_body words[0]",
 		`{"items":[[]]}`:                                            "malformed_body items[0]",
 		`{"inner":[]}`:                                              "malformed_body inner",
+		`{"items":[` + strings.Repeat("{},", 20_000) + `{}]}`:       "too_many_items items[20000]",
 		`{"text":"\ude00"}`:                                         "malformed_body text",
 		`{"text":"\ud83d\ud83d"}`:                                   "malformed_body text",
 		`{"text":"\u0000"}`:                                         "malformed_body text",

@@ -15,15 +15,15 @@ import (
 
 type (
 	mmsRequest struct {
-		File     api.Text     `json:"media_file" doc:"The address of the file, which all messages carry."`
-		Messages []mmsMessage `json:"messages" nullable:"false"`
+		File     api.Text         `json:"media_file" doc:"The address of the file, which all messages carry."`
+		Messages some[mmsMessage] `json:"messages" nullable:"false"`
 	}
 	mmsMessage struct {
 		messageRequest
 		Subject api.Text `json:"subject"`
 	}
 	voiceRequest struct {
-		Messages []voiceMessage `json:"messages" nullable:"false"`
+		Messages some[voiceMessage] `json:"messages" nullable:"false"`
 	}
 	voiceMessage struct {
 		messageRequest

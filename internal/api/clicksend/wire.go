@@ -7,14 +7,15 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tidings.dev/internal/api"
+	"tidings.dev/internal/fault"
 )
 
 // The requests to send. Lists, contacts and times come as numbers or as texts.
 type (
 	sendRequest struct {
-		Messages []messageRequest `json:"messages" nullable:"false"`
-		Shorten  api.Text         `json:"shorten_urls,omitempty" doc:"Short links of this server stand in for the URLs of the texts."`
-		Senders  []senderRequest  `json:"senders,omitempty" nullable:"false" doc:"Whose name messages to a country carry that name no sender."`
+		Messages some[messageRequest] `json:"messages" nullable:"false"`
+		Shorten  api.Text             `json:"shorten_urls,omitempty" doc:"Short links of this server stand in for the URLs of the texts."`
+		Senders  some[senderRequest]  `json:"senders,omitempty" nullable:"false" doc:"Whose name messages to a country carry that name no sender."`
 	}
 	messageRequest struct {
 		To           api.Text `json:"to,omitempty" doc:"A number, as +E.164 or in the national form of country."`
@@ -36,6 +37,41 @@ type (
 		Sender   api.Text `json:"sender_country_code,omitempty"`
 	}
 )
+
+// some is an array that has no more than a batch may ever have: a body may have millions of empty objects, which take a hundred times
+// its size.
+type some[T any] []T
+
+const mostItems = 1000
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *some[T]) UnmarshalJSON(data []byte) error {
+	if commas(data) >= mostItems {
+		return fault.New(fault.TooManyItems, "there are more than %d recipients", mostItems)
+	}
+	return json.Unmarshal(data, (*[]T)(s))
+}
+
+// commas are how many stand between the items of a JSON array.
+func commas(array []byte) (n int) {
+	depth, quoted := 0, false
+	for i := 0; i < len(array); i++ {
+		switch c := array[i]; {
+		case c == '"':
+			quoted = !quoted
+		case quoted && c == '\\':
+			i++
+		case quoted:
+		case c == '[' || c == '{':
+			depth++
+		case c == ']' || c == '}':
+			depth--
+		case c == ',' && depth == 1:
+			n++
+		}
+	}
+	return n
+}
 
 // sendReply is what became of a request to send, or would.
 type sendReply struct {
