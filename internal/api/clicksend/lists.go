@@ -1,6 +1,7 @@
 package clicksend
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -125,7 +126,7 @@ func (f *fieldNames) UnmarshalJSON(data []byte) error {
 	slices.SortFunc(keys, func(a, b string) int {
 		n, _ := strconv.Atoi(a)
 		m, _ := strconv.Atoi(b)
-		return n - m + strings.Compare(a, b)
+		return cmp.Or(cmp.Compare(n, m), strings.Compare(a, b))
 	})
 	*f = nil
 	for _, key := range keys {
