@@ -3,7 +3,6 @@ package link
 import (
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -22,30 +21,35 @@ var begins = regexp.MustCompile(`(?i)https?://`)
 // Read finds the http and https URLs of a text. A URL ends where a phone would end it: before a space, a quotation mark or an angle
 // bracket, and before punctuation that the sentence needs.
 func Read(text string) (t Text) {
-	rest := 0
+	rest, known := 0, map[string]int{}
 	for from := 0; ; {
 		at := begins.FindStringIndex(text[from:])
 		if at == nil {
 			break
 		}
-		start, scheme := from+at[0], at[1]-at[0]
-		end := start + extent(text[start:])
-		from = start + scheme
-		if inWord(text[:start]) || !leads(text[start:end]) {
+		start := from + at[0]
+		if inWord(text[:start]) {
+			from += at[1]
 			continue
 		}
-		t.add(text[rest:start], text[start:end])
-		from, rest = end, end
+		end := start + extent(text[start:])
+		from = end // also behind what leads nowhere: each byte is looked at once, whatever a text is made of
+		if !leads(text[start:end]) {
+			continue
+		}
+		t.add(text[rest:start], text[start:end], known)
+		rest = end
 	}
 	t.around = append(t.around, text[rest:])
 	return t
 }
 
-func (t *Text) add(before, target string) {
-	i := slices.Index(t.Targets, target)
-	if i < 0 {
+// add adds a URL and the text before it. known are the places of those that were added before.
+func (t *Text) add(before, target string, known map[string]int) {
+	i, again := known[target]
+	if !again {
 		i = len(t.Targets)
-		t.Targets = append(t.Targets, target)
+		t.Targets, known[target] = append(t.Targets, target), i
 	}
 	t.around, t.of = append(t.around, before), append(t.of, i)
 }
@@ -86,13 +90,16 @@ func extent(text string) int {
 
 // trim takes off the end of a URL what is the sentence's: punctuation, and brackets that were opened before the URL.
 func trim(u string) string {
+	over := map[byte]int{} // how many brackets are closed that were not opened
+	for _, pair := range []string{"()", "[]", "{}"} {
+		over[pair[1]] = strings.Count(u, pair[1:]) - strings.Count(u, pair[:1])
+	}
 	for u != "" {
 		last := u[len(u)-1]
 		switch {
 		case strings.IndexByte(".,;:!?'*_~", last) >= 0:
-		case last == ')' && strings.Count(u, ")") > strings.Count(u, "("):
-		case last == ']' && strings.Count(u, "]") > strings.Count(u, "["):
-		case last == '}' && strings.Count(u, "}") > strings.Count(u, "{"):
+		case over[last] > 0:
+			over[last]--
 		default:
 			return u
 		}

@@ -1,9 +1,11 @@
 package link_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -38,6 +40,31 @@ func TestURLsAreFoundAsPeopleWriteThem(t *testing.T) {
 		if got := link.Read(c.text).Targets; !slices.Equal(got, c.want) {
 			t.Errorf("%q: %q, want %q", c.text, got, c.want)
 		}
+	}
+}
+
+// A text is read in one go, whatever its sender made it of: one that is read again from each of its bytes takes seconds.
+func TestReadingTakesNoLongerForHostileTexts(t *testing.T) {
+	t.Parallel()
+	const size = 64 << 10
+	for _, piece := range []string{"http:///", "xhttp://", "http://[", ")"} {
+		text := strings.Repeat(piece, size/len(piece))
+		if piece == ")" {
+			text = "http://a" + text
+		}
+		begun := time.Now()
+		link.Read(text)
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("%q: %s", piece, took)
+		}
+	}
+	many := ""
+	for n := range size / 12 {
+		many += fmt.Sprintf("http://%x ", n)
+	}
+	begun := time.Now()
+	if got := len(link.Read(many).Targets); got != size/12 || time.Since(begun) > time.Second {
+		t.Errorf("%d targets in %s", got, time.Since(begun))
 	}
 }
 
