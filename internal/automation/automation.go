@@ -3,10 +3,13 @@
 package automation
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -146,10 +149,15 @@ type firing struct {
 	feeds  []Rule                  // whose endpoints are fed, in their order
 	fired  map[ID]Rule
 	boxed  []addBoxedParams
-	turns  []takeTurnParams
-	waits  []queue.Job // for their turns
+	turns  []turn
 	jobs   []queue.Job
 	failed []ruleFailedParams
+}
+
+// turn is a job that waits for its rule's turn with a sender.
+type turn struct {
+	wish takeTurnParams
+	job  queue.Job
 }
 
 // fire does what a rule says, as far as it can be done here, and leaves the rest to a job.
@@ -202,10 +210,9 @@ func (f *firing) send(r *Rule, e event.Event, m *message.Message) {
 		f.jobs = append(f.jobs, j)
 		return
 	}
-	f.waits = append(f.waits, j)
-	f.turns = append(f.turns, takeTurnParams{
+	f.turns = append(f.turns, turn{job: j, wish: takeTurnParams{
 		RuleID: int64(r.ID), Sender: hash(m.From), Until: f.tx.Now().Add(pause).UnixMilli(), Now: f.tx.NowMilli(),
-	})
+	}})
 }
 
 // hash stands for an address where it need not be known.
@@ -230,21 +237,15 @@ func (f *firing) write() error {
 	if err := f.feed(); err != nil {
 		return err
 	}
-	taken, err := store.Each(f.tx, takeTurn, f.turns)
-	if err != nil {
-		return fmt.Errorf("take turns: %w", err)
-	}
-	for i, j := range f.waits {
-		if taken[i] > 0 {
-			f.jobs = append(f.jobs, j)
-		}
+	if err := f.takeTurns(); err != nil {
+		return err
 	}
 	if err := store.Run(f.tx, addBoxed, f.boxed); err != nil {
 		return fmt.Errorf("put into boxes: %w", err)
 	}
-	rows := make([]ruleFiredParams, 0, len(f.fired))
-	for which := range f.fired {
-		rows = append(rows, ruleFiredParams{At: f.tx.NowMilli(), ID: int64(which)})
+	rows := make([]ruleFiredParams, len(f.fired))
+	for i, which := range inOrder(f.fired) {
+		rows[i] = ruleFiredParams{At: f.tx.NowMilli(), ID: int64(which)}
 	}
 	if err := store.Run(f.tx, ruleFired, rows); err != nil {
 		return fmt.Errorf("note that rules fired: %w", err)
@@ -256,6 +257,30 @@ func (f *firing) write() error {
 		return nil
 	}
 	return f.Queue.Add(f.tx, f.jobs)
+}
+
+// inOrder are the rules in the order in which all servers write their rows: two that wait for each other's would hold up everybody.
+func inOrder(fired map[ID]Rule) []ID { return slices.Sorted(maps.Keys(fired)) }
+
+// takeTurns has the answers sent for which it is their rule's turn, in one order on all servers, too.
+func (f *firing) takeTurns() error {
+	slices.SortStableFunc(f.turns, func(a, b turn) int {
+		return cmp.Or(cmp.Compare(a.wish.RuleID, b.wish.RuleID), cmp.Compare(a.wish.Sender, b.wish.Sender))
+	})
+	wishes := make([]takeTurnParams, len(f.turns))
+	for i := range f.turns {
+		wishes[i] = f.turns[i].wish
+	}
+	taken, err := store.Each(f.tx, takeTurn, wishes)
+	if err != nil {
+		return fmt.Errorf("take turns: %w", err)
+	}
+	for i := range f.turns {
+		if taken[i] > 0 {
+			f.jobs = append(f.jobs, f.turns[i].job)
+		}
+	}
+	return nil
 }
 
 // feed hands the events to the endpoints of the rules that post.

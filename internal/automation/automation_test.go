@@ -431,3 +431,14 @@ func TestKeywordsKeepToTheirNumber(t *testing.T) {
 	w.receive(jane, second, "to join")
 	same(t, "in the box", w.texts(automation.Inbound, true), " join us received")
 }
+
+func TestRowsOfRulesAreWrittenInOneOrder(t *testing.T) {
+	t.Parallel()
+	fired := map[automation.ID]automation.Rule{}
+	for i := range 20 {
+		fired[automation.ID(i+1)] = automation.Rule{}
+	}
+	if order := automation.InOrder(fired); len(order) != len(fired) || !slices.IsSorted(order) {
+		t.Errorf("%v", order)
+	}
+}

@@ -13,6 +13,9 @@ func (a *Automation) Act(ctx context.Context, t *queue.Task) { a.act(ctx, t) }
 // Matching are the rules that a message fires.
 func Matching(rules []Rule, m *message.Message) []Rule { return matching(rules, m) }
 
+// InOrder are rules in the order in which their rows are written.
+func InOrder(fired map[ID]Rule) []ID { return inOrder(fired) }
+
 // The statements whose plans are looked at.
 const (
 	NumberedRule = numberedRule
