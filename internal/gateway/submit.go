@@ -102,16 +102,22 @@ func mayAll(a *account.Account, drafts []message.Draft) error {
 		return nil
 	}
 	for i := range drafts {
-		d := &drafts[i]
-		right := account.AccessSMS
-		if d.Content.Media != nil && cmp.Or(d.Kind, message.SMS) == message.SMS {
-			right = account.AccessMMS
-		}
-		if err := a.Need(right); err != nil && d.Answers == 0 {
+		if err := a.Need(rightFor(&drafts[i])); err != nil && drafts[i].Answers == 0 {
 			return err
 		}
 	}
 	return nil
+}
+
+// rightFor is what an account must have access to that sends a draft.
+func rightFor(d *message.Draft) account.Right {
+	switch kind := cmp.Or(d.Kind, message.SMS); {
+	case kind == message.Voice:
+		return account.AccessVoice
+	case kind == message.MMS, kind == message.SMS && d.Content.Media != nil:
+		return account.AccessMMS
+	}
+	return account.AccessSMS
 }
 
 // admitRate uses up so many messages of what the plan gives a minute to the account and its subaccounts, over all surfaces and
