@@ -15,7 +15,7 @@ const maxRedirects = 5
 // where it is of no use to try again. Whoever asks closes the body.
 func (c *Client) Fetch(ctx context.Context, address string) (*http.Response, error) {
 	for range maxRedirects + 1 {
-		if err := c.CheckURL(ctx, address); err != nil {
+		if err := c.look(ctx, address); err != nil {
 			return nil, err
 		}
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)

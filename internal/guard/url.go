@@ -2,6 +2,8 @@ package guard
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
@@ -17,6 +19,17 @@ const maxURL = 2048
 // CheckURL tells with a fault why an address may not be called, as far as one can know before calling it. Every address that
 // its host has must be allowed.
 func (c *Client) CheckURL(ctx context.Context, raw string) error {
+	err := c.look(ctx, raw)
+	if err != nil && fault.Of(err) == nil {
+		return notFound()
+	}
+	return err
+}
+
+func notFound() error { return refuse("the host of the URL cannot be found") }
+
+// look is CheckURL for who can ask again: its error is no fault where nobody could tell just now where the host leads.
+func (c *Client) look(ctx context.Context, raw string) error {
 	u, err := parse(raw)
 	if err != nil {
 		return err
@@ -32,9 +45,17 @@ func (c *Client) CheckURL(ctx context.Context, raw string) error {
 		return nil
 	case isBlocked(err):
 		return refuse("the URL leads into a private or reserved network, or to a port that is not allowed")
+	case ctx.Err() != nil || ofTheMoment(err):
+		return fmt.Errorf("look for the host: %s", Explain(err)) // without its name
 	default:
-		return refuse("the host of the URL cannot be found")
+		return notFound()
 	}
+}
+
+// ofTheMoment reports whether those who know names did not answer, instead of knowing of none.
+func ofTheMoment(err error) bool {
+	dns, ok := errors.AsType[*net.DNSError](err)
+	return ok && !dns.IsNotFound && dns.Temporary()
 }
 
 // resolve finds where a host leads. One address that is not allowed condemns them all: a name with a public and a private
