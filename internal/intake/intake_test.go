@@ -212,6 +212,7 @@ func TestFilesEnd(t *testing.T) {
 	}{
 		"empty":        {state: intake.Done, asked: 1},
 		"tried again":  {file: "0701234567\n", fail: []error{broken, broken}, state: intake.Done, asked: 3},
+		"later":        {file: "0701234567\n", fail: []error{fault.New(fault.DiskFull, "the disk is full"), fault.New(fault.NotReady, "stopping")}, state: intake.Done, asked: 3},
 		"given up":     {fail: []error{broken, broken, broken, broken, broken, broken, broken, broken}, state: intake.Failed, problem: fault.MediaUnavailable, asked: 8},
 		"not there":    {fail: []error{fault.New(fault.MediaUnavailable, "404")}, state: intake.Failed, problem: fault.MediaUnavailable, asked: 1},
 		"no such file": {file: strings.Repeat("x\n", 10_500), state: intake.Failed, problem: fault.TooManyItems, asked: 1},

@@ -29,7 +29,7 @@ func (k *Keeper) do(ctx context.Context, t *queue.Task) {
 	if err == nil {
 		err = k.take(ctx, &f)
 	}
-	if final := fault.Of(err); final != nil {
+	if final := fault.Of(err); final != nil && final.Kind() != fault.Unavailable { // a full disk or a database that is away is of the moment
 		err = k.end(f.ID, 2, final)
 	}
 	switch {
@@ -49,7 +49,7 @@ func (k *Keeper) do(ctx context.Context, t *queue.Task) {
 	}
 }
 
-// take fetches a file and has its rows written. A fault is for good.
+// take fetches a file and has its rows written. A fault is for good, but for one that tells to try again later.
 func (k *Keeper) take(ctx context.Context, f *File) error {
 	if k.Guard == nil {
 		return fault.New(fault.NotEnabled, "files of contacts are not fetched here any more")
