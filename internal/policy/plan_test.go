@@ -25,6 +25,7 @@ func TestRowsAreFoundByTheirIndexes(t *testing.T) {
 		registrationsIn:    "INDEX registration_state (state=? AND id<?)",
 		registrations:      "SEARCH registration USING INTEGER PRIMARY KEY (rowid<?)",
 		forgetNumber:       "SEARCH policy USING PRIMARY KEY (account_id=?)",
+		onePolicy:          "SEARCH policy USING PRIMARY KEY (account_id=?)",
 	} {
 		if got := storetest.Plan(t, s, query); !strings.Contains(got, want) || strings.Contains(got, "TEMP B-TREE") {
 			t.Errorf("%s\nis done by %s\nwant       %s", query, got, want)

@@ -119,7 +119,7 @@ func (k *Keeper) Get(ctx context.Context, a *account.Account) (p Policy, own boo
 
 // Change changes the policy of an account, or refuses one that makes no sense. One that has none of its own begins with its parent's.
 func (k *Keeper) Change(tx *store.Tx, by audit.Actor, a *account.Account, edit func(*Policy) error) (Policy, error) {
-	was, _, err := k.Get(tx.Context(), a)
+	was, err := stored(tx, a)
 	if err != nil {
 		return was, err
 	}
@@ -135,6 +135,20 @@ func (k *Keeper) Change(tx *store.Tx, by audit.Actor, a *account.Account, edit f
 	}
 	entry := audit.Entry{Account: a.ID, Actor: by, Action: "policy.change", Subject: a.ID.String(), Was: told(&was), Became: told(&now)}
 	return now, changed(tx, entry)
+}
+
+// stored is the policy that holds for an account as the transaction sees it: what is in memory may lack a change of a moment ago.
+func stored(tx *store.Tx, a *account.Account) (Policy, error) {
+	rows, err := store.First[policyRecord](tx, onePolicy, []onePolicyParams{{AccountID: a.ID}, {AccountID: a.Root()}})
+	if err != nil {
+		return Policy{}, fmt.Errorf("read policy: %w", err)
+	}
+	for _, row := range rows {
+		if row != nil {
+			return *policyOf(*row), nil
+		}
+	}
+	return Policy{}, nil
 }
 
 // Drop takes the policy of an account away: its parent's holds again, or none. false: it had none of its own.

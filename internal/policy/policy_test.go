@@ -261,3 +261,27 @@ func TestAnAccountHasSoManyRegistrations(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestChangesAtTheSameTimeAreAllKept has one transaction take two changes, as those of two requests come together.
+func TestChangesAtTheSameTimeAreAllKept(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t)
+	k := policy.New(s)
+	err := s.Write(func(tx *store.Tx) error {
+		for _, edit := range []func(*policy.Policy) error{
+			func(p *policy.Policy) error { p.Countries = []string{"KE"}; return nil },
+			func(p *policy.Policy) error { p.MaxParts = 3; return nil },
+		} {
+			if _, err := k.Change(tx, by, &alice, edit); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, own, err := k.Get(t.Context(), &alice); err != nil || !own || len(p.Countries) != 1 || p.MaxParts != 3 {
+		t.Errorf("%+v, its own %t, %v", p, own, err)
+	}
+}

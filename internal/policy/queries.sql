@@ -1,6 +1,9 @@
 -- name: Policies :many
 SELECT account_id, countries, registered, own_number, repeat_seconds, max_parts FROM policy ORDER BY account_id;
 
+-- name: OnePolicy :one
+SELECT account_id, countries, registered, own_number, repeat_seconds, max_parts FROM policy WHERE account_id = @account_id;
+
 -- name: SetPolicy :exec
 INSERT INTO policy (account_id, countries, registered, own_number, repeat_seconds, max_parts)
 VALUES (@account_id, @countries, @registered, @own_number, @repeat_seconds, @max_parts)

@@ -233,6 +233,28 @@ func (q *queries) Meet(ctx context.Context, arg meetParams) (int64, error) {
 	return result.RowsAffected()
 }
 
+const onePolicy = `-- name: OnePolicy :one
+SELECT account_id, countries, registered, own_number, repeat_seconds, max_parts FROM policy WHERE account_id = $1
+`
+
+type onePolicyParams struct {
+	AccountID account.ID
+}
+
+func (q *queries) OnePolicy(ctx context.Context, arg onePolicyParams) (policyRecord, error) {
+	row := q.db.QueryRowContext(ctx, onePolicy, arg.AccountID)
+	var i policyRecord
+	err := row.Scan(
+		&i.AccountID,
+		&i.Countries,
+		&i.Registered,
+		&i.OwnNumber,
+		&i.RepeatSeconds,
+		&i.MaxParts,
+	)
+	return i, err
+}
+
 const oneRegistration = `-- name: OneRegistration :one
 SELECT id, account_id, country, sender, state, reason, decided_at FROM registration WHERE id = $1
 `
