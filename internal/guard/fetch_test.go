@@ -32,7 +32,12 @@ func TestAFileIsAskedForAgainWhileNamesCannotBeLookedUp(t *testing.T) {
 		{"the server stops", ended, context.Canceled, false},
 	} {
 		k := client(t, Options{Resolver: mute{c.err}})
-		if _, err := k.Fetch(c.ctx, "https://files.example/a.csv?key=secret"); err == nil || (fault.Of(err) != nil) != c.final || strings.Contains(err.Error(), "secret") {
+		resp, err := k.Fetch(c.ctx, "https://files.example/a.csv?key=secret")
+		if err == nil {
+			_ = resp.Body.Close()
+			t.Fatalf("%s: there is a file", c.about)
+		}
+		if (fault.Of(err) != nil) != c.final || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", c.about, err)
 		}
 		if err := k.CheckURL(c.ctx, "https://files.example/a.csv"); !fault.Is(err, fault.URLNotAllowed) {
