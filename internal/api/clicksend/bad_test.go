@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -172,5 +173,37 @@ func TestAThousandRecipientsAreOneBatch(t *testing.T) {
 	r := w.do(w.alice(), "POST", "/v3/sms/send", thousand(1000))
 	if r.Code != http.StatusOK || strings.Count(r.Body.String(), `"status":"SUCCESS"`) != 125 || strings.Count(r.Body.String(), `"status":"INSUFFICIENT_CREDIT"`) != 875 {
 		t.Errorf("%d %.300s", r.Code, r.Body)
+	}
+}
+
+// TestOddNumbersOfOneListStandAlone: what is no number, looks like a landline's or is of a country without a price keeps nobody else from
+// the message, and only what is taken is stored and paid for.
+func TestOddNumbersOfOneListStandAlone(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	w.list("friends", "+254701234567", "+254202345678", "+8613912345678")
+	r := w.do(w.alice(), "POST", "/v3/sms/send", `{"messages":[{"list_id":1,"body":"x"},{"to":"12","body":"x"},{"to":"+99912345678","body":"x"},{"to":"0722345678","body":"x"}]}`)
+	var reply struct {
+		Data struct {
+			Queued   int     `json:"queued_count"`
+			Count    int     `json:"total_count"`
+			Blocked  int     `json:"blocked_count"`
+			Price    float64 `json:"total_price"`
+			Messages []struct{ To, Status string }
+		}
+	}
+	r.JSON(t, &reply)
+	const want = "[{+254701234567 SUCCESS} {+254202345678 SUCCESS} {+8613912345678 COUNTRY_NOT_ENABLED} {12 INVALID_RECIPIENT} {+99912345678 INVALID_RECIPIENT} {+254722345678 SUCCESS}]"
+	if got := fmt.Sprint(reply.Data.Messages); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if d := reply.Data; d.Queued != 3 || d.Count != 6 || d.Blocked != 1 || math.Abs(d.Price-2.4) > 1e-9 {
+		t.Errorf("%+v", d)
+	}
+	if list, err := w.Gateway.List(t.Context(), w.Alice.ID, gateway.Filter{Limit: 10}); err != nil || len(list.Messages) != 3 {
+		t.Errorf("%d messages were stored (%v)", len(list.Messages), err)
+	}
+	if b, err := w.Core.Wallet.Balance(t.Context(), w.Alice.ID); err != nil || b.Held != 2_400_000 {
+		t.Errorf("%d is held (%v)", b.Held, err)
 	}
 }
