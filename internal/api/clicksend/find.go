@@ -39,7 +39,10 @@ func (listOrContact) Schema(r huma.Registry) *huma.Schema {
 	return &huma.Schema{AnyOf: []*huma.Schema{r.Schema(reflect.TypeFor[listView](), true, ""), r.Schema(reflect.TypeFor[contactView](), true, "")}}
 }
 
-const findAtOnce = 500 // contacts
+const (
+	findAtOnce = 500    // contacts that are read at a time
+	mostFound  = 10_000 // of them that a search looks at: it costs the same however many there are
+)
 
 // find looks for what was asked: the lists come first, then the contacts, each in one of its lists.
 func (s *server) find(w http.ResponseWriter, r *http.Request) error {
@@ -67,7 +70,7 @@ func (s *server) find(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	a := api.CallerOf(r).Account.ID
-	for after, more := "", true; more; {
+	for after, more, looked := "", true, 0; more && looked < mostFound; looked += findAtOnce {
 		page, next, err := s.core.Contacts.List(r.Context(), a, contact.Filter{Query: q}, after, findAtOnce)
 		if err != nil {
 			return err

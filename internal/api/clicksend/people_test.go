@@ -329,3 +329,18 @@ func goRoot(t *testing.T) string {
 	}
 	return strings.TrimSpace(string(out))
 }
+
+// TestASearchLooksAtSoManyOnly: it costs the same in the largest of address books.
+func TestASearchLooksAtSoManyOnly(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	numbers := make([]string, 10_100)
+	for i := range numbers {
+		numbers[i] = fmt.Sprintf("+25470%07d", i)
+	}
+	w.list("all", numbers...)
+	r := w.do(w.alice(), "GET", "/v3/search/contacts-lists?q=2547&page=100&limit=100", "")
+	if !strings.Contains(r.Body.String(), `"total":10000,`) || strings.Count(r.Body.String(), `"contact_id"`) != 100 {
+		t.Errorf("%d %.200s", r.Code, r.Body)
+	}
+}

@@ -142,13 +142,16 @@ func parseTerms(text string, fields []string) (terms []term, err error) {
 	return terms, nil
 }
 
+// longestName is how many letters of a term are looked at for its field: a text of commas would cost the square of its size.
+const longestName = 64
+
 // nextTerm is where in the text the comma before the next term is; the end when there is none.
 func nextTerm(text string, fields []string) int {
 	for i := range len(text) {
 		if text[i] != ',' {
 			continue
 		}
-		name, _, found := strings.Cut(text[i+1:], ":")
+		name, _, found := strings.Cut(text[i+1:min(i+1+longestName, len(text))], ":")
 		if found && slices.Contains(fields, strings.ToLower(strings.TrimSpace(name))) {
 			return i
 		}

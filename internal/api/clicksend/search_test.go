@@ -36,6 +36,7 @@ func TestRowsAreSearchedAndSorted(t *testing.T) {
 		"q=name:johnny, the: first":          {10},
 		"q=name:johnny, the: first,id:10":    {10},
 		"q=name:a,city:b":                    {},
+		"q=name:john,    id  :2":             {2},
 		"order_by=name:desc":                 {1, 10, 2},
 		"order_by=ID:DESC":                   {10, 2, 1},
 		"order_by=name":                      {2, 10, 1},
