@@ -213,9 +213,9 @@ func (k *Keeper) Forget(tx *store.Tx, messages []int64) error {
 	return nil
 }
 
-// ForgetNamed empties what an account said in issues that name an address.
+// ForgetNamed empties what an account said in issues that name an address, in any case: PostgreSQL tells letters apart by it.
 func (k *Keeper) ForgetNamed(tx *store.Tx, a account.ID, address message.Address) error {
-	digits := strings.TrimPrefix(address.Value, "+")
+	digits := strings.ToLower(strings.TrimPrefix(address.Value, "+"))
 	if digits == "" {
 		return nil
 	}

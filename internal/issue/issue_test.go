@@ -127,8 +127,12 @@ func TestIssuesForget(t *testing.T) {
 	naming := opened(t, s, issue.Issue{Account: 1, Kind: "SMS", Description: "nothing for +254701234567, twice"})
 	other := opened(t, s, issue.Issue{Account: 1, Message: 8, Kind: "SMS", Description: "nothing for +254701234568"})
 	bobs := opened(t, s, issue.Issue{Account: 2, Kind: "SMS", Description: "nothing for 254701234567"})
+	named := opened(t, s, issue.Issue{Account: 1, Kind: "WhatsApp", Description: "nothing for @Ann.Doe"})
 	err := s.Write(func(tx *store.Tx) error {
 		if err := k.Forget(tx, []int64{7, 9}); err != nil {
+			return err
+		}
+		if err := k.ForgetNamed(tx, 1, message.Address{Kind: message.User, Value: "ann.doe"}); err != nil {
 			return err
 		}
 		return k.ForgetNamed(tx, 1, message.Address{Kind: message.Phone, Value: "+254701234567"})
@@ -139,7 +143,7 @@ func TestIssuesForget(t *testing.T) {
 	for _, c := range []struct {
 		issue  issue.Issue
 		stands bool
-	}{{about, false}, {naming, false}, {other, true}, {bobs, true}} {
+	}{{about, false}, {naming, false}, {named, false}, {other, true}, {bobs, true}} {
 		got, err := k.Get(t.Context(), c.issue.Account, c.issue.ID)
 		if err != nil || (got.Description == c.issue.Description) != c.stands || !c.stands && got.Description+got.Email+got.Comments != "" {
 			t.Errorf("%+v (%v)", got, err)

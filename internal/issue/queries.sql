@@ -25,7 +25,7 @@ UPDATE issue SET description = '', comments = '', email = '', support = '' WHERE
 
 -- name: ForgetIssuesNaming :exec
 UPDATE issue SET description = '', comments = '', email = '', support = ''
-WHERE account_id = @account_id AND (description LIKE @pattern OR comments LIKE @pattern OR support LIKE @pattern);
+WHERE account_id = @account_id AND (lower(description) LIKE @pattern OR lower(comments) LIKE @pattern OR lower(support) LIKE @pattern);
 
 -- name: DropOldIssues :exec
 DELETE FROM issue WHERE id IN (SELECT i.id FROM issue AS i WHERE i.id < @before ORDER BY i.id LIMIT 500);

@@ -142,7 +142,7 @@ func (q *queries) ForgetIssuesAbout(ctx context.Context, arg forgetIssuesAboutPa
 
 const forgetIssuesNaming = `-- name: ForgetIssuesNaming :exec
 UPDATE issue SET description = '', comments = '', email = '', support = ''
-WHERE account_id = $1 AND (description LIKE $2 OR comments LIKE $2 OR support LIKE $2)
+WHERE account_id = $1 AND (lower(description) LIKE $2 OR lower(comments) LIKE $2 OR lower(support) LIKE $2)
 `
 
 type forgetIssuesNamingParams struct {
