@@ -330,12 +330,13 @@ func readTicket(data string) (t ticket, err error) {
 	return t, nil
 }
 
-// DropPauses deletes the notes of whom rules answered longer ago than counts, and tells whether there may be more.
+// DropPauses deletes some of the notes of whom rules answered longer ago than counts, and tells whether there may be more.
 func (a *Automation) DropPauses(tx *store.Tx) (more bool, err error) {
-	if _, err := store.Each(tx, dropPauses, []dropPausesParams{{Now: tx.NowMilli()}}); err != nil {
+	n, err := store.Each(tx, dropPauses, []dropPausesParams{{Now: tx.NowMilli()}})
+	if err != nil {
 		return false, fmt.Errorf("drop pauses of rules: %w", err)
 	}
-	return false, nil
+	return n[0] > 0, nil
 }
 
 // Drop deletes some of what the boxes hold of messages that came in or were accepted before the given time, and tells whether there may

@@ -37,7 +37,8 @@ INSERT INTO rule_pause (rule_id, sender, until) VALUES (@rule_id, @sender, @unti
 ON CONFLICT (rule_id, sender) DO UPDATE SET until = excluded.until WHERE rule_pause.until <= @now;
 
 -- name: DropPauses :execrows
-DELETE FROM rule_pause WHERE until <= @now;
+DELETE FROM rule_pause WHERE (rule_id, sender) IN (
+  SELECT p.rule_id, p.sender FROM rule_pause AS p WHERE p.until <= @now ORDER BY p.until LIMIT 500);
 
 -- Several rules put a thing into the box once.
 -- name: AddBoxed :exec

@@ -462,7 +462,8 @@ func (q *queries) DropBoxed(ctx context.Context, arg dropBoxedParams) (int64, er
 }
 
 const dropPauses = `-- name: DropPauses :execrows
-DELETE FROM rule_pause WHERE until <= $1
+DELETE FROM rule_pause WHERE (rule_id, sender) IN (
+  SELECT p.rule_id, p.sender FROM rule_pause AS p WHERE p.until <= $1 ORDER BY p.until LIMIT 500)
 `
 
 type dropPausesParams struct {
