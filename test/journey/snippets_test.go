@@ -2,6 +2,7 @@ package journey
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -187,14 +188,32 @@ func klikSnippets(t *testing.T, s *sandbox, h *heardBy, shop string) {
 	}
 	busy := s.client(1)
 	for _, ending := range snippet.Endings {
-		for range 90 { // more than come back while the program starts
-			if _, _, err := busy.Do(t.Context(), "GET", "/api/v1/official-device/status", nil); err != nil {
-				t.Fatal(err)
-			}
-		}
+		leave := keepBusy(t, busy, "/api/v1/official-device/status")
 		h.snippet(t, "official-status"+ending, filled{key: other})
+		leave()
 		h.wants(t, "one request too many"+ending, 429, "Too Many Attempts.")
 	}
+}
+
+// keepBusy uses up the rate of a caller, and what comes back of it while a program starts, however long that takes.
+func keepBusy(t *testing.T, c *product.Client, path string) (leave func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	used, asking := make(chan struct{}), sync.WaitGroup{}
+	asking.Go(func() {
+		for once := sync.OnceFunc(func() { close(used) }); ctx.Err() == nil; {
+			status, text, err := c.Do(ctx, http.MethodGet, path, nil)
+			if err != nil && ctx.Err() == nil {
+				t.Errorf("%s: %s, %v", path, text, err)
+			}
+			if status == http.StatusTooManyRequests || err != nil {
+				once()
+				time.Sleep(5 * time.Millisecond)
+			}
+		}
+	})
+	<-used
+	return func() { cancel(); asking.Wait() }
 }
 
 // deviceExamples are the requests of the device document's API Documentation, by curl.
