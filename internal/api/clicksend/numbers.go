@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/api"
 	"tidings.dev/internal/message"
@@ -45,21 +47,21 @@ type (
 	}
 	// sender is what own numbers and alpha tags have in common.
 	sender struct {
-		ID          string    `json:"id"`
-		AccountID   string    `json:"account_id"`
-		WorkspaceID string    `json:"workspace_id"`
-		UserID      string    `json:"user_id"`
-		Status      string    `json:"status"`
-		Created     time.Time `json:"created_timestamp"`
-		Updated     time.Time `json:"updated_timestamp"`
+		ID          string `json:"id"`
+		AccountID   string `json:"account_id"`
+		WorkspaceID string `json:"workspace_id"`
+		UserID      string `json:"user_id"`
+		Status      string `json:"status"`
+		Created     moment `json:"created_timestamp"`
+		Updated     moment `json:"updated_timestamp"`
 	}
 	ownNumber struct {
 		sender
-		Phone    string    `json:"phone_number"`
-		Country  string    `json:"country"`
-		Label    string    `json:"label"`
-		Verified time.Time `json:"verified_timestamp"`
-		Expires  bool      `json:"is_nearing_expiration"`
+		Phone    string `json:"phone_number"`
+		Country  string `json:"country"`
+		Label    string `json:"label"`
+		Verified moment `json:"verified_timestamp"`
+		Expires  bool   `json:"is_nearing_expiration"`
 	}
 	alphaTag struct {
 		sender
@@ -83,6 +85,20 @@ type (
 		Metadata metadata   `json:"_metadata"`
 	}
 )
+
+// moment is a time as the surface writes it where it writes no Unix time: always with milliseconds, which time.Time leaves out where they
+// end in zeros.
+type moment struct{ time.Time }
+
+// MarshalJSON implements json.Marshaler.
+func (m moment) MarshalJSON() ([]byte, error) {
+	return []byte(m.UTC().Format(`"2006-01-02T15:04:05.000Z"`)), nil
+}
+
+// Schema implements huma.SchemaProvider.
+func (moment) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Format: "date-time"}
+}
 
 // numbers is by what numbers are searched and sorted.
 var numbers = table[numberView]{
@@ -142,7 +158,7 @@ func (s *server) leaves(r *http.Request, kind message.AddressKind) (list []numbe
 func senderOf(r *http.Request, id, status string, at time.Time) sender {
 	a := api.CallerOf(r).Account
 	n := strconv.Itoa(a.Number)
-	return sender{ID: id, AccountID: n, WorkspaceID: n, UserID: n, Status: status, Created: at, Updated: at}
+	return sender{ID: id, AccountID: n, WorkspaceID: n, UserID: n, Status: status, Created: moment{at}, Updated: moment{at}}
 }
 
 // readOwnNumbers lists the phones that the account was given leave for.
@@ -155,7 +171,7 @@ func (s *server) readOwnNumbers(w http.ResponseWriter, r *http.Request) error {
 	for _, l := range leaves {
 		at := l.ID.Time().UTC()
 		rows = append(rows, ownNumber{
-			sender: senderOf(r, l.ID.String(), "VERIFIED", at), Phone: l.Address.Value, Country: message.Country(l.Address), Verified: at,
+			sender: senderOf(r, l.ID.String(), "VERIFIED", at), Phone: l.Address.Value, Country: message.Country(l.Address), Verified: moment{at},
 		})
 	}
 	return api.Reply(w, http.StatusOK, ownNumbers{rows, s.whole(r, len(rows))})
@@ -182,7 +198,7 @@ func (s *server) readAlphaTags(w http.ResponseWriter, r *http.Request) error {
 		}
 		row := alphaTag{sender: senderOf(r, g.ID.String(), registrationStates[g.State], g.ID.Time().UTC()), Tag: g.Sender.Value, Reason: g.Reason, Countries: []string{g.Country}}
 		if !g.Decided.IsZero() {
-			row.Updated = g.Decided.UTC()
+			row.Updated = moment{g.Decided}
 		}
 		rows = append(rows, row)
 	}
