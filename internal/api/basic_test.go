@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -155,7 +156,8 @@ func TestGuessesSlowAUserDownAndNobodyElse(t *testing.T) {
 			}
 		}
 		for _, guess := range []string{"pass:word é", "another"} {
-			if r := ask(name, guess); r.Code != 429 || r.Header().Get("Retry-After") != "60" {
+			r := ask(name, guess)
+			if after, err := strconv.Atoi(r.Header().Get("Retry-After")); r.Code != 429 || err != nil || after < 1 || after > 60 {
 				t.Errorf("%s, after ten: %d %s %v", name, r.Code, r.Body, r.Header())
 			}
 		}

@@ -3,6 +3,8 @@ package api
 import (
 	"slices"
 
+	"tidings.dev/internal/account"
+	"tidings.dev/internal/automation"
 	"tidings.dev/internal/fault"
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/key"
@@ -31,6 +33,17 @@ func MayGive(c gateway.Caller, k *key.Key) error {
 		return fault.New(fault.ScopeMissing, "a key gives no channel that it lacks").In("channels")
 	case c.Key.SpendLimit > 0 && (k.SpendLimit == 0 || k.SpendLimit > c.Key.SpendLimit):
 		return fault.New(fault.ScopeMissing, "a key gives no higher limit than its own").In("spend_limit_micros")
+	}
+	return nil
+}
+
+// MayAutomate refuses a rule that sends to whoever may not send all that the account may: a rule sends without the bounds of a key.
+func MayAutomate(c gateway.Caller, r *automation.Rule) error {
+	if !r.Sends() {
+		return nil
+	}
+	if f := fault.Of(MayGive(c, &key.Key{Scopes: account.Scopes{account.MessagesSend}})); f != nil {
+		return fault.New(f.Code, "a rule sends without the bounds of a key: one with bounds cannot make it").In("action")
 	}
 	return nil
 }

@@ -299,7 +299,7 @@ func TestARuleThatIsChangedDoesAsItNowSays(t *testing.T) {
 	}
 	change := func(edit func(*automation.Rule)) automation.Rule {
 		t.Helper()
-		now, err := w.Change(t.Context(), tester, w.alice.ID, r.ID, edit)
+		now, err := w.Change(t.Context(), tester, w.alice.ID, r.ID, func(one *automation.Rule) error { edit(one); return nil })
 		w.must(err)
 		return now
 	}
@@ -380,7 +380,7 @@ func TestRulesAreChecked(t *testing.T) {
 	if _, err := w.tryRule(automation.Rule{Action: automation.None}); !fault.Is(err, fault.TooManyItems) {
 		t.Errorf("the 101st: %v", err)
 	}
-	if _, err := w.Change(t.Context(), tester, w.bob.ID, firstRule(t, w), func(*automation.Rule) {}); !fault.Is(err, fault.NotHere) {
+	if _, err := w.Change(t.Context(), tester, w.bob.ID, firstRule(t, w), func(*automation.Rule) error { return nil }); !fault.Is(err, fault.NotHere) {
 		t.Errorf("another's rule is changed: %v", err)
 	}
 	if _, err := w.Numbered(t.Context(), w.alice.ID, automation.Receipts, 1); !fault.Is(err, fault.NotHere) {

@@ -210,14 +210,19 @@ func (a *Automation) All(ctx context.Context, of account.ID, about About) (list 
 	return list, err
 }
 
+// Sends reports whether the rule sends messages.
+func (r *Rule) Sends() bool { return r.Enabled && (r.Action == AutoReply || r.Action == SMS) }
+
 // Change changes what edit changes of a rule. What was about messages that come in stays so. A rule that posts posts again, should its
 // endpoint have been disabled.
-func (a *Automation) Change(ctx context.Context, by audit.Actor, of account.ID, which ID, edit func(*Rule)) (Rule, error) {
+func (a *Automation) Change(ctx context.Context, by audit.Actor, of account.ID, which ID, edit func(*Rule) error) (Rule, error) {
 	wanted, err := a.Get(ctx, of, which)
 	if err != nil {
 		return Rule{}, err
 	}
-	edit(&wanted)
+	if err := edit(&wanted); err != nil {
+		return Rule{}, err
+	}
 	if err := a.Check(ctx, &wanted); err != nil {
 		return Rule{}, err
 	}

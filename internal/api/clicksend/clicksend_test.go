@@ -66,18 +66,25 @@ func TestGolden(t *testing.T) {
 	})
 }
 
-// learn lets later requests of a case name the first message of a reply, as {{message}}.
+// learn lets later requests of a case name the first message of a reply, as {{message}}, and what that answers, as {{original}}.
 func learn(values map[string]string, reply *http.Response) {
+	type named struct {
+		ID       string `json:"message_id"`
+		Original string `json:"original_message_id"`
+	}
 	var said struct {
 		Data struct {
-			Messages []struct {
-				ID string `json:"message_id"`
-			}
+			Messages []named
+			Data     []named
 		}
 	}
 	text, _ := io.ReadAll(reply.Body)
-	if _ = json.Unmarshal(text, &said); len(said.Data.Messages) > 0 {
-		values["message"] = said.Data.Messages[0].ID
+	_ = json.Unmarshal(text, &said)
+	if sent := said.Data.Messages; len(sent) > 0 {
+		values["message"] = sent[0].ID
+	}
+	if listed := said.Data.Data; len(listed) > 0 && listed[0].Original != "" {
+		values["message"], values["original"] = listed[0].ID, listed[0].Original
 	}
 }
 
@@ -95,6 +102,7 @@ func fill(t *testing.T, w world, name string) {
 var filled = map[string]func(t *testing.T, w world){
 	"shorten": func(_ *testing.T, w world) { w.Codes = func() string { return "aaaaaaaa" } }, // after the first, none is free
 	"history": told,
+	"fetched": func(t *testing.T, w world) { boxed(t, w) },
 	"list":    func(_ *testing.T, w world) { w.list("friends", "+254701234567", "+254701234568") },
 }
 

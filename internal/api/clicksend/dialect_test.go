@@ -20,6 +20,7 @@ import (
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/gateway"
 	"tidings.dev/internal/guard"
+	"tidings.dev/internal/key"
 	"tidings.dev/internal/message"
 	"tidings.dev/internal/number"
 	"tidings.dev/internal/queue"
@@ -190,10 +191,9 @@ func match(t *testing.T, got url.Values, want map[string]string) {
 	}
 }
 
-// What a POLL rule keeps is fetched by the surface: a reply with the message that it answers, and the receipt of a message.
-func TestRepliesAndReceiptsAreFetched(t *testing.T) {
-	t.Parallel()
-	w := begin(t)
+// boxed puts two answers to a message, and its receipt, into Alice's lists to poll, and tells which message that is.
+func boxed(t *testing.T, w world) message.ID {
+	t.Helper()
 	by, alice := w.shop(t), w.alice()
 	w.do(alice, "POST", "/v3/automations/sms/inbound", `{"dedicated_number":"*","rule_name":"a","message_search_type":0,"action":"POLL","enabled":1}`)
 	w.do(alice, "POST", "/v3/automations/sms/receipts", `{"rule_name":"a","match_type":0,"action":"POLL","enabled":1}`)
@@ -206,6 +206,15 @@ func TestRepliesAndReceiptsAreFetched(t *testing.T) {
 	w.Write(func(tx *store.Tx) error {
 		return w.Core.Events.Append(tx, []event.Event{{Subject: int64(asked), Seq: 9, Account: w.Alice.ID, Kind: event.Delivered, At: tx.Now(), Change: event.Change{Status: "delivered"}}})
 	})
+	return asked
+}
+
+// What a POLL rule keeps is fetched by the surface: a reply with the message that it answers, and the receipt of a message.
+func TestRepliesAndReceiptsAreFetched(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	alice := w.alice()
+	asked := boxed(t, w)
 	original := strings.ToUpper(asked.String())
 	var first struct {
 		Data map[string]any `json:"data"`
@@ -276,5 +285,27 @@ func TestTestsArePushed(t *testing.T) {
 	}
 	if list, err := core.Webhooks.List(context.Background(), w.Alice.ID, 0, 10); err != nil || len(list) != 0 {
 		t.Errorf("%v, %v", list, err)
+	}
+}
+
+// A key with bounds makes no rule that sends, and turns none into one.
+func TestAKeyWithBoundsMakesNoRuleThatSends(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	tester := basic("alice", w.KeyLike(key.Key{Account: w.Alice.ID, Test: true, Scopes: account.Scopes{account.Admin}}).Secret)
+	rule := func(action string) string {
+		return `{"dedicated_number":"*","rule_name":"a","message_search_type":0,"action":"` + action + `","action_address":"thanks","enabled":1}`
+	}
+	if r := w.do(tester, "POST", "/v3/automations/sms/inbound", rule("AUTO_REPLY")); r.Code != 403 {
+		t.Errorf("made: %d %s", r.Code, r.Body)
+	}
+	if r := w.do(tester, "POST", "/v3/automations/sms/inbound", rule("POLL")); r.Code != 200 {
+		t.Errorf("one that does not send: %d %s", r.Code, r.Body)
+	}
+	if r := w.do(tester, "PUT", "/v3/automations/sms/inbound/1", rule("AUTO_REPLY")); r.Code != 403 {
+		t.Errorf("changed: %d %s", r.Code, r.Body)
+	}
+	if r := w.do(w.alice(), "PUT", "/v3/automations/sms/inbound/1", rule("AUTO_REPLY")); r.Code != 200 {
+		t.Errorf("changed by one without bounds: %d %s", r.Code, r.Body)
 	}
 }

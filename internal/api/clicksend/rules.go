@@ -243,6 +243,9 @@ func (s *server) createRule(k ruleSort) api.Handler {
 		}
 		wanted := automation.Rule{Account: c.Account.ID, About: k.about, Kind: message.SMS}
 		edit(&wanted)
+		if err := api.MayAutomate(c, &wanted); err != nil {
+			return err
+		}
 		if err := s.core.Automation.Check(r.Context(), &wanted); err != nil {
 			return err
 		}
@@ -295,7 +298,10 @@ func (s *server) changeRule(k ruleSort) api.Handler {
 		if err != nil {
 			return err
 		}
-		changed, err := s.core.Automation.Change(r.Context(), c.By, c.Account.ID, found.ID, edit)
+		changed, err := s.core.Automation.Change(r.Context(), c.By, c.Account.ID, found.ID, func(one *automation.Rule) error {
+			edit(one)
+			return api.MayAutomate(c, one)
+		})
 		if err != nil {
 			return err
 		}

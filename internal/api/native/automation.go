@@ -133,6 +133,9 @@ func (s *server) createRule(w http.ResponseWriter, r *http.Request) error {
 	if wanted.Address, err = ourAddress(in.Address, c.Account.Region); err != nil {
 		return err
 	}
+	if err := api.MayAutomate(c, &wanted); err != nil {
+		return err
+	}
 	if err := s.core.Automation.Check(r.Context(), &wanted); err != nil {
 		return err
 	}
@@ -183,11 +186,12 @@ func (s *server) changeRule(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	changed, err := s.core.Automation.Change(r.Context(), c.By, c.Account.ID, at, func(one *automation.Rule) {
+	changed, err := s.core.Automation.Change(r.Context(), c.By, c.Account.ID, at, func(one *automation.Rule) error {
 		in.apply(one)
 		if in.Address != nil {
 			one.Address = address
 		}
+		return api.MayAutomate(c, one)
 	})
 	if err != nil {
 		return err

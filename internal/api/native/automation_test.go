@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"tidings.dev/internal/account"
+	"tidings.dev/internal/key"
 	"tidings.dev/internal/message"
 )
 
@@ -71,5 +72,37 @@ func TestARulesSecretIsShownOnce(t *testing.T) {
 	}
 	if status, body := ask(); status != 409 || strings.Contains(body, "whsec_") || !strings.Contains(body, "existing_id") {
 		t.Errorf("%d %s", status, body)
+	}
+}
+
+// TestAKeyWithBoundsMakesNoRuleThatSends: such a rule would send for real, as any sender and without the key's limit.
+func TestAKeyWithBoundsMakesNoRuleThatSends(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	bound := func(k key.Key) string {
+		k.Account, k.Scopes = w.Alice.ID, account.Scopes{account.Admin}
+		return w.KeyLike(k).Secret
+	}
+	for what, secret := range map[string]string{
+		"test": bound(key.Key{Test: true}), "limited": bound(key.Key{SpendLimit: 1}), "of a sender": bound(key.Key{Senders: []message.Address{{Kind: message.Name, Value: "ACME"}}}),
+		"of a channel": bound(key.Key{Channels: []message.ChannelID{w.Channel}}),
+	} {
+		for _, action := range []string{`"AUTO_REPLY","target":"thanks"`, `"SMS","target":"+254701234567"`} {
+			if r := w.Do(secret, "POST", base+"/rules", `{"name":"a","on":"inbound","action":`+action+`}`); r.Code != 403 {
+				t.Errorf("%s, %s: %d %s", what, action, r.Code, r.Body)
+			}
+		}
+		var made RuleReply
+		r := w.Do(secret, "POST", base+"/rules", `{"name":"`+what+`","on":"inbound","action":"POLL"}`)
+		r.JSON(t, &made)
+		if r.Code != 201 {
+			t.Fatalf("%s: %d %s", what, r.Code, r.Body)
+		}
+		if r := w.Do(secret, "PATCH", base+"/rules/"+made.ID, `{"action":"AUTO_REPLY","target":"thanks"}`); r.Code != 403 {
+			t.Errorf("%s, changed: %d %s", what, r.Code, r.Body)
+		}
+		if r := w.Do(w.Key(w.Alice, account.Admin), "PATCH", base+"/rules/"+made.ID, `{"action":"AUTO_REPLY","target":"thanks"}`); r.Code != 200 {
+			t.Errorf("changed by one without bounds: %d %s", r.Code, r.Body)
+		}
 	}
 }
