@@ -1,7 +1,6 @@
 package whatsapp_test
 
 import (
-	"net/http"
 	"testing"
 
 	"go.mau.fi/whatsmeow/proto/waE2E"
@@ -14,9 +13,7 @@ import (
 )
 
 func TestDriver(t *testing.T) {
-	client := network.Client()
-	client.Transport.(*http.Transport).DisableKeepAlives = true // what waits for the next request would count as left behind
-	channeltest.Run(t, whatsapp.New(whatsapp.Options{HTTP: client}), newPeer)
+	channeltest.Run(t, whatsapp.New(whatsapp.Options{HTTP: fleeting()}), newPeer)
 }
 
 // newPeer is the simulated WhatsApp with a phone that has linked a device.

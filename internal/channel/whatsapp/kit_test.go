@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -228,10 +229,17 @@ func fresh() string {
 	return fmt.Sprintf("+4915%06d0", numbers.Add(1))
 }
 
+// fleeting is a client of the network whose connections end with their requests: one that waits for the next would count as left behind.
+func fleeting() *http.Client {
+	client := network.Client()
+	client.Transport.(*http.Transport).DisableKeepAlives = true
+	return client
+}
+
 // newDevice makes a channel that is not linked yet.
 func newDevice(t testing.TB, settings string) *device {
 	d := &device{
-		TB: t, driver: whatsapp.New(whatsapp.Options{HTTP: network.Client()}), phone: network.Phone(fresh()), state: newMemory(), sink: new(sink),
+		TB: t, driver: whatsapp.New(whatsapp.Options{HTTP: fleeting()}), phone: network.Phone(fresh()), state: newMemory(), sink: new(sink),
 		files: files{}, settings: settings, log: new(lines),
 	}
 	t.Cleanup(d.end)
