@@ -119,7 +119,7 @@ func (a *Automation) repeats(ctx context.Context, m *message.Message) (bool, err
 		return false, nil
 	}
 	first, ok, err := a.Gateway.Brief(ctx, m.Account, cause)
-	return ok && first.From == m.From && fold(first.Content.Text) == fold(m.Content.Text), err
+	return ok && first.From == m.From && store.Fold(first.Content.Text) == store.Fold(m.Content.Text), err
 }
 
 // causeOf is the message because of which a rule sent this one; false when no rule did.

@@ -7,6 +7,7 @@ import (
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/event"
 	"tidings.dev/internal/message"
+	"tidings.dev/internal/store"
 )
 
 // mostRules is how many rules a message or a receipt fires.
@@ -53,7 +54,7 @@ func (r *Rule) matches(m *message.Message) bool {
 	if r.Kind != "" && r.Kind != m.Kind || r.Address.Value != "" && r.Address != ours {
 		return false
 	}
-	text, term := fold(m.Content.Text), fold(r.Term)
+	text, term := store.Fold(m.Content.Text), store.Fold(r.Term)
 	switch r.Search {
 	case StartsWith:
 		return strings.HasPrefix(strings.TrimSpace(text), strings.TrimSpace(term))
@@ -65,6 +66,3 @@ func (r *Rule) matches(m *message.Message) bool {
 		return true
 	}
 }
-
-// fold makes texts alike that differ in capitals only.
-func fold(text string) string { return strings.ToLower(strings.ToUpper(text)) }

@@ -65,7 +65,7 @@ func (k *Keeper) rows(ctx context.Context, a account.ID, f Filter, before ID, pa
 
 // query is what terms begin with that fit what was asked: a phone is found by its digits.
 func query(text string) string {
-	text = strings.Join(strings.Fields(fold(text)), " ")
+	text = strings.Join(strings.Fields(store.Fold(text)), " ")
 	if digits, ok := strings.CutPrefix(text, "+"); ok {
 		return strings.ReplaceAll(digits, " ", "")
 	}

@@ -82,7 +82,7 @@ func (b *book) byEmail(a account.ID, edits []Edit, claims []claim) (map[string]*
 	var asks []emailOfParams
 	for i := range edits {
 		if e := edits[i].Email; e != nil && *e != "" && len(claims[i].addresses) == 0 {
-			asks = append(asks, emailOfParams{AccountID: a, Term: fold(*e), Email: *e})
+			asks = append(asks, emailOfParams{AccountID: a, Term: store.Fold(*e), Email: *e})
 		}
 	}
 	found, err := store.First[ID](b.tx, emailOf, asks)

@@ -44,7 +44,7 @@ func unnamed(tx *store.Tx, a account.ID, which ListID, name string) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
-	found, err := store.First[int64](tx, listNamed, []listNamedParams{{AccountID: a, Folded: fold(name)}})
+	found, err := store.First[int64](tx, listNamed, []listNamedParams{{AccountID: a, Folded: store.Fold(name)}})
 	if err != nil {
 		return wrap("look for a list", err)
 	}
@@ -70,7 +70,7 @@ func (k *Keeper) CreateList(tx *store.Tx, by audit.Actor, a account.ID, name str
 	}
 	l := List{ListID(tx.NewID()), a, int32(*number[0]), name, 0, tx.Now()}
 	err = store.Run(tx, addList, []addListParams{{
-		ID: int64(l.ID), AccountID: a, Number: *number[0], Name: name, Folded: fold(name), UpdatedAt: tx.NowMilli(),
+		ID: int64(l.ID), AccountID: a, Number: *number[0], Name: name, Folded: store.Fold(name), UpdatedAt: tx.NowMilli(),
 	}})
 	if err != nil {
 		return List{}, wrap("add a list", err)
@@ -87,7 +87,7 @@ func (k *Keeper) RenameList(tx *store.Tx, by audit.Actor, a account.ID, which Li
 	if err := unnamed(tx, a, which, name); err != nil {
 		return l, err
 	}
-	row := renameListParams{Name: name, Folded: fold(name), UpdatedAt: tx.NowMilli(), ID: int64(which), AccountID: a}
+	row := renameListParams{Name: name, Folded: store.Fold(name), UpdatedAt: tx.NowMilli(), ID: int64(which), AccountID: a}
 	if err := store.Run(tx, renameList, []renameListParams{row}); err != nil {
 		return l, wrap("rename a list", err)
 	}

@@ -125,7 +125,7 @@ func (k *Keeper) Alike(ctx context.Context, which ListID, fields []string) (who 
 		parts := make([]string, len(fields))
 		details := c.Details()
 		for i, f := range fields {
-			parts[i] = fold(c.field(f, details))
+			parts[i] = store.Fold(c.field(f, details))
 		}
 		key := strings.Join(parts, "\n")
 		if known[key] {

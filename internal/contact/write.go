@@ -253,24 +253,21 @@ func (p *person) joined() (Join, bool) {
 // terms are what a contact is found by: its names from each word on, its email, the digits of its phone, its user name.
 func terms(c *Contact) (list []string) {
 	for _, name := range []string{c.Name, c.BookName, c.PushName, c.Business} {
-		words := strings.Fields(fold(name))
+		words := strings.Fields(store.Fold(name))
 		for i := range words {
 			list = append(list, strings.Join(words[i:], " "))
 		}
 	}
 	if c.Email != "" {
-		list = append(list, fold(c.Email))
+		list = append(list, store.Fold(c.Email))
 	}
 	for _, a := range c.Addresses {
 		switch a.Kind {
 		case message.Phone:
 			list = append(list, strings.TrimPrefix(a.Value, "+"))
 		case message.User:
-			list = append(list, fold(a.Value))
+			list = append(list, store.Fold(a.Value))
 		}
 	}
 	return sorted(list)
 }
-
-// fold is a text without the difference of capitals.
-func fold(text string) string { return strings.ToLower(strings.ToUpper(text)) }

@@ -16,3 +16,6 @@ func clean(text string) string {
 	}
 	return strings.ToValidUTF8(text, "\uFFFD")
 }
+
+// Fold is a text without the difference of capitals, the same on both engines: what is found in any case is stored and compared so.
+func Fold(text string) string { return strings.ToLower(strings.ToUpper(text)) }

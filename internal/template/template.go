@@ -52,9 +52,6 @@ func templateOf(r templateRecord) Template {
 	return Template{ID(r.ID), r.AccountID, int(r.Number), r.Name, r.Body, time.UnixMilli(r.UpdatedAt).UTC()}
 }
 
-// fold makes names that differ in capitals alike.
-func fold(name string) string { return strings.ToLower(strings.ToUpper(name)) }
-
 func check(t *Template) error {
 	switch {
 	case t.Name == "":
@@ -90,7 +87,7 @@ func (k *Keeper) Create(tx *store.Tx, by audit.Actor, t Template) (Template, err
 		return t, err
 	}
 	t.ID, t.Updated = ID(tx.NewID()), tx.Now().Truncate(time.Millisecond)
-	row := addTemplateParams{ID: int64(t.ID), AccountID: t.Account, Number: int64(t.Number), Name: t.Name, Folded: fold(t.Name), Body: t.Body, UpdatedAt: tx.NowMilli()}
+	row := addTemplateParams{ID: int64(t.ID), AccountID: t.Account, Number: int64(t.Number), Name: t.Name, Folded: store.Fold(t.Name), Body: t.Body, UpdatedAt: tx.NowMilli()}
 	if err := store.Run(tx, addTemplate, []addTemplateParams{row}); err != nil {
 		return t, fmt.Errorf("add a template: %w", err)
 	}
@@ -99,7 +96,7 @@ func (k *Keeper) Create(tx *store.Tx, by audit.Actor, t Template) (Template, err
 
 // unnamed refuses a name that another template of the account has.
 func unnamed(tx *store.Tx, t *Template) error {
-	found, err := store.First[int64](tx, templateNamed, []templateNamedParams{{AccountID: t.Account, Folded: fold(t.Name)}})
+	found, err := store.First[int64](tx, templateNamed, []templateNamedParams{{AccountID: t.Account, Folded: store.Fold(t.Name)}})
 	if err != nil {
 		return fmt.Errorf("look for a template: %w", err)
 	}
@@ -131,7 +128,7 @@ func (k *Keeper) Change(tx *store.Tx, by audit.Actor, a account.ID, which ID, c 
 		return was, err
 	}
 	t.Updated = tx.Now().Truncate(time.Millisecond)
-	row := changeTemplateParams{Name: t.Name, Folded: fold(t.Name), Body: t.Body, UpdatedAt: tx.NowMilli(), ID: int64(which)}
+	row := changeTemplateParams{Name: t.Name, Folded: store.Fold(t.Name), Body: t.Body, UpdatedAt: tx.NowMilli(), ID: int64(which)}
 	if err := store.Run(tx, changeTemplate, []changeTemplateParams{row}); err != nil {
 		return was, fmt.Errorf("change a template: %w", err)
 	}

@@ -71,6 +71,14 @@ func unknownList() *fault.Fault {
 	return fault.New(fault.NotHere, "you have no list with this list_id").In(listField)
 }
 
+// full is an error of something that has no room for more; fault.TooManyItems tells callers of recipients alone.
+func full(err error) error {
+	if fault.Is(err, fault.TooManyItems) {
+		return fault.New(fault.InvalidField, "%s", fault.Of(err).Text)
+	}
+	return err
+}
+
 // fail writes a fault in an envelope.
 func fail(_ *api.Kit, w http.ResponseWriter, _ *http.Request, f *fault.Fault) {
 	api.RetryAfter(w.Header(), f)

@@ -251,13 +251,10 @@ func (s *server) createRule(k ruleSort) api.Handler {
 		}
 		return api.Commit(w, r, http.StatusOK, func(tx *store.Tx) (any, error) {
 			made, _, err := s.core.Automation.Create(tx, c.By, wanted)
-			if fault.Is(err, fault.TooManyItems) { // which is told of recipients alone
-				err = fault.New(fault.InvalidField, "%s", fault.Of(err).Text)
-			}
 			if k.about == automation.Inbound {
-				return success(k.made, inboundRuleOf(&made)), err
+				return success(k.made, inboundRuleOf(&made)), full(err)
 			}
-			return success(k.made, receiptRuleOf(&made)), err
+			return success(k.made, receiptRuleOf(&made)), full(err)
 		})
 	}
 }

@@ -7,7 +7,6 @@ import (
 
 	"tidings.dev/internal/account"
 	"tidings.dev/internal/api"
-	"tidings.dev/internal/fault"
 	"tidings.dev/internal/store"
 	"tidings.dev/internal/template"
 )
@@ -108,10 +107,7 @@ func (s *server) createTemplate(w http.ResponseWriter, r *http.Request) error {
 	c := api.CallerOf(r)
 	return api.Commit(w, r, http.StatusOK, func(tx *store.Tx) (any, error) {
 		t, err := s.core.Templates.Create(tx, c.By, template.Template{Account: c.Account.ID, Name: name, Body: body})
-		if fault.Is(err, fault.TooManyItems) { // which is told of recipients alone
-			err = fault.New(fault.InvalidField, "%s", fault.Of(err).Text)
-		}
-		return success("New template has been saved.", showTemplate(&t)), err
+		return success("New template has been saved.", showTemplate(&t)), full(err)
 	})
 }
 
